@@ -1,4 +1,4 @@
-"""Both clocks: the machine's, and the one that is moved by hand."""
+"""Both clocks: the machine's, and the one that tests move."""
 
 import asyncio
 import datetime
@@ -13,7 +13,7 @@ from kioskd.ports import Clock
 from kioskd.tools.kinds.builtin.tool import _local_time
 
 
-async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:
+async def test_the_machines_clock_sleeps_for_the_given_time() -> None:
     clock = SystemClock()
     before = clock.now()
     await clock.sleep(0.03)
@@ -21,7 +21,7 @@ async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("now", [wall, _local_time])
-def test_another_time_zone_holds_at_once(
+def test_a_change_of_the_time_zone_is_noticed_at_once(
     monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime.datetime]
 ) -> None:
     try:
@@ -29,7 +29,7 @@ def test_another_time_zone_holds_at_once(
         before = now()
         monkeypatch.setenv("TZ", "FAR-5")
         after = now()
-        assert (after.hour - before.hour) % 24 in (5, 6), "or the hour is over"
+        assert (after.hour - before.hour) % 24 in (5, 6), "6 if the hour has just ended"
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -47,14 +47,14 @@ async def test_the_machines_clock_calls_later_unless_it_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock()], ids=["system", "manual"])
-async def test_a_sleep_of_nothing_lets_the_others_run_once(clock: Clock) -> None:
+async def test_a_sleep_of_zero_lets_other_tasks_run_once(clock: Clock) -> None:
     ran: list[int] = []
     asyncio.get_running_loop().call_soon(ran.append, 1)
     await clock.sleep(0)
     assert ran == [1]
 
 
-async def test_sleepers_wake_in_the_order_of_their_moments() -> None:
+async def test_sleepers_wake_in_the_order_of_their_times() -> None:
     clock = ManualClock(now=100.0)
     woken: list[tuple[str, float]] = []
 
@@ -72,7 +72,7 @@ async def test_sleepers_wake_in_the_order_of_their_moments() -> None:
     assert clock.now() == pytest.approx(103.0)
 
 
-async def test_who_sleeps_again_wakes_again_within_one_advance() -> None:
+async def test_a_task_that_sleeps_again_wakes_again_within_one_advance() -> None:
     clock = ManualClock()
     ticks: list[float] = []
 
@@ -89,7 +89,7 @@ async def test_who_sleeps_again_wakes_again_within_one_advance() -> None:
         await task
 
 
-async def test_a_call_later_comes_once_and_not_after_it_was_cancelled() -> None:
+async def test_a_callback_is_called_once_and_not_after_it_was_cancelled() -> None:
     clock = ManualClock()
     called: list[str] = []
     clock.call_later(1.0, lambda: called.append("kept"))
@@ -100,7 +100,7 @@ async def test_a_call_later_comes_once_and_not_after_it_was_cancelled() -> None:
     assert called == ["kept"]
 
 
-async def test_a_cancelled_sleeper_leaves_the_others_alone() -> None:
+async def test_a_cancelled_sleeper_does_not_affect_others() -> None:
     clock = ManualClock()
     first, second = asyncio.create_task(clock.sleep(1.0)), asyncio.create_task(clock.sleep(1.0))
     await clock.advance(0.5)

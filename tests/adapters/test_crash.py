@@ -1,4 +1,4 @@
-"""Where a process hung is told in one line by the next one."""
+"""The place where a process hung, logged by the next process in one line."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ Extension modules: numpy.core._multiarray_umath (total: 1)
 
 
 def ends(folder: Path, number: signal.Signals = signal.SIGABRT) -> str:
-    """Have a process hang and be ended as the watchdog ends it, and return what it printed."""
+    """Let a process hang, end it as the watchdog does, and return its output."""
     with subprocess.Popen(
         [sys.executable, "-c", HANGS, folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -67,51 +67,51 @@ def folder(tmp_path: Path) -> Path:
 
 
 def heard(folder: Path) -> list[str]:
-    """Be the next process, and return what it logs."""
+    """Run the next process, and return its log."""
     done = subprocess.run([sys.executable, "-c", NEXT, folder], capture_output=True, text=True, check=True)
     return done.stderr.splitlines()
 
 
-def test_a_hang_is_one_line_of_the_next_process_and_none_of_its_own(folder: Path) -> None:
+def test_a_hang_is_logged_by_the_next_process_in_one_line(folder: Path) -> None:
     assert ends(folder) == ""
     [line] = heard(folder)
-    assert line.startswith("the process before this one crashed (Aborted) in hang (<string>:")
+    assert line.startswith("the previous kioskd process crashed (Aborted) in hang (<string>:")
     assert "; other threads (12) in wait (threading.py:" in line
-    assert line.endswith(f"; all of it: {folder / crash.LAST}")
+    assert line.endswith(f"; full report: {folder / crash.LAST}")
     assert "\n" not in line
     assert (folder / crash.LAST).read_text().count("Thread 0x") == 12
 
 
-def test_it_is_told_once(folder: Path) -> None:
+def test_a_crash_is_logged_once(folder: Path) -> None:
     ends(folder, signal.SIGSEGV)
     assert "crashed (Segmentation fault)" in heard(folder)[0]
     assert heard(folder) == []
 
 
-def test_the_files_are_for_their_owner_alone(folder: Path) -> None:
+def test_only_the_owner_may_read_the_files(folder: Path) -> None:
     ends(folder)
     heard(folder)
     for name in (crash.NAME, crash.LAST):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 
 
-def test_no_link_is_followed(folder: Path) -> None:
+def test_a_link_in_place_of_the_file_is_not_followed(folder: Path) -> None:
     (folder / "victim").write_text("")
     (folder / crash.NAME).symlink_to(folder / "victim")
-    assert "where a crash happens is not kept" in heard(folder)[0]
+    assert "crashes cannot be recorded" in heard(folder)[0]
 
 
-def test_the_line_has_our_own_calls_and_no_path_of_the_machine() -> None:
+def test_the_line_has_kioskds_calls_and_no_path_of_the_machine() -> None:
     assert crash.summary(DUMP) == (
-        "crashed (Aborted) in read (ssl.py:1166) < _step (kioskd/flow/runtime/engine.py:58); other threads (1) in wait "
-        "(threading.py:320)"
+        "crashed (Aborted) in read (ssl.py:1166) < _step (kioskd/flow/runtime/engine.py:58); "
+        "other threads (1) in wait (threading.py:320)"
     )
 
 
 @pytest.mark.parametrize(
     "dump", ["", "x", "Fatal Python error: A\n", "Thread 0x1\n  <no Python frame>\n", "\0" * 99]
 )
-def test_what_is_no_such_print_does_no_harm(dump: str) -> None:
+def test_other_content_of_the_file_does_no_harm(dump: str) -> None:
     assert crash.summary(dump).startswith("crashed")
 
 

@@ -1,4 +1,4 @@
-"""A new way out is noticed once; what is none is not. In a network of the test's own."""
+"""A new route to the internet is noticed once; other changes are not. In a network of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,14 +13,14 @@ from tests.support.namespace import Namespace, missing, namespace
 from kioskd.adapters.network import KernelNetwork, source_addresses
 
 SETTLE_S: Final = 0.1
-"""Shorter than the real one: the property is the same."""
+"""Seconds; shorter than the real value, which does not matter here."""
 PATIENCE_S: Final = 20.0
 WIFI: Final = "10.9.8.65"
 
 
 @pytest.fixture
 def network() -> Iterator[Namespace]:
-    """Be in a network that has two cards, and no way out."""
+    """Run in a network with two cards and no route to the internet."""
     if lacking := missing():
         pytest.skip(lacking)
     with namespace() as made:
@@ -32,7 +32,7 @@ def network() -> Iterator[Namespace]:
 
 
 class Watched:
-    """What was noticed so far."""
+    """Recorder of the changes that were noticed."""
 
     def __init__(self) -> None:
         self.changes = 0
@@ -49,7 +49,7 @@ class Watched:
         self._changed.clear()
 
     async def nothing(self) -> None:
-        """Wait as long as a change takes to be noticed; there must be none."""
+        """Wait as long as a change takes to be noticed, and check that none comes."""
         before = self.changes
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(4 * SETTLE_S):
@@ -61,23 +61,23 @@ class Watched:
 async def watching() -> AsyncIterator[Watched]:
     watched = Watched()
     async with running(KernelNetwork(settle_s=SETTLE_S).watch(watched.on_change)):
-        await asyncio.sleep(0)  # it listens from its first step on
+        await asyncio.sleep(0)  # it listens after its first step
         yield watched
 
 
 def join(network: Namespace, card: str = "wifi", address: str = WIFI, metric: int = 600) -> None:
-    """Have a card get an address and a way out, as by DHCP."""
+    """Give a card an address and a default route, as DHCP does."""
     gateway = f"{address.rpartition('.')[0]}.1"
     network.run("ip", "address", "add", f"{address}/24", "dev", card)
     network.run("ip", "route", "add", "default", "via", gateway, "dev", card, "metric", str(metric))
 
 
 def leave(network: Namespace, card: str = "wifi") -> None:
-    """Have a card lose its address, and with it its way out."""
+    """Remove a card's address, and with it its route."""
     network.run("ip", "address", "flush", "dev", card)
 
 
-async def test_an_address_with_a_way_out_is_a_change_and_one_only(network: Namespace) -> None:
+async def test_an_address_with_a_route_is_one_change(network: Namespace) -> None:
     async with watching() as watched:
         join(network)
         await watched.noticed()
@@ -85,7 +85,7 @@ async def test_an_address_with_a_way_out_is_a_change_and_one_only(network: Names
         await watched.nothing()
 
 
-async def test_a_loss_is_none_and_the_same_address_after_it_is_one(network: Namespace) -> None:
+async def test_a_loss_is_not_a_change_but_the_same_address_after_it_is(network: Namespace) -> None:
     join(network)
     async with watching() as watched:
         leave(network)
@@ -105,7 +105,7 @@ async def test_another_address_of_the_same_card_is_a_change(network: Namespace) 
         await watched.nothing()
 
 
-async def test_a_better_way_beside_the_old_one_is_a_change_and_so_is_its_loss(network: Namespace) -> None:
+async def test_a_better_route_is_a_change_and_so_is_its_loss(network: Namespace) -> None:
     join(network)
     async with watching() as watched:
         join(network, "cable", "198.51.100.7", metric=100)
@@ -115,7 +115,7 @@ async def test_a_better_way_beside_the_old_one_is_a_change_and_so_is_its_loss(ne
         assert WIFI in source_addresses()
 
 
-async def test_what_is_no_way_out_is_nobodys_business(network: Namespace) -> None:
+async def test_changes_without_a_new_route_to_the_internet_are_ignored(network: Namespace) -> None:
     join(network)
     async with watching() as watched:
         network.run("ip", "address", "add", "10.1.2.3/24", "dev", "cable")
@@ -127,7 +127,7 @@ async def test_what_is_no_way_out_is_nobodys_business(network: Namespace) -> Non
         await watched.nothing()
 
 
-async def test_a_short_flap_that_ends_as_it_began_is_no_change(network: Namespace) -> None:
+async def test_a_short_flap_that_ends_as_it_began_is_not_a_change(network: Namespace) -> None:
     join(network)
     async with watching() as watched:
         leave(network)
@@ -145,10 +145,8 @@ async def test_a_burst_is_one_change(network: Namespace) -> None:
         assert watched.changes == 1
 
 
-async def test_more_news_than_the_socket_holds_are_news_all_the_same(
-    network: Namespace, tmp_path: Path
-) -> None:
-    """The loop is kept from reading meanwhile, so the kernel has to drop some, and says so (ENOBUFS)."""
+async def test_an_overflow_of_the_socket_counts_as_a_change(network: Namespace, tmp_path: Path) -> None:
+    """The loop does not read meanwhile, so the kernel drops messages and reports ENOBUFS."""
     batch = tmp_path / "batch"
     lines = [f"route add 172.{one}.{two}.0/24 dev wifi" for one in range(20) for two in range(256)]
     batch.write_text("\n".join(["address add 10.9.8.65/24 dev wifi", *lines]))

@@ -34,13 +34,13 @@ def heard(manager: socket.socket) -> str:
     return manager.recv(65536).decode()
 
 
-def test_manager_hears_every_word_of_a_life(manager: socket.socket) -> None:
+def test_the_manager_gets_all_messages_of_a_daemons_life(manager: socket.socket) -> None:
     us = notifier(os.environ)
     us.ready()
     us.status("asleep")
     us.alive()
     us.stopping()
-    us.status("asleep")  # systemd would show it of a daemon that has ended
+    us.status("asleep")  # systemd would show it although the daemon has ended
     last = ["STATUS=Was told to stop", "STOPPING=1"]
     assert [heard(manager) for _ in range(5)] == ["READY=1", "STATUS=asleep", "WATCHDOG=1", *last]
     manager.setblocking(False)
@@ -48,7 +48,7 @@ def test_manager_hears_every_word_of_a_life(manager: socket.socket) -> None:
         manager.recv(1)
 
 
-def test_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"kioskd-test-{os.getpid()}"
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
     with listen(f"\0{name}".encode()) as manager:
@@ -64,18 +64,20 @@ def test_a_reload_is_announced_with_the_time_that_the_manager_compares(manager: 
     assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
-def test_status_is_one_line_and_cannot_smuggle_another_message(manager: socket.socket) -> None:
+def test_a_status_is_one_line_and_cannot_contain_another_message(manager: socket.socket) -> None:
     notifier(os.environ).status("  offline:\n WATCHDOG=trigger\r\n\x1b[0m dialing\u2028in 4 s ")
     assert heard(manager) == "STATUS=offline: WATCHDOG=trigger [0m dialing in 4 s"
 
 
-def test_long_status_is_cut(manager: socket.socket) -> None:
+def test_a_long_status_is_cut(manager: socket.socket) -> None:
     notifier(os.environ).status("x" * 100_000)
     text = heard(manager).removeprefix("STATUS=")
     assert (len(text), text[-1]) == (STATUS_CHARS, "…")
 
 
-def test_a_manager_that_does_not_read_holds_nobody_up_and_hears_the_newest(manager: socket.socket) -> None:
+def test_a_manager_that_does_not_read_blocks_nothing_and_gets_the_newest_message(
+    manager: socket.socket,
+) -> None:
     us = notifier(os.environ)
     for number in range(1000):
         us.status(str(number))
@@ -87,7 +89,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up_and_hears_the_newest(manag
 
 
 def drained(manager: socket.socket) -> list[str]:
-    """Return all that waits at the manager."""
+    """Return all messages that wait at the manager."""
     manager.settimeout(0)
     waiting = []
     with contextlib.suppress(BlockingIOError):
@@ -96,7 +98,7 @@ def drained(manager: socket.socket) -> list[str]:
     return waiting
 
 
-def test_manager_that_went_away_is_told_of_once_and_harms_nobody(
+def test_a_lost_manager_is_logged_once_and_does_no_harm(
     manager: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="kioskd")
@@ -115,7 +117,7 @@ def test_manager_that_went_away_is_told_of_once_and_harms_nobody(
     assert caplog.messages[1] == "service manager back"
 
 
-def test_watchdog_deadline_comes_with_the_notifier(
+def test_the_watchdogs_deadline_comes_with_the_notifier(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
@@ -123,7 +125,7 @@ def test_watchdog_deadline_comes_with_the_notifier(
     assert notifier(os.environ).watchdog_s == 30.0
 
 
-def test_without_a_manager_nothing_is_said_and_nothing_is_due() -> None:
+def test_without_a_manager_there_are_no_messages_and_no_deadline() -> None:
     us = notifier({"WATCHDOG_USEC": "30000000"})
     assert us.watchdog_s is None
     us.ready()
@@ -133,12 +135,12 @@ def test_without_a_manager_nothing_is_said_and_nothing_is_due() -> None:
     us.stopping()
 
 
-def test_an_address_that_is_no_unix_socket_is_refused() -> None:
+def test_an_address_that_is_not_a_unix_socket_is_rejected() -> None:
     with pytest.raises(ConfigError, match="NOTIFY_SOCKET"):
         notifier({"NOTIFY_SOCKET": "vsock:2:1234"})
 
 
-def test_it_is_a_notifier() -> None:
+def test_the_notifier_meets_its_protocol() -> None:
     said: list[str] = []
     one: Notifier = SystemdNotifier(said.append, 2.0)
     one.alive()
@@ -156,12 +158,12 @@ def test_it_is_a_notifier() -> None:
         ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "8"}, None),
     ],
 )
-def test_watchdog_is_ours_only(environ: dict[str, str], seconds: float | None) -> None:
+def test_a_watchdog_of_another_process_is_ignored(environ: dict[str, str], seconds: float | None) -> None:
     assert watchdog_s(environ, pid=7) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "30s", "1_000", "+5", " 5", "٣"])
 @pytest.mark.parametrize("name", ["WATCHDOG_USEC", "WATCHDOG_PID"])
-def test_nonsense_from_the_manager_is_a_fault_and_not_a_missing_watchdog(name: str, text: str) -> None:
+def test_invalid_values_from_the_manager_are_a_configuration_error(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} = .*WatchdogSec="):
         watchdog_s({"WATCHDOG_USEC": "1500000", name: text}, pid=7)

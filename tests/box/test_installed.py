@@ -197,7 +197,7 @@ def test_a_blocked_kiosk_is_restarted_by_the_watchdog(it: Site) -> None:
         it.box.journal.wait("Watchdog timeout", since=place)
     it.box.journal.wait("ready", since=place)
     # Where it hung is one line of the next process, and no page of its own.
-    it.box.journal.wait("the process before this one crashed (Aborted) in ", since=place)
+    it.box.journal.wait("the previous kioskd process crashed (Aborted) in ", since=place)
     assert "most recent call first" not in it.box.journal.text(since=place)
     assert "most recent call first" in it.box.read("/run/kioskd/last-crash.txt")
 

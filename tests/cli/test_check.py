@@ -216,14 +216,14 @@ def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.Captu
     ("text", "says"),
     [
         ("assistant: {pictures: [kioskd.yaml]}\n", "no JPEG, PNG or WebP picture; replace it"),
-        ("assistant: {pictures: [large]}\n", "large: more than 20 MB; replace it"),
+        ("assistant: {pictures: [large]}\n", "large: it is larger than 20 MB; replace it"),
         (
             "controls: {buttons: [{source: 'evdev:Pedal/KEY_SPCE'}]}\n",
-            "evdev:Pedal/KEY_SPCE: there is no key KEY_SPCE; did you mean KEY_SPACE?",
+            "evdev:Pedal/KEY_SPCE: no key is called KEY_SPCE; did you mean KEY_SPACE?",
         ),
         (
             "camera: {source: picamera}\n",
-            "camera picamera: the Python package libcamera is not there; apt install python3-picamera2",
+            "camera picamera: the Python package libcamera is not installed; run `apt install python3-picamera2`",
         ),
     ],
 )
@@ -289,7 +289,10 @@ def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.Capt
     pytest.importorskip("pymicro_wakeword", reason="the extra kioskd[wakeword] is not installed")
     file.write_text("conversation: {wake: [wakeword], wakeword: hey_nobody}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
-    assert f"{file}:1:44 conversation.wakeword: hey_nobody: no such wake word" in capsys.readouterr().out
+    assert (
+        f"{file}:1:44 conversation.wakeword: hey_nobody: there is no such wake word"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_no_sound_at_all_is_said_plainly_and_is_no_failure(
     assert run() == 0
     said = capsys.readouterr().out
     assert said.count("none: ALSA_CONFIG_PATH=") == 2
-    assert "none: this machine has no /dev/gpiochip*" in said
+    assert "none: this machine has no GPIO chips (/dev/gpiochip*)" in said
 
 
 def test_a_chip_that_is_none_is_listed_with_what_is_wrong(
@@ -92,8 +92,8 @@ def with_webcam(monkeypatch: pytest.MonkeyPatch, sysfs: Path) -> SimulatedWebcam
 @pytest.mark.parametrize(
     ("formats", "busy", "why"),
     [
-        ([b"H264"], False, "its formats are H264, and kioskd takes MJPG"),
-        ([b"MJPG"], True, "in use by something else"),
+        ([b"H264"], False, "its picture formats are H264, and kioskd takes MJPG"),
+        ([b"MJPG"], True, "another program is using it"),
     ],
 )
 def test_a_camera_that_is_seen_and_cannot_be_used_is_named_with_the_reason(
@@ -124,11 +124,11 @@ def test_a_camera_on_a_ribbon_cable_that_no_package_here_can_use_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert run() == 0
     said = capsys.readouterr().out
-    assert "  picamera   cannot be used: the Python package libcamera is not there; apt install" in said
+    assert "  picamera   cannot be used: the Python package libcamera is not installed; run `apt" in said
     assert "  v4l2:HD Pro Webcam C920\n" in said
 
 
-BUSY = "in use by another program; `sudo fuser -v /dev/snd/pcmC1D0c` names it"
+BUSY = "another program is using it; `sudo fuser -v /dev/snd/pcmC1D0c` names it"
 LISTED = [
     SoundDevice(0, "Headset: USB Audio (hw:1,0)", 0, 2, 48_000),
     *(

@@ -1,4 +1,4 @@
-"""What every button does."""
+"""The behaviour that all buttons share."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from kioskd.ports import Button, Edge
 
 @dataclass(frozen=True)
 class Rig:
-    """A button, and the hand on it."""
+    """A button, and functions that press and unplug it."""
 
     button: Button
     press: Callable[[], object]
@@ -77,7 +77,7 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
                 pytest.skip(NO_SIM)
             with sim_chip() as chip:
                 high = "high" in name
-                # What a simulated switch does and what its resistor does are the same file: the last to say so wins.
+                # A simulated switch and its resistor are one file, so the last write decides.
                 sim = GpioButton(chip.label, 3, pull="none", active="high" if high else "low")
                 chip.pull(3, up=not high)
                 yield Rig(
@@ -90,7 +90,7 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 
 @asynccontextmanager
 async def watching(button: Button) -> AsyncIterator[asyncio.Queue[bool]]:
-    """Yield where edges are reported; `button` is being watched meanwhile."""
+    """Watch `button` during the block, and yield the queue of its reports."""
     reports: asyncio.Queue[bool] = asyncio.Queue()
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         watch = tasks.create_task(button.watch(levels_into(reports)))
@@ -99,7 +99,7 @@ async def watching(button: Button) -> AsyncIterator[asyncio.Queue[bool]]:
     assert watch.cancelled()
 
 
-async def test_it_says_first_how_it_is(rig: Rig) -> None:
+async def test_the_button_reports_its_state_first(rig: Rig) -> None:
     async with watching(rig.button) as reports:
         assert await reports.get() is False
         assert reports.empty()
@@ -126,7 +126,7 @@ async def test_watch_can_follow_a_watch(rig: Rig) -> None:
             assert await reports.get() is False
 
 
-async def test_a_button_that_is_down_when_it_is_opened_is_reported_as_pressed(rig: Rig) -> None:
+async def test_a_button_held_at_the_opening_is_reported_as_pressed(rig: Rig) -> None:
     async with watching(rig.button) as reports:
         assert await reports.get() is False
         rig.press()
@@ -137,28 +137,28 @@ async def test_a_button_that_is_down_when_it_is_opened_is_reported_as_pressed(ri
         assert await reports.get() is False
 
 
-async def test_an_edge_has_the_time_at_which_it_happened_by_the_clock_of_the_daemon(rig: Rig) -> None:
+async def test_an_edge_has_its_time_by_the_daemons_clock(rig: Rig) -> None:
     edges: asyncio.Queue[Edge] = asyncio.Queue()
     async with running(rig.button.watch(edges.put_nowait)):
-        assert (await soon(edges.get())).at_s is None, "how it is has no moment"
+        assert (await soon(edges.get())).at_s is None, "the first report has no time"
         before_s = time.monotonic()
         rig.press()
         edge = await soon(edges.get())
         assert edge.at_s is None or before_s - 0.001 <= edge.at_s <= time.monotonic()
 
 
-async def test_an_edge_that_waits_is_reported_before_catching_up_returns(rig: Rig) -> None:
+async def test_a_waiting_edge_is_reported_before_catch_up_returns(rig: Rig) -> None:
     edges: asyncio.Queue[Edge] = asyncio.Queue()
-    rig.button.catch_up()  # nothing watches: nothing is reported
+    rig.button.catch_up()  # without a watch nothing is reported
     async with running(rig.button.watch(edges.put_nowait)):
         await soon(edges.get())
         rig.press()
-        while edges.empty():  # a kernel that debounces takes its time
+        while edges.empty():  # a kernel that debounces reports later
             rig.button.catch_up()
         assert edges.get_nowait().down
 
 
-async def test_catching_up_with_a_button_that_is_gone_leaves_the_loss_to_the_watch(rig: Rig) -> None:
+async def test_catch_up_leaves_the_loss_of_a_button_to_its_watch(rig: Rig) -> None:
     edges: asyncio.Queue[Edge] = asyncio.Queue()
 
     async def unplug_when_it_is_watched() -> None:
@@ -172,9 +172,9 @@ async def test_catching_up_with_a_button_that_is_gone_leaves_the_loss_to_the_wat
             await rig.button.watch(edges.put_nowait)
 
 
-async def test_a_button_that_is_unplugged_is_a_lost_device(rig: Rig, request: pytest.FixtureRequest) -> None:
+async def test_an_unplugged_button_is_a_lost_device(rig: Rig, request: pytest.FixtureRequest) -> None:
     if "gpio-sim" in request.node.name and not TELLS_LOSS:
-        pytest.skip("this kernel is older than 6.6, and says nothing when a chip goes away")
+        pytest.skip("kernels before 6.6 do not report a removed chip")
     reports: asyncio.Queue[bool] = asyncio.Queue()
 
     async def unplug_when_it_is_watched() -> None:

@@ -1,4 +1,4 @@
-"""What every camera owes: one suite over memory, a folder, a simulated webcam, and the real ones where there are any."""
+"""The behaviour that all cameras share: memory, a folder, a simulated webcam, and connected ones."""
 
 import asyncio
 import errno
@@ -21,23 +21,23 @@ from kioskd.ports import Camera, RunningCamera
 
 SIZE = 200
 
-# picamera2 names its threads the old way.
+# picamera2 calls Thread.setDaemon, which is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 
 class Bench(Protocol):
-    """A camera before which the picture of four colours stands, and hands to test it with."""
+    """A camera that sees the picture of four colours, and functions that unplug it."""
 
     @property
     def camera(self) -> Camera: ...
 
     @property
     def staged(self) -> bool:
-        """Whether it sees the picture; a real one sees the room."""
+        """Whether it sees the picture; a real camera sees the room."""
 
     @property
     def running(self) -> bool | None:
-        """Whether it runs; None: nobody can tell."""
+        """Whether the camera runs; None if this cannot be known."""
 
     def unplug(self) -> None: ...
 
@@ -109,7 +109,7 @@ class WebcamBench:
 
 
 class RealBench:
-    """One that nobody can unplug from here."""
+    """A real camera, which a test cannot unplug."""
 
     staged = False
 
@@ -121,10 +121,10 @@ class RealBench:
         return None
 
     def unplug(self) -> None:
-        pytest.skip("nobody is here to unplug it")
+        pytest.skip("a test cannot unplug a real camera")
 
     def replug(self) -> None:
-        raise AssertionError("it was not unplugged")
+        raise AssertionError("the camera was not unplugged")
 
     async def close(self) -> None:
         pass
@@ -147,7 +147,7 @@ class PiBench(RealBench):
 
 @pytest.fixture(scope="session")
 def virtual_pi(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A Pi's camera before the picture, where picamera2 is to be had and no camera is."""
+    """Simulate a Pi camera that sees the picture, if picamera2 is installed and no camera is connected."""
     if not picamera_box.has_camera():
         folder = tmp_path_factory.mktemp("scene")
         (folder / "0.jpg").write_bytes(jpeg(1280, 960))
@@ -173,7 +173,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         case "webcam":
             here = cameras()
             if not here:
-                pytest.skip("no webcam here: plug one in")
+                pytest.skip("no webcam is connected; plug one in")
             bench = RealBench(V4l2Camera(here[0].path, **form(size=SIZE)))
         case _:
             if lacking := picamera_box.missing():
@@ -202,16 +202,16 @@ async def test_a_picture_is_a_small_upright_jpeg_without_metadata(bench: Bench) 
         assert corners(shot) == UPRIGHT
 
 
-async def test_a_camera_runs_only_while_somebody_looks(bench: Bench) -> None:
+async def test_a_camera_runs_only_during_a_look(bench: Bench) -> None:
     if bench.running is None:
-        pytest.skip("nobody can tell whether it runs")
+        pytest.skip("it cannot be known whether this camera runs")
     assert not bench.running
     async with looking(bench):
         assert bench.running
     assert not bench.running
 
 
-async def test_a_camera_that_nobody_looks_through_is_released(bench: Bench) -> None:
+async def test_an_unused_camera_is_released(bench: Bench) -> None:
     async with asyncio.timeout(60):
         await bench.camera.released()
         async with looking(bench):
@@ -220,14 +220,14 @@ async def test_a_camera_that_nobody_looks_through_is_released(bench: Bench) -> N
         assert not bench.running
 
 
-async def test_a_camera_can_be_looked_through_again_and_again(bench: Bench) -> None:
+async def test_a_camera_can_be_used_again_and_again(bench: Bench) -> None:
     for _ in range(3):
         async with looking(bench) as sight:
             for _ in range(2):
                 assert opened(await sight.shoot()).size
 
 
-async def test_a_picture_that_nobody_waits_for_any_more_harms_nothing(bench: Bench) -> None:
+async def test_a_cancelled_picture_does_no_harm(bench: Bench) -> None:
     async with looking(bench) as sight:
         async with asyncio.TaskGroup() as tasks:
             shot = tasks.create_task(sight.shoot())
@@ -236,7 +236,7 @@ async def test_a_picture_that_nobody_waits_for_any_more_harms_nothing(bench: Ben
         assert opened(await sight.shoot()).size
 
 
-async def test_whoever_leaves_in_the_middle_of_a_picture_may_come_back(bench: Bench) -> None:
+async def test_a_look_that_is_cancelled_during_a_picture_can_be_followed_by_another(bench: Bench) -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         looked = asyncio.Event()
 
@@ -254,7 +254,7 @@ async def test_whoever_leaves_in_the_middle_of_a_picture_may_come_back(bench: Be
         assert opened(await sight.shoot()).size
 
 
-async def test_a_camera_that_is_unplugged_is_lost_and_one_that_is_back_sees(bench: Bench) -> None:
+async def test_an_unplugged_camera_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
     async with looking(bench) as sight:
         assert await sight.shoot()
         bench.unplug()
@@ -262,7 +262,7 @@ async def test_a_camera_that_is_unplugged_is_lost_and_one_that_is_back_sees(benc
             await sight.shoot()
     with pytest.raises(DeviceLost):
         async with looking(bench) as sight:
-            pytest.fail("it was started")
+            pytest.fail("the camera was started")
     bench.replug()
     async with looking(bench) as sight:
         assert opened(await sight.shoot()).size

@@ -1,4 +1,4 @@
-"""What every lamp does."""
+"""The behaviour that all lamps share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,18 +23,18 @@ DIM = Light("listening", 0.001, 0.001, 0.001)
 OUT = Light("asleep", 0.0, 0.0, 0.0)
 
 KEEP_THE_STATE = 'printf %s "$2" > "$1.new" && mv "$1.new" "$1"'
-"""A lamp of the owner's own making: a file that says what is shown."""
+"""Command of a lamp: it writes the state to a file."""
 
 
 @dataclass(frozen=True)
 class Rig:
-    """A lamp, and an eye on it."""
+    """A lamp, and a function that tells whether it is lit."""
 
     lamp: Lamp
     lit: Callable[[], bool]
 
     async def shows(self, *, lit: bool) -> None:
-        """Wait until the lamp is lit, or out: a turn of the loop, or as many as a process takes."""
+        """Wait until the lamp is lit or out: one round of the loop, or as many as a process takes."""
         clock = SystemClock()
         async with asyncio.timeout(60):
             while self.lit() is not lit:
@@ -90,7 +90,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
                 if "rgb" in name:
                     yield Rig(GpioLamp(sim.label, (5, 6, 7)), lambda: all(map(sim.lit, (5, 6, 7))))
                 elif "low" in name:
-                    # A wire that nobody drives is high here, as it is with an LED to 3.3 V.
+                    # An undriven wire is high here, as with an LED to 3.3 V.
                     sim.pull(5, up=True)
                     yield Rig(GpioLamp(sim.label, [5], active="low"), lambda: not sim.lit(5))
                 else:
@@ -106,27 +106,27 @@ async def burning(lamp: Lamp) -> AsyncIterator[None]:
     assert run.cancelled()
 
 
-async def test_it_remembers_what_it_shall_look_like_before_it_is_driven(rig: Rig) -> None:
+async def test_a_light_from_before_the_run_is_shown(rig: Rig) -> None:
     rig.lamp.shine(BRIGHT)
     async with burning(rig.lamp):
         await rig.shows(lit=True)
 
 
-async def test_it_follows_each_light(rig: Rig) -> None:
+async def test_the_lamp_follows_each_light(rig: Rig) -> None:
     async with burning(rig.lamp):
         for light in (BRIGHT, OUT, DIM, OUT):
             rig.lamp.shine(light)
             await rig.shows(lit=light is not OUT)
 
 
-async def test_it_is_out_when_it_is_not_driven_any_more(rig: Rig) -> None:
+async def test_the_lamp_is_out_after_the_run(rig: Rig) -> None:
     rig.lamp.shine(BRIGHT)
     async with burning(rig.lamp):
         await rig.shows(lit=True)
     assert not rig.lit()
 
 
-async def test_of_many_lights_at_once_it_comes_to_look_like_the_last(rig: Rig) -> None:
+async def test_after_many_lights_the_last_is_shown(rig: Rig) -> None:
     async with burning(rig.lamp):
         rig.lamp.shine(OUT)
         for _ in range(50):
@@ -136,7 +136,7 @@ async def test_of_many_lights_at_once_it_comes_to_look_like_the_last(rig: Rig) -
         await rig.shows(lit=True)
 
 
-async def test_it_can_be_driven_again(rig: Rig) -> None:
+async def test_the_lamp_can_run_again(rig: Rig) -> None:
     rig.lamp.shine(BRIGHT)
     for _ in range(2):
         async with burning(rig.lamp):
@@ -144,7 +144,7 @@ async def test_it_can_be_driven_again(rig: Rig) -> None:
         assert not rig.lit()
 
 
-async def test_it_can_be_left_before_it_did_anything(rig: Rig) -> None:
+async def test_a_run_can_be_cancelled_at_once(rig: Rig) -> None:
     rig.lamp.shine(BRIGHT)
     async with burning(rig.lamp):
         pass

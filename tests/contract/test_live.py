@@ -1,4 +1,4 @@
-"""What every `ports.Live` keeps: in memory, and over TLS to a server on loopback."""
+"""The behaviour that all `ports.Live` share: in memory, and over TLS to a server on loopback."""
 
 import asyncio
 import base64
@@ -55,40 +55,40 @@ class Peer(Protocol):
         """Break the connection."""
 
     async def heard(self, byte_count: int) -> bytes:
-        """Wait for so much audio, and return it."""
+        """Wait for `byte_count` bytes of audio, and return them."""
 
     async def heard_texts(self, count: int) -> list[str]:
-        """Wait for so many texts, and return them."""
+        """Wait for `count` texts, and return them."""
 
     async def seen(self, count: int) -> list[bytes]:
-        """Wait for so many pictures, and return them."""
+        """Wait for `count` pictures, and return them."""
 
     async def shown(self, count: int) -> list[bytes]:
-        """Wait until so many pictures were shown at once, and return them."""
+        """Wait until `count` pictures were shown at once, and return them."""
 
     async def answered(self, count: int) -> list[tuple[str, str, str, bytes | None]]:
-        """Wait for so many answers, and return the id, name, message and picture of each."""
+        """Wait for `count` answers, and return the id, name, message and picture of each."""
 
     async def told(self) -> list[tuple[str, str]]:
-        """Wait for what the session is told of before, and return it by role."""
+        """Wait for the earlier texts of the new session, and return them by role."""
 
     async def hung_up(self) -> None:
-        """Wait until the other side has left."""
+        """Wait until the other side has closed the connection."""
 
 
 class Stage(Protocol):
-    """A service under the test's control, and the adapter that dials it."""
+    """A service that the test controls, and the adapter that dials it."""
 
     live: Live
 
     async def accept(self) -> Peer:
-        """Wait for the next dial and let it in."""
+        """Wait for the next dial, and accept it."""
 
     async def refuse(self, remedy: Remedy) -> None:
-        """Wait for the next dial and turn it down so that this may help."""
+        """Wait for the next dial, and refuse it in a way that leads to this remedy."""
 
     async def dialed(self) -> None:
-        """Wait for the next dial and leave it without an answer."""
+        """Wait for the next dial, and do not answer it."""
 
 
 class ScriptedPeer:
@@ -229,7 +229,7 @@ class WirePeer:
 
 
 class WireStage:
-    """Its handlers hand their connection to the test, and wait until it is closed."""
+    """A stage whose server passes each connection to the test, and waits until it is closed."""
 
     closes: Final = {
         Remedy.RESUME: (1001, "going away"),
@@ -284,7 +284,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 async def connected(
     stage: Stage, handle: SecretStr | None = None, recall: Sequence[SpokenText] = ()
 ) -> AsyncIterator[tuple[Connection, Peer]]:
-    """Both ends of a connection, for 10 s at most."""
+    """Yield both ends of a connection, for 60 s at most."""
     async with asyncio.timeout(60):
         accepting = asyncio.create_task(stage.accept())
         async with stage.live.connect(handle, recall) as connection:
@@ -296,7 +296,7 @@ async def dial(stage: Stage, handle: SecretStr | None = None) -> None:
         pass
 
 
-async def test_warming_up_may_be_done_again(stage: Stage) -> None:
+async def test_warm_up_may_be_called_again(stage: Stage) -> None:
     await stage.live.warm_up()
     await stage.live.warm_up()
     async with connected(stage):
@@ -311,7 +311,7 @@ async def test_a_connection_knows_whether_it_resumes_a_session(
         assert connection.resumed == (handle is not None)
 
 
-async def test_what_is_said_arrives_message_by_message(stage: Stage) -> None:
+async def test_messages_arrive_one_by_one(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await peer.say(ReplyAudio(FRAME))
         await peer.say(ReplyAudio(FRAME), TurnComplete(), ResumptionUpdate(HANDLE))
@@ -325,7 +325,7 @@ async def test_what_is_said_arrives_message_by_message(stage: Stage) -> None:
         assert list(await connection.receive()) == [Interrupted(), TurnComplete()]
 
 
-async def test_what_is_sent_is_heard(stage: Stage) -> None:
+async def test_audio_and_texts_arrive(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await connection.send_audio(FRAME)
         await connection.send_audio(FRAME[::-1])
@@ -354,21 +354,21 @@ async def test_calls_are_answered_together_and_in_order(stage: Stage) -> None:
         ]
 
 
-async def test_pictures_are_seen(stage: Stage) -> None:
+async def test_pictures_arrive(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await connection.send_picture(JPEG)
         await connection.send_picture(JPEG[:-1])
         assert await peer.seen(2) == [JPEG, JPEG[:-1]]
 
 
-async def test_pictures_are_shown_in_one_message(stage: Stage) -> None:
+async def test_pictures_for_the_memory_arrive_in_one_message(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await connection.show_pictures(())
         await connection.show_pictures((JPEG, JPEG[:-1]))
         assert await peer.shown(2) == [JPEG, JPEG[:-1]]
 
 
-async def test_a_link_that_takes_everything_has_no_backlog(stage: Stage) -> None:
+async def test_a_connection_that_takes_everything_has_no_backlog(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await connection.send_audio(FRAME)
         await peer.heard(len(FRAME))
@@ -376,7 +376,7 @@ async def test_a_link_that_takes_everything_has_no_backlog(stage: Stage) -> None
     assert connection.backlog == 0
 
 
-async def test_frames_are_counted_whatever_is_sent_between_them(stage: Stage) -> None:
+async def test_frames_are_counted_in_any_mix_of_messages(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         for number in range(1, 6):
             await connection.begin_audio()
@@ -390,7 +390,7 @@ async def test_frames_are_counted_whatever_is_sent_between_them(stage: Stage) ->
     assert connection.delivered == 5
 
 
-async def test_what_was_sent_is_delivered_when_it_was_taken_in(stage: Stage) -> None:
+async def test_a_frame_counts_as_delivered_when_the_service_has_taken_it(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         assert connection.delivered == 0
         for _ in range(10):
@@ -400,18 +400,18 @@ async def test_what_was_sent_is_delivered_when_it_was_taken_in(stage: Stage) -> 
     assert connection.delivered == 10
 
 
-async def test_a_new_session_is_told_what_was_said(stage: Stage) -> None:
+async def test_a_new_session_gets_the_earlier_texts(stage: Stage) -> None:
     async with connected(stage, recall=RECALL) as (_connection, peer):
         assert await peer.told() == [("user", "Where is the exit?"), ("model", "Left."), ("user", "Thanks.")]
 
 
-async def test_a_session_that_goes_on_is_told_nothing(stage: Stage) -> None:
+async def test_a_resumed_session_gets_no_earlier_texts(stage: Stage) -> None:
     async with connected(stage, HANDLE, recall=RECALL) as (connection, peer):
         await connection.send_text("first")
         assert await peer.heard_texts(1) == ["first"]
 
 
-async def test_what_was_said_before_a_loss_is_still_received(stage: Stage) -> None:
+async def test_messages_from_before_a_loss_are_still_received(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await peer.say(TurnComplete())
         assert list(await connection.receive()) == [TurnComplete()]
@@ -420,7 +420,7 @@ async def test_what_was_said_before_a_loss_is_still_received(stage: Stage) -> No
             await connection.receive()
 
 
-async def test_after_a_loss_everything_says_so(stage: Stage) -> None:
+async def test_after_a_loss_every_call_raises(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         waiting = asyncio.create_task(connection.receive())
         await peer.drop()
@@ -439,7 +439,7 @@ async def test_after_a_loss_everything_says_so(stage: Stage) -> None:
                 await call
 
 
-async def test_a_receive_that_is_cancelled_leaves_the_message_to_the_next(stage: Stage) -> None:
+async def test_a_cancelled_receive_leaves_the_message_to_the_next(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         waiting = asyncio.create_task(connection.receive())
         await asyncio.sleep(0)
@@ -451,7 +451,7 @@ async def test_a_receive_that_is_cancelled_leaves_the_message_to_the_next(stage:
 
 
 @pytest.mark.parametrize("remedy", WireStage.closes)
-async def test_a_refusal_says_what_may_help(stage: Stage, remedy: Remedy) -> None:
+async def test_a_refusal_names_its_remedy(stage: Stage, remedy: Remedy) -> None:
     async with asyncio.timeout(60):
         refusing = asyncio.create_task(stage.refuse(remedy))
         with pytest.raises(LinkLost) as caught:
@@ -460,7 +460,7 @@ async def test_a_refusal_says_what_may_help(stage: Stage, remedy: Remedy) -> Non
         await refusing
 
 
-async def test_a_refusal_does_not_spoil_the_next_dial(stage: Stage) -> None:
+async def test_a_refusal_does_not_affect_the_next_dial(stage: Stage) -> None:
     async with asyncio.timeout(60):
         refusing = asyncio.create_task(stage.refuse(Remedy.RESUME))
         with pytest.raises(LinkLost):
@@ -472,7 +472,7 @@ async def test_a_refusal_does_not_spoil_the_next_dial(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])
-async def test_leaving_hangs_up(stage: Stage, error: type[Exception] | None) -> None:
+async def test_leaving_the_block_hangs_up(stage: Stage, error: type[Exception] | None) -> None:
     with pytest.raises(error) if error else contextlib.nullcontext():
         async with connected(stage) as (_connection, peer):
             if error:
@@ -481,7 +481,7 @@ async def test_leaving_hangs_up(stage: Stage, error: type[Exception] | None) -> 
         await peer.hung_up()
 
 
-async def test_a_connection_that_was_left_is_lost(stage: Stage) -> None:
+async def test_a_closed_connection_is_lost(stage: Stage) -> None:
     async with connected(stage) as (connection, _peer):
         pass
     with pytest.raises(LinkLost):
@@ -490,7 +490,7 @@ async def test_a_connection_that_was_left_is_lost(stage: Stage) -> None:
         await connection.send_audio(FRAME)
 
 
-async def test_cancelling_a_visit_hangs_up(stage: Stage) -> None:
+async def test_cancelling_the_block_hangs_up(stage: Stage) -> None:
     async def visit() -> None:
         async with stage.live.connect(None) as connection:
             await connection.receive()
@@ -504,7 +504,7 @@ async def test_cancelling_a_visit_hangs_up(stage: Stage) -> None:
         await peer.hung_up()
 
 
-async def test_a_dial_can_be_cancelled_and_another_follow(stage: Stage) -> None:
+async def test_a_cancelled_dial_can_be_followed_by_another(stage: Stage) -> None:
     async with asyncio.timeout(60):
         dialing = asyncio.create_task(dial(stage))
         await stage.dialed()
@@ -516,7 +516,7 @@ async def test_a_dial_can_be_cancelled_and_another_follow(stage: Stage) -> None:
         assert await peer.heard(len(FRAME)) == FRAME
 
 
-async def test_receiving_twice_at_once_is_a_bug(stage: Stage) -> None:
+async def test_two_receives_at_once_are_a_bug(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         first = asyncio.create_task(connection.receive())
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What every microphone owes: one suite over memory, PortAudio on a virtual sound server, and a real device."""
+"""The behaviour that all microphones share: in memory, on a virtual sound server, and a real device."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,14 +20,14 @@ CAPTURE_DEVICES = list(Path("/dev/snd").glob("pcmC*c"))
 
 
 class Bench(Protocol):
-    """A microphone, and hands to test it with."""
+    """A microphone, and functions that speak into it and unplug it."""
 
     @property
     def microphone(self) -> Microphone: ...
 
     @property
     def exact(self) -> bool:
-        """Whether it gives what was said sample by sample, and nothing before it."""
+        """Whether it gives the speech sample by sample, and nothing before it."""
 
     async def say(self, speech: bytes) -> None: ...
 
@@ -76,13 +76,13 @@ class RealBench:
         self.microphone = PortAudioMicrophone("default")
 
     async def say(self, speech: bytes) -> None:
-        pytest.skip("nobody speaks into the real microphone")
+        pytest.skip("a test cannot speak into a real microphone")
 
     def unplug(self) -> None:
-        pytest.skip("nobody pulls the plug of the real microphone")
+        pytest.skip("a test cannot unplug a real microphone")
 
     def replug(self) -> None:
-        pytest.skip("nobody plugs the real microphone in")
+        pytest.skip("a test cannot plug in a real microphone")
 
 
 class LoopBench:
@@ -120,7 +120,7 @@ async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
             await asyncio.to_thread(server.replug, "mic")
         case _:
             if not CAPTURE_DEVICES:
-                pytest.skip("no capture device here: /dev/snd/pcmC*c")
+                pytest.skip("this machine has no capture device (/dev/snd/pcmC*c)")
             monkeypatch.delenv("ALSA_CONFIG_PATH", raising=False)
             if not loop_card.is_here():
                 yield RealBench()
@@ -131,7 +131,7 @@ async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 class Ear:
-    """Captures in a task, and waits for frames."""
+    """Capture in a task, which can be awaited frame by frame."""
 
     def __init__(self, microphone: Microphone) -> None:
         self.frames: list[bytes] = []
@@ -143,7 +143,7 @@ class Ear:
         self._news.set()
 
     async def until(self, enough: Callable[[], bool]) -> None:
-        """Wait until `enough()`; fail with the capture if it fails."""
+        """Wait until `enough()`; raise the capture's error if it fails."""
         async with asyncio.timeout(60):
             while not enough():
                 if self.task.done():
@@ -164,7 +164,7 @@ def speech(seconds: float = 1.0) -> bytes:
     return murmur(seconds, pcm.UPLINK_HZ)
 
 
-async def test_what_is_said_comes_in_frames_of_20_ms_in_order(bench: Bench) -> None:
+async def test_speech_comes_in_order_in_frames_of_20_ms(bench: Bench) -> None:
     said = speech()
     if bench.exact:
         await bench.say(said)
@@ -178,13 +178,13 @@ async def test_what_is_said_comes_in_frames_of_20_ms_in_order(bench: Bench) -> N
         await bench.say(said)
         seen = len(ear.frames)
         await ear.until(lambda: len(ear.frames) >= seen + 15)
-        # Nine tenths: the sound server itself skips now and then on a busy machine.
+        # Not all of it: the sound server itself skips now and then on a busy machine.
         assert carried(said, b"".join(ear.frames), pcm.UPLINK_HZ) >= THROUGH_THE_AIR
     assert {len(frame) for frame in ear.frames} == {pcm.FRAME_BYTES}
     await ear.close()
 
 
-async def test_the_last_frame_is_filled_up_with_silence(bench: Bench) -> None:
+async def test_the_last_frame_is_filled_with_silence(bench: Bench) -> None:
     if not bench.exact:
         pytest.skip("a device has no last frame")
     await bench.say(b"\x01\x02" * 330)
@@ -218,7 +218,7 @@ async def test_a_capture_that_is_cancelled_at_once_leaves_the_device_free(bench:
     await last.close()
 
 
-async def test_a_device_that_is_not_there_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
+async def test_a_missing_microphone_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
     bench.unplug()
     async with asyncio.timeout(60):
         with pytest.raises(DeviceLost, match="microphone"):
@@ -231,7 +231,7 @@ async def test_a_device_that_is_not_there_is_lost_and_works_when_it_is_back(benc
     await ear.close()
 
 
-async def test_an_error_in_the_sink_ends_the_capture_and_is_seen(bench: Bench) -> None:
+async def test_an_error_in_the_sink_ends_the_capture_and_is_raised(bench: Bench) -> None:
     def sink(_: bytes) -> None:
         raise ArithmeticError("planted")
 

@@ -1,4 +1,4 @@
-"""What every speaker owes: one suite over memory, PortAudio on a virtual sound server, and a real device."""
+"""The behaviour that all speakers share: in memory, on a virtual sound server, and a real device."""
 
 import asyncio
 import threading
@@ -24,17 +24,17 @@ PLAYBACK_DEVICES = list(Path("/dev/snd").glob("pcmC*p"))
 
 
 class Bench(Protocol):
-    """A speaker, and ears to test it with."""
+    """A speaker, and functions that listen to it and unplug it."""
 
     @property
     def speaker(self) -> Speaker: ...
 
     @property
     def exact(self) -> bool:
-        """Whether `heard` knows, sample by sample; otherwise only the air does."""
+        """Whether `heard` returns the sound sample by sample."""
 
     def heard(self) -> bytes:
-        """All that was played so far, from the first pull on."""
+        """Return all sound since the first pull."""
 
     def unplug(self) -> None: ...
 
@@ -84,10 +84,10 @@ class RealBench:
         raise NotImplementedError
 
     def unplug(self) -> None:
-        pytest.skip("nobody pulls the plug of the real speaker")
+        pytest.skip("a test cannot unplug a real speaker")
 
     def replug(self) -> None:
-        pytest.skip("nobody plugs the real speaker in")
+        pytest.skip("a test cannot plug in a real speaker")
 
 
 class LoopBench(RealBench):
@@ -112,13 +112,13 @@ async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
             await asyncio.to_thread(server.replug, "spk")
         case _:
             if not PLAYBACK_DEVICES:
-                pytest.skip("no playback device here: /dev/snd/pcmC*p")
+                pytest.skip("this machine has no playback device (/dev/snd/pcmC*p)")
             monkeypatch.delenv("ALSA_CONFIG_PATH", raising=False)
             yield LoopBench() if loop_card.is_here() else RealBench()
 
 
 class Sound:
-    """A source of one sound and then silence, which says when so much of it was pulled."""
+    """Source of one sound and then silence; tests can wait until part of it was pulled."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.pulls: list[int] = []
@@ -135,7 +135,7 @@ class Sound:
         return piece.ljust(byte_count, b"\0")
 
     async def until(self, byte_count: int, playing: asyncio.Task[object]) -> None:
-        """Wait until so much was pulled; fail with the playing if it fails."""
+        """Wait until `byte_count` bytes were pulled; raise the error of `playing` if it fails."""
         pulled = asyncio.create_task(asyncio.to_thread(self._wait, byte_count))
         await asyncio.wait([pulled, playing], return_when=asyncio.FIRST_COMPLETED)
         if playing.done():
@@ -156,9 +156,9 @@ async def stop(playing: asyncio.Task[object]) -> None:
             await playing
 
 
-async def test_it_plays_what_it_is_given_sample_by_sample(bench: Bench) -> None:
+async def test_the_source_is_played_sample_by_sample(bench: Bench) -> None:
     if not bench.exact:
-        pytest.skip("only the air knows; see the test with the recorded monitor")
+        pytest.skip("this device's sound cannot be read; see the test with the recorded monitor")
     tone = murmur(0.3, pcm.DOWNLINK_HZ)
     sound = Sound(tone)
     playing = asyncio.create_task(bench.speaker.play(sound))
@@ -169,7 +169,7 @@ async def test_it_plays_what_it_is_given_sample_by_sample(bench: Bench) -> None:
     assert not any(heard[len(tone) :])
 
 
-async def test_it_is_fed_without_a_pause_silence_included(bench: Bench) -> None:
+async def test_the_source_is_pulled_without_a_pause(bench: Bench) -> None:
     sound = Sound()
     playing = asyncio.create_task(bench.speaker.play(sound))
     await sound.until(pcm.byte_count(0.3, pcm.DOWNLINK_HZ), playing)
@@ -191,7 +191,7 @@ async def test_a_cancelled_play_pulls_no_more_and_can_be_followed_by_another(ben
 
 async def test_two_plays_are_heard_one_after_the_other(bench: Bench) -> None:
     if not bench.exact:
-        pytest.skip("only the air knows")
+        pytest.skip("this device's sound cannot be read")
     total = 0
     for level in (1, 2):
         sound = Sound(np.full(480, level, dtype="<i2").tobytes())
@@ -204,7 +204,7 @@ async def test_two_plays_are_heard_one_after_the_other(bench: Bench) -> None:
     assert heard[heard != 0].tolist() == [1] * 480 + [2] * 480
 
 
-async def test_a_device_that_is_not_there_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
+async def test_a_missing_speaker_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
     bench.unplug()
     async with asyncio.timeout(60):
         with pytest.raises(DeviceLost, match="speaker"):
@@ -216,7 +216,7 @@ async def test_a_device_that_is_not_there_is_lost_and_works_when_it_is_back(benc
     await stop(playing)
 
 
-async def test_an_error_in_the_source_ends_the_playing_and_is_seen(bench: Bench) -> None:
+async def test_an_error_in_the_source_ends_the_playing_and_is_raised(bench: Bench) -> None:
     class Broken:
         def pull(self, byte_count: int) -> bytes:
             raise ArithmeticError(f"planted: {byte_count}")
@@ -226,12 +226,12 @@ async def test_an_error_in_the_source_ends_the_playing_and_is_seen(bench: Bench)
             await bench.speaker.play(Broken())
 
 
-async def test_the_air_carries_the_sound_without_a_gap(sound_server: SoundServer) -> None:
+async def test_the_recorded_monitor_has_the_sound_without_a_gap(sound_server: SoundServer) -> None:
     spoken = murmur(2.0, pcm.DOWNLINK_HZ)
     sound = Sound(spoken)
     with sound_server.record() as recording:
         playing = asyncio.create_task(PortAudioSpeaker("default").play(sound))
         await sound.until(len(spoken) + pcm.byte_count(0.5, pcm.DOWNLINK_HZ), playing)
         await stop(playing)
-    # Nine tenths: the sound server itself skips now and then on a busy machine.
+    # Not all of it: the sound server itself skips now and then on a busy machine.
     assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR

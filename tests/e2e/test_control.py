@@ -483,7 +483,7 @@ async def test_the_real_daemon_answers_and_takes_its_socket_along(
             other.mkdir()
             async with daemon_process(other, settings, environ) as second:
                 assert await second.ended() == Exit.UNAVAILABLE
-                assert "another kioskd runs already" in second.journal
+                assert "another kioskd is running already" in second.journal
             await until(place.is_socket)
             code, _ = await daemon.leave()
             assert code == 0

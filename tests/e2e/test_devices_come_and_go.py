@@ -209,7 +209,7 @@ async def test_a_microphone_that_hangs_when_it_is_muted_ends_the_process_and_sta
             await connection.heard(10 * pcm.FRAME_BYTES)
             sound_server.freeze("mic")
             kiosk.mute_button.press()
-            with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': does not close within 3 s"):
+            with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': it did not close within 3 s"):
                 await serving
         assert PreferenceFile(tmp_path).load().muted, "so the next process does not open it"
     finally:

@@ -114,7 +114,7 @@ def test_check_takes_them_and_says_so(file: Path, capsys: pytest.CaptureFixture[
     [
         ("periscope:7", "periscope:up", "use off, picamera, v4l2:NAME, folder:PATH or periscope:DEGREES"),
         ("doorbell:front", "doorbell:1", "doorbell:1 names no doorbell; write doorbell:front, say"),
-        ("beacon:roof", "beacon:1", "led:NAME or beacon:NAME; write gpio:pi/25, say"),
+        ("beacon:roof", "beacon:1", "led:NAME or beacon:NAME, such as gpio:pi/25"),
         ("mute_s: 0", "pull: up", "it is for gpio lines, and this is a doorbell"),
         ('"beacon:roof"', '"beacon:roof", active: low', "it is for gpio and rgb lines"),
     ],

@@ -168,7 +168,7 @@ async def test_what_the_owner_wants_kept_is_kept_there_and_nowhere_else(
     }
     async with visit(tmp_path, sound_server, privacy=privacy) as (it, daemon):
         assert any("stored: transcripts and recordings" in said for said in daemon.told)
-        assert "recordings are kept: folder=" in daemon.journal
+        assert "recordings are stored: folder=" in daemon.journal
         await daemon.leave()
 
     found = it.found()

@@ -256,7 +256,7 @@ def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "espeak-ng: is not installed; run `apt install espeak-ng`" in done.stderr
+    assert "espeak-ng: it is not installed; run `apt install espeak-ng`" in done.stderr
 
 
 async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None:

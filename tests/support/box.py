@@ -1,7 +1,8 @@
-"""A machine with a real systemd as its first process, in a container that is gone when the test is.
+"""A machine with a real systemd as its first process, in a container that lasts for one test.
 
-It starts from one of `tests.support.rootfs`; what happens in it happens to a copy, which outlives reboots. Root only; no systemd needed outside.
-Not as on a device: MemoryMax=, TasksMax= and LimitRTPRIO= bind nothing there, and there is no udev.
+It boots a copy of a system from `tests.support.rootfs`; changes survive reboots of the box. It needs root,
+but no systemd outside. Unlike a device, it does not enforce MemoryMax=, TasksMax= and LimitRTPRIO=, and has
+no udev.
 """
 
 import contextlib
@@ -25,14 +26,16 @@ from tests.support.rootfs import cache, carried, carried_environ
 BOOT_S: Final = 60.0
 ENTERED: Final = "pid mount uts ipc net cgroup"
 REBOOT: Final = 133
-"""How nspawn ends when the machine wants to be booted anew; see systemd-nspawn(1), --keep-unit."""
+"""Exit code of nspawn when the machine wants to reboot; see systemd-nspawn(1), --keep-unit."""
 
-# A mount namespace of one's own with a pure cgroup tree (systemd in the box takes no other), and the rootfs with a
-# layer on top that takes the changes.
+# It mounts a cgroup v2 tree for systemd in the box, and an overlay on the rootfs for all changes.
 _ENTER: Final = """
 set -e
 layers=$1 place=$2 name=$3; shift 3
-[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || { umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; }
+if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
+  umount -R /sys/fs/cgroup
+  mount -t cgroup2 none /sys/fs/cgroup
+fi
 mkdir "/sys/fs/cgroup/$name"
 echo $$ > "/sys/fs/cgroup/$name/cgroup.procs"
 mount -t overlay overlay -o "lowerdir=$layers,upperdir=$place/upper,workdir=$place/work" "$place/merged"
@@ -40,7 +43,7 @@ exec systemd-nspawn --directory="$place/merged" --machine="$name" "$@"
 """
 
 _LANDLOCK: Final = "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"
-"""What nspawn would keep from programs that restrict themselves, and no real machine does."""
+"""System calls by which programs restrict themselves: nspawn forbids them, real machines do not."""
 
 _CLEAN: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -50,12 +53,13 @@ _CLEAN: Final = {
 
 
 class Box(Machine):
-    """The machine, booted on entering, gone after leaving.
+    """Machine in a container, booted on entry and removed on exit.
 
-    `binds` are folders and files of this machine, and where they are seen in the box (not under /tmp, which is another
-    there; a sandboxed service has its own /var/tmp too); `read_only` likewise. The box is in the network of whoever
-    boots it (see `tests.support.namespace`), or with `private_network` in one of its own, of loopback alone. `online`
-    gives it all that this machine uses to reach the package index and the mirror. `layer` is what another box has kept.
+    `binds` maps folders and files of this machine to their paths in the box; `read_only` does the same
+    without writing. Paths under /tmp do not work, as the box has its own; a sandboxed service has its own
+    /var/tmp, too. The box shares the network of its caller (see `tests.support.namespace`), or has only
+    loopback with `private_network`. `online` gives it the settings that this machine uses to reach the
+    package index and the mirror. `layer`: a folder that `keep` wrote.
     """
 
     def __init__(
@@ -78,12 +82,12 @@ class Box(Machine):
         self._environ = _CLEAN | (carried_environ() if online else {})
         self._stack = contextlib.ExitStack()
         self._boot_stack = contextlib.ExitStack()
-        """What lasts from one boot to the next."""
+        """Resources that are closed at each reboot."""
         self._place = Path()
         self._nspawn: subprocess.Popen[bytes]
         self._leader = 0
         self.journal: Journal
-        """Everything since the boot. The one before a reboot can still be read by who kept it."""
+        """Journal since the last boot. An older one can still be read by a caller that holds it."""
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -103,16 +107,16 @@ class Box(Machine):
         self.down()
 
     def down(self) -> None:
-        """Shut the machine down, and remove all of it."""
+        """Shut the machine down, and delete it."""
         self._stack.close()
 
     def keep(self, layer: Path) -> None:
-        """Shut the machine down, and put all that was changed on its disk into `layer`; it cannot be booted again."""
+        """Shut the machine down, and move all changes on its disk to `layer`. It cannot boot again."""
         self._halt()
         (self._place / "upper").rename(layer)
 
     def reboot(self, *, read_only: bool = False) -> None:
-        """Have the machine reboot; with `read_only` its disk is, but for what systemd puts into memory.
+        """Reboot the machine. With `read_only` its disk is read-only, except for systemd's folders in memory.
 
         Raises:
             AssertionError: it did not go down, or did not come up.
@@ -121,7 +125,7 @@ class Box(Machine):
         self.rebooted(read_only=read_only)
 
     def rebooted(self, *, read_only: bool = False, within_s: float = PATIENCE_S) -> None:
-        """Wait until the machine reboots by itself, and is up again.
+        """Wait until the machine has rebooted by itself.
 
         Raises:
             AssertionError: it did not go down, or did not come up.
@@ -149,16 +153,18 @@ class Box(Machine):
             console = stack.enter_context((self._place / "console").open("wb"))
             heard = self._place / "notify"
             heard.unlink(missing_ok=True)
-            # Closed when the machine is up: nspawn waits for whoever does not read what it tells, and the machine for it.
+            # Closed when the machine is up: nspawn, and with it the machine, would wait for a reader of its
+            # messages.
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
                 told.bind(str(heard))
                 told.settimeout(0.2)
                 self._nspawn = subprocess.Popen(
-                    # Whatever becomes of us, nothing of it stays.
-                    ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "bash", "-c", _ENTER, "box",
-                     self._layers, self._place, name,
-                     "--boot", "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off",
-                     "--notify-ready=yes", "--link-journal=no", _LANDLOCK, *self._options, *options],
+                    # The machine must end when this process ends.
+                    ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private",
+                     "bash", "-c", _ENTER, "box", self._layers, self._place, name,
+                     "--boot", "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off",
+                     "--timezone=off", "--notify-ready=yes", "--link-journal=no", _LANDLOCK,
+                     *self._options, *options],
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                     env=_CLEAN | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "NOTIFY_SOCKET": str(heard)},
                 )  # fmt: skip
@@ -190,7 +196,7 @@ class Box(Machine):
                 ready = "READY" in fields
 
     def _end(self) -> None:
-        """Have the machine halt, if it still runs; pull its plug if it does not."""
+        """Halt the machine if it runs; kill it if it does not halt in time."""
         self._nspawn.send_signal(signal.SIGTERM)
         try:
             self._nspawn.wait(PATIENCE_S)
@@ -200,7 +206,7 @@ class Box(Machine):
 
 
 def _remove_cgroup(name: str) -> None:
-    """Kill whatever is left in the machine, and remove the account of it."""
+    """Kill all processes left in the machine, and remove its cgroup."""
     for tree in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
         group = Path(tree, name)
         if not group.exists():
@@ -212,7 +218,7 @@ def _remove_cgroup(name: str) -> None:
                 try:
                     Path(folder).rmdir()
                     break
-                except OSError:  # somebody in it is still about to be gone
+                except OSError:  # a process in it has not ended yet
                     if time.monotonic() > until:
                         raise
                     time.sleep(0.05)
@@ -220,7 +226,7 @@ def _remove_cgroup(name: str) -> None:
 
 @contextlib.contextmanager
 def shared_folder(prefix: str) -> Iterator[Path]:
-    """Yield a folder that can be bound into a box, readable by everybody in it."""
+    """Yield a folder that can be bound into a box, and that all its users can read."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/run"))
     try:
         folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A real mosquitto on a port of its own."""
+"""A real mosquitto on its own port."""
 
 import shutil
 import socket
@@ -14,13 +14,13 @@ MOSQUITTO: Final = shutil.which("mosquitto")
 
 
 def missing() -> str | None:
-    """Return why there can be no broker here; None where there can."""
+    """Return why no broker can run here; None if one can."""
     return None if MOSQUITTO else "mosquitto is not installed"
 
 
 @dataclass(slots=True)
 class Broker:
-    """A broker that can be stopped and started again."""
+    """Broker that can be stopped and started again."""
 
     port: int
     config: Path
@@ -28,11 +28,11 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """The address as the settings take it."""
+        """Address of the broker, as the settings take it."""
         return f"mqtt://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, and return when it takes connections."""
+        """Start the broker, and return when it accepts connections."""
         assert MOSQUITTO is not None
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -42,10 +42,10 @@ class Broker:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-        raise TimeoutError("mosquitto takes no connections")
+        raise TimeoutError("mosquitto accepts no connections")
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the broker."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -54,7 +54,7 @@ class Broker:
 
 @contextmanager
 def broker(folder: Path, *, password: str | None = None) -> Iterator[Broker]:
-    """Run a broker whose files are in `folder`; with a `password` it takes only the user `kiosk`."""
+    """Run a broker with its files in `folder`. With a `password` it accepts only the user `kiosk`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Buttons in tests: what a watch reports, as tests want to read it."""
+"""Reports of buttons, in a form for tests."""
 
 import asyncio
 from collections.abc import Callable

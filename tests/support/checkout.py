@@ -1,4 +1,4 @@
-"""The files of this checkout, as Git sees them."""
+"""The files of this checkout, as Git lists them."""
 
 import hashlib
 import subprocess
@@ -8,9 +8,10 @@ from tests.support.rootfs import CHECKOUT
 
 
 def source_files(*names: str) -> list[Path]:
-    """Return the files of this checkout that Git knows, or would, below these names."""
+    """Return the files below `names` that Git tracks or would add."""
     listed = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names],
+        ["git", "-c", "safe.directory=*", "-C", CHECKOUT,
+         "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names],
         capture_output=True, check=True, text=True,
     ).stdout  # fmt: skip
     paths = {CHECKOUT / name for name in listed.split("\0") if name}
@@ -18,7 +19,7 @@ def source_files(*names: str) -> list[Path]:
 
 
 def contents(*names: str) -> dict[str, str]:
-    """Return a digest of each of these files, by its path in the checkout."""
+    """Return a digest of each file below `names`, by its path in the checkout."""
     return {
         str(path.relative_to(CHECKOUT)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in source_files(*names)

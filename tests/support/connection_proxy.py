@@ -1,4 +1,4 @@
-"""A connection in front of another one: for whoever wants to see what goes by."""
+"""A connection in front of another one, for tests that watch the calls."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from kioskd.ports import Connection, Message, ToolAnswer
 
 
 class ConnectionProxy:
-    """Hands everything on as it is; a `ports.Connection`. Whoever wants to see something overrides its method."""
+    """Connection that passes every call on; a `ports.Connection`. Subclasses override methods."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Both ends of the control socket, doing as a test likes."""
+"""Both ends of the control socket, as tests need them."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from kioskd.ports import RequestHandler
 
 @contextmanager
 def open_place() -> Iterator[Path]:
-    """Lend a socket's place that every user can get to: pytest's own folders are closed, and too deep for its name."""
+    """Yield a socket path that every user can reach, and that is shorter than paths of pytest's folders."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "control"
@@ -28,7 +28,7 @@ def open_place() -> Iterator[Path]:
 
 @contextmanager
 def daemon(place: Path, *answers: bytes) -> Iterator[list[bytes]]:
-    """Be a daemon that answers so, whatever it is asked; yield the requests."""
+    """Act as a daemon that gives `answers` one by one, whatever the requests are; yield the requests."""
     asked: list[bytes] = []
 
     def serve() -> None:
@@ -49,7 +49,7 @@ def daemon(place: Path, *answers: bytes) -> Iterator[list[bytes]]:
 
 @asynccontextmanager
 async def serving(place: Path, handle: RequestHandler) -> AsyncIterator[ControlSocket]:
-    """Have the daemon's own end of the socket attended to until the block ends."""
+    """Serve the daemon's end of the socket until the block ends."""
     made = ControlSocket(place, SystemClock())
     async with running(made.serve(handle)):
         await until(place.exists)
@@ -57,22 +57,22 @@ async def serving(place: Path, handle: RequestHandler) -> AsyncIterator[ControlS
 
 
 class Caller:
-    """One connection."""
+    """One client connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self.writer = writer
 
     def send(self, request: Mapping[str, object] | bytes) -> None:
-        """Send a request, or bytes as they are."""
+        """Send a request, or raw bytes."""
         data = request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
         self.writer.write(data)
 
     async def answer(self) -> Any:
-        """Return the next answer; None where the daemon has hung up."""
+        """Return the next answer; None if the daemon has hung up."""
         try:
             line = await soon(self._reader.readline())
-        except ConnectionResetError:  # it hung up on something that it had not read
+        except ConnectionResetError:  # the daemon hung up without reading everything
             return None
         return json.loads(line) if line else None
 

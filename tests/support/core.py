@@ -1,4 +1,4 @@
-"""States that a test of the core begins with, and a model of the shell that its effects steer."""
+"""States that a test of the core starts with, and a model of the shell that its effects control."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -104,17 +104,17 @@ CONVERSATION: Final = 2
 
 
 def down(**changes: Any) -> Link:
-    """Return a link that nobody needs."""
+    """Return a link that no conversation needs."""
     return _link(LinkPhase.DOWN, **changes)
 
 
 def dialing(**changes: Any) -> Link:
-    """Return a link being made."""
+    """Return a link that is being dialed."""
     return _link(LinkPhase.DIALING, **changes)
 
 
 def up(**changes: Any) -> Link:
-    """Return a link that serves."""
+    """Return a link that is open."""
     return _link(LinkPhase.UP, reached_service=True, **changes)
 
 
@@ -125,7 +125,7 @@ def draining(**changes: Any) -> Link:
 
 
 def waiting(**changes: Any) -> Link:
-    """Return a lost link, the next dial put off."""
+    """Return a lost link that waits for its next dial."""
     changes.setdefault("retry_s", 0.7)
     changes.setdefault("tries", 2)
     return _link(LinkPhase.WAITING, **changes)
@@ -144,7 +144,7 @@ def asleep(**changes: Any) -> State:
 
 
 def listening(link: Link | None = None, **changes: Any) -> State:
-    """Return a conversation in which the visitor has the word; connected unless `link` says otherwise."""
+    """Return a conversation in which the kiosk listens; connected unless `link` says otherwise."""
     return _state(turns.TurnPhase.LISTENING, link or up(), **changes)
 
 
@@ -154,12 +154,12 @@ def thinking(link: Link | None = None, **changes: Any) -> State:
 
 
 def speaking(link: Link | None = None, **changes: Any) -> State:
-    """Return a conversation in which a reply (number `REPLY`, or `reply=`) sounds."""
+    """Return a conversation in which a reply is played, with the number `REPLY` or `reply=`."""
     return _state(turns.TurnPhase.SPEAKING, link or up(), **changes)
 
 
 def reverberating(link: Link | None = None, **changes: Any) -> State:
-    """Return a conversation in which a reply has just been heard."""
+    """Return a conversation in which a reply has just ended."""
     return _state(turns.TurnPhase.REVERBERATING, link or up(), **changes)
 
 
@@ -169,24 +169,24 @@ def _state(phase: turns.TurnPhase, link: Link, **changes: Any) -> State:
 
 
 def refused(**changes: Any) -> State:
-    """Return a sleeping daemon whose settings the service turned down, and which nobody has tried since."""
+    """Return a sleeping daemon whose settings the service refused, and which has not tried them again."""
     return State(asleep().turn, down(trouble=LinkTrouble.REFUSED, **changes), started=True)
 
 
 def probing(**changes: Any) -> State:
-    """Return a sleeping daemon that is finding out whether its settings are good now."""
+    """Return a sleeping daemon that tries its settings again."""
     return State(asleep().turn, dialing(trouble=LinkTrouble.REFUSED, **changes), started=True)
 
 
 def lost(
     remedy: Remedy = Remedy.RESUME, epoch: int = EPOCH, jitter: float = 0.5, *, reached: bool = False
 ) -> ConnectionLost:
-    """Return the end of connection number `epoch`, or of the dial for it."""
+    """Return the end of connection `epoch`, or of the dial for it."""
     return ConnectionLost(epoch, remedy, jitter, reached=reached)
 
 
 def heard(link: Link) -> State:
-    """Return a conversation over `link` in whose middle the visitor is speaking."""
+    """Return a conversation over `link` in which the visitor is speaking."""
     return listening(link, voice=True, spoke=True)
 
 
@@ -196,7 +196,7 @@ REACHED_FOR: Final = (dialing, up, draining, waiting)
 
 
 def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
-    """Return one event of each kind, and one of each timer; those of a connection come from number `epoch`."""
+    """Return one event of each kind and of each timer; those of a connection have the number `epoch`."""
     return (
         Started(),
         Pressed(),
@@ -257,7 +257,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
 
 EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD)
 
-# Draining in a quiet moment lasts no longer than the step that notices it, but for one who has hopped enough.
+# In a quiet moment draining ends at once, unless there were too many rollovers in a row.
 EVERY_STATE: Final = (
     State(),
     asleep(),
@@ -301,7 +301,7 @@ EVERY_STATE: Final = (
 
 
 def run(state: State, *events: Event, policy: Policy = HALF_DUPLEX) -> tuple[State, list[Effect]]:
-    """Return the state after all `events`, and all that was to be done on the way."""
+    """Return the state after all `events`, and the effects of all steps."""
     effects: list[Effect] = []
     for event in events:
         state, more = step(state, event, policy)
@@ -320,13 +320,13 @@ def link_after(state: State, *events: Event, policy: Policy = HALF_DUPLEX) -> Li
 
 
 def of_type(kind: type[T], effects: Iterable[Effect]) -> list[T]:
-    """Return those of `effects` that are a `kind`."""
+    """Return those of `effects` that are of the type `kind`."""
     return [effect for effect in effects if isinstance(effect, kind)]
 
 
 @dataclasses.dataclass
 class Shell:
-    """What the shell would be doing, had it performed every effect so far; each effect is checked as it comes."""
+    """State of the shell after all effects so far; each effect is checked when it comes."""
 
     policy: Policy
     uplink: UplinkGate = UplinkGate.PREROLL
@@ -338,11 +338,11 @@ class Shell:
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
     epoch: int = 0
     connection: bool = False
-    """A connection is being made or kept."""
+    """Whether a connection is open or being dialed."""
     resumption: KeepHandle | None = None
 
     def perform(self, effects: Iterable[Effect], seen: int) -> None:  # noqa: PLR0912 - a case an effect
-        """Do as told. `seen` is the highest number of a reply that the core was told of."""
+        """Perform the effects. `seen`: the highest reply number that the core has received."""
         for effect in effects:
             match effect:
                 case SetUplink(uplink):
@@ -361,13 +361,13 @@ class Shell:
                     assert down is not self.duck, f"told twice: {effect}"
                     self.duck = down
                 case Prompt(code):
-                    assert self.prompt is None, f"talks over itself: {effect}"
+                    assert self.prompt is None, f"speaks a prompt over another: {effect}"
                     self.prompt = code
                 case AskConfirmation():
-                    assert self.prompt is None, "asks over itself"
+                    assert self.prompt is None, "asks over another prompt"
                     self.prompt = QUESTION
                 case StopPrompt():
-                    assert self.prompt is not None, "nothing to hush"
+                    assert self.prompt is not None, "no prompt to stop"
                     self.prompt = None
                 case Chime() | TakeSnapshot() | Confirm():
                     pass
@@ -380,13 +380,13 @@ class Shell:
                     assert epoch == self.epoch + 1, (
                         f"skipped or repeated an epoch: {effect} after {self.epoch}"
                     )
-                    assert not (recall and handle), f"tells a session what it knows: {effect}"
+                    assert not (recall and handle), f"recalls texts to a resumed session: {effect}"
                     self.epoch, self.connection = epoch, True
                 case HangUp():
                     assert self.connection, "nothing to hang up"
                     self.connection = False
                 case Greet():
-                    assert self.uplink is not UplinkGate.PREROLL, "greeted nobody"
+                    assert self.uplink is not UplinkGate.PREROLL, "greeted before anything was sent"
                 case KeepHandle():
                     assert effect != self.resumption, f"told twice: {effect}"
                     self.resumption = effect
@@ -394,15 +394,15 @@ class Shell:
                     assert self.resumption is not None, "nothing to forget"
                     self.resumption = None
                 case Flush(reply):
-                    assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
+                    assert reply <= seen, f"flushed a reply that never came: {effect}, newest {seen}"
 
     @property
     def shown(self) -> KioskStatus:
-        """The state that people see."""
+        """The state that is shown to people."""
         return self.show.shown
 
     def agrees_with(self, state: State) -> bool:
-        """Whether the shell does what should hold in `state`."""
+        """Return whether the shell does what `state` requires."""
         wanted = levels(state, self.policy)
         return (
             self.uplink is wanted.uplink

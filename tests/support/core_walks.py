@@ -1,4 +1,4 @@
-"""Walks through the core: thousands of events, likely and unlikely, each step checked against what must always hold."""
+"""Walks through the core: thousands of events, with each step checked against fixed rules."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -89,35 +89,35 @@ POLICIES: Final = (
 
 REFUSALS: Final = (Remedy.SETTINGS, Remedy.STOP)
 PASSING: Final = tuple(remedy for remedy in Remedy if remedy not in REFUSALS)
-"""The remedies of an ending that the conversation survives."""
+"""Remedies of connection ends that the conversation survives."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Likely:
-    """Something that may well happen next, by its place in the list of all such."""
+    """Likely next event, by its index in the list of all likely ones."""
 
     place: int
     chance: float
-    """The jitter of a loss."""
+    """Jitter of a lost connection."""
 
     def event(self, walk: "Walk") -> Event:
-        """Return the event for where `walk` stands."""
+        """Return the event for the present state of `walk`."""
         events = walk.likely(self.chance)
         return events[self.place % len(events)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Wild:
-    """Any event at all, perhaps of another connection or about another reply."""
+    """Any event, perhaps of another connection or reply."""
 
     place: int
     epoch: int
-    """Added to the epoch that counts."""
+    """Difference to the current epoch."""
     reply: int
-    """Added to the newest reply."""
+    """Difference to the newest reply's number."""
 
     def event(self, walk: "Walk") -> Event:
-        """Return the event for where `walk` stands."""
+        """Return the event for the present state of `walk`."""
         events = every_event(walk.state.link.epoch + self.epoch)
         event = events[self.place % len(events)]
         match event:
@@ -126,11 +126,11 @@ class Wild:
             case Restored():
                 return walk.restored()
             case PromptOver() if walk.state.prompt is None:
-                return Heartbeat(1)  # nobody says that what was not begun is over
+                return Heartbeat(1)  # a prompt that did not begin does not end
             case HandleIssued():
                 return dataclasses.replace(event, handle=walk.new_handle())
             case TimerFired(Timer.PROBE) if Timer.PROBE not in walk.shell.timers:
-                return Heartbeat(1)  # the engine's door lets no cancelled timer through
+                return Heartbeat(1)  # the engine drops the events of cancelled timers
         return event
 
 
@@ -152,34 +152,34 @@ SECRET: Final = "sesame"
 
 
 class Walk:
-    """A core, the shell that performs its effects, and the laws that both keep."""
+    """A core, a shell that performs its effects, and the rules that both must keep."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.state = State()
         self.shell = Shell(policy)
         self.seen = 0
-        """The newest reply that the core was told of."""
+        """The newest reply number that the core has received."""
         self.greeted: set[int] = set()
-        """The conversations in which the greeting was asked for, or that began in another process."""
+        """Conversations that were greeted, or that began in another process."""
         self.reached = False
-        """In this conversation the service was reached."""
+        """Whether the service was reached in this conversation."""
         self.handle: SecretStr | None = None
-        """The newest of this conversation, unless it was refused."""
+        """The newest handle of this conversation, unless it was refused."""
         self.refused: set[SecretStr] = set()
-        """The handles that the service does not know any more."""
+        """Handles that the service has refused."""
         self._handles = count(1)
 
     def new_handle(self) -> SecretStr:
-        """Return one that was never issued before."""
+        """Return a handle that was never issued before."""
         return SecretStr(f"{SECRET}-{next(self._handles)}")
 
     def restored(self) -> Restored:
-        """Return the news of a conversation that another process began."""
+        """Return the event for a conversation that another process began."""
         return Restored(self.state.turn.conversation + 1, self.new_handle())
 
     def likely(self, chance: float) -> list[Event]:
-        """Return what may well happen next; never empty, and the same (but for handles) for the same state."""
+        """Return the likely next events, at least one. Equal states give equal events, except for handles."""
         turn, link = self.state.turn, self.state.link
         events: list[Event] = [TimerFired(timer) for timer in Timer if timer in self.shell.timers]
         if not self.state.started:
@@ -225,7 +225,7 @@ class Walk:
             yield CallsChanged(state.link.epoch, pending=state.turn.calls - 1)
 
     def hasty(self) -> Event | None:
-        """Return what a service does next that announces the end of each connection as it begins; None: nothing."""
+        """Return the next event of a service that ends each connection at once; None if there is none."""
         link = self.state.link
         if link.phase is LinkPhase.DIALING:
             return ConnectionUp(link.epoch, resumed=link.handle is not None)
@@ -250,7 +250,7 @@ class Walk:
                 yield ConnectionLost(link.epoch, Remedy.FRESH, chance)
 
     def use_policy(self, policy: Policy) -> None:
-        """Let the owner's settings mean another policy from here on."""
+        """Change the policy, as new settings do."""
         effects = effects_of_policy(self.state, self.policy, policy)
         self.policy = self.shell.policy = policy
         self.shell.perform(effects, self.seen)
@@ -258,7 +258,7 @@ class Walk:
         self._check_state()
 
     def take(self, event: Event) -> tuple[Effect, ...]:
-        """Let `event` happen, check every law, and return the effects."""
+        """Take one step with `event`, check all rules, and return the effects."""
         before = self.state
         welcome = getattr(event, "epoch", before.link.epoch) == before.link.epoch
         if welcome:
@@ -270,13 +270,13 @@ class Walk:
             self.shell.prompt = None
 
         self.state, effects = step(before, event, self.policy)
-        assert (self.state, effects) == step(before, event, self.policy), "not the same answer twice"
+        assert (self.state, effects) == step(before, event, self.policy), "two runs of one step differ"
         if not welcome:
-            assert (self.state, effects) == (before, ()), "another connection got through the door"
+            assert (self.state, effects) == (before, ()), "an event of another connection had an effect"
 
         self.shell.perform(effects, self.seen)
         assert self.shell.agrees_with(self.state), f"{self.shell} is not {levels(self.state, self.policy)}"
-        # Without an exception: no running timer, having fired, is wanted again by the state that it leads to.
+        # A timer that fired must not be set again by the state that follows; there are no exceptions.
         assert fired not in self.shell.timers, f"{fired} fires for ever"
         if welcome:
             self._remember(before, event)
@@ -286,7 +286,7 @@ class Walk:
         return effects
 
     def _remember(self, before: State, event: Event) -> None:
-        """Note what the core has been told of the session, by rules of our own."""
+        """Remember what the core was told about the session, by rules independent of the core's."""
         phase = before.link.phase
         over = before.turn.awake and not self.state.turn.awake
         match event:
@@ -308,47 +308,43 @@ class Walk:
     def _check_passage(self, before: State, effects: tuple[Effect, ...]) -> None:
         state = self.state
         dials = [effect.epoch for effect in of_type(Dial, effects)]
-        assert state.link.epoch == before.link.epoch + len(dials), (
-            "an epoch without a dial, or a dial without one"
-        )
+        assert state.link.epoch == before.link.epoch + len(dials), "the epoch counts other things than dials"
         assert len(dials) <= 1, "two connections at a time"
         woke = state.turn.awake and not before.turn.awake
         assert state.turn.conversation == before.turn.conversation + woke, "miscounted the conversations"
         if before.turn.awake and not state.turn.awake and before.turn.phase is turns.TurnPhase.SPEAKING:
             ending = before.turn.overtime or before.turn.farewell
             sounded_out = not of_type(Flush, effects) and ending
-            assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
+            assert sounded_out or of_type(Flush, effects), "asleep, but the reply is not flushed"
         if self.policy.uplink_mode is UplinkMode.HELD and before.turn.voice and state.turn.voice:
             begins = (
                 state.turn.phase is turns.TurnPhase.SPEAKING
                 and before.turn.phase is not turns.TurnPhase.SPEAKING
             )
-            assert not begins, "talks over who holds the button"
+            assert not begins, "speaks while the visitor holds the button"
         if Prompt(Code.STORAGE) in effects:
             over = before.turn.awake and not state.turn.awake
-            assert over, "a visitor who is served is told of the disk, or nobody is"
-            assert before.turn.woken_by_person or before.turn.spoke, "an empty room is told of the disk"
+            assert over, "speaks of the disk during a conversation"
+            assert before.turn.woken_by_person or before.turn.spoke, "speaks of the disk to an empty room"
         if of_type(AskConfirmation, effects):
             assert state.turn.awake, "asks an empty room"
-            assert not state.turn.voice, "asks over the visitor"
+            assert not state.turn.voice, "asks while the visitor speaks"
         if of_type(Prompt, effects):
-            assert not state.turn.voice or broken(state), "talks over the visitor"
+            assert not state.turn.voice or broken(state), "speaks a prompt while the visitor speaks"
         if of_type(Greet, effects):
-            assert state.link.open, "greeted through no connection"
-            assert not state.turn.spoke, "greeted in mid-sentence"
+            assert state.link.open, "greeted without a connection"
+            assert not state.turn.spoke, "greeted while the visitor speaks"
             assert state.turn.conversation not in self.greeted, "greeted twice"
             self.greeted.add(state.turn.conversation)
-        assert SECRET not in f"{state}{state!r}{effects!r}", "a handle can be read"
+        assert SECRET not in f"{state}{state!r}{effects!r}", "a handle is printed in plain text"
 
     def _check_session(self, before: State, event: Event, effects: tuple[Effect, ...]) -> None:
         state = self.state
         for dial in of_type(Dial, effects):
             assert dial.handle not in self.refused, "a refused handle is tried again"
             assert dial.handle in (None, self.handle), "resumes with an old handle, or another conversation's"
-            assert dial.recall == (self.reached and dial.handle is None), (
-                f"wrong about what to recall: {dial}"
-            )
-            assert state.turn.awake or before.link.troubled, "dials for nobody"
+            assert dial.recall == (self.reached and dial.handle is None), f"recalls texts wrongly: {dial}"
+            assert state.turn.awake or before.link.troubled, "dials without a conversation or a trouble"
         if isinstance(event, ConnectionLost) and event.epoch == before.link.epoch and before.turn.awake:
             refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
             reached_for = before.link.open or before.link.phase is LinkPhase.DIALING
@@ -356,44 +352,46 @@ class Walk:
                 f"{event.remedy} and awake is wrong: {state}"
             )
         if state.link.phase is LinkPhase.DOWN and before.link.phase is not LinkPhase.DOWN:
-            assert of_type(HangUp, effects), "let go of the connection without hanging up"
+            assert of_type(HangUp, effects), "the link is down without a hang-up"
 
     def _check_state(self) -> None:
         turn, link = self.state.turn, self.state.link
         wanted = levels(self.state, self.policy)
         if turn.awake:
-            assert link.phase is not LinkPhase.DOWN, "awake, and nobody reached for"
+            assert link.phase is not LinkPhase.DOWN, "awake, but no connection is made"
             assert {Timer.LONGEST, Timer.GRACE} & wanted.timers.keys(), (
-                f"nothing ends this conversation: {turn}"
+                f"no timer ends this conversation: {turn}"
             )
         else:
             probe = link.phase is LinkPhase.DIALING and link.troubled
             assert probe or link.phase is LinkPhase.DOWN, f"asleep with the link {link.phase}"
             trace = (link.handle, link.tries, link.rollovers_in_a_row, link.renewed, link.reached_service)
-            assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
-            assert wanted.resumption is None, "asleep, and keeping"
+            assert trace == (None, 0, 0, False, False), f"asleep, but the link keeps old values: {link}"
+            assert wanted.resumption is None, "asleep, but a handle is stored"
             if link.troubled:
-                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "in trouble for ever"
+                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), (
+                    "in trouble, but no timer tries again"
+                )
         if turn.awake and link.handle is not None:
-            assert wanted.resumption is not None, "killed now, it could not go on"
-        assert not (link.leaving and turn.quiet), "missed a quiet moment"
-        assert link.phase is not LinkPhase.WAITING or link.retry_s > 0.0, "waits for nothing"
-        assert wanted.uplink is not UplinkGate.SEND or link.open, "sends to nobody"
+            assert wanted.resumption is not None, "the handle is not stored for a restart"
+        assert not (link.leaving and turn.quiet), "a quiet moment was not used for a rollover"
+        assert link.phase is not LinkPhase.WAITING or link.retry_s > 0.0, "waits without a delay"
+        assert wanted.uplink is not UplinkGate.SEND or link.open, "sends without a connection"
         if self.policy.half_duplex and turn.phase in (
             turns.TurnPhase.SPEAKING,
             turns.TurnPhase.REVERBERATING,
         ):
-            assert wanted.uplink is UplinkGate.SHUT, "hears itself"
+            assert wanted.uplink is UplinkGate.SHUT, "sends the kiosk's own reply"
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
-            assert wanted.uplink is UplinkGate.SHUT, "hears its own prompt"
-        assert not (turn.awake and self.state.muted), "awake, and muted"
+            assert wanted.uplink is UplinkGate.SHUT, "sends the kiosk's own prompt"
+        assert not (turn.awake and self.state.muted), "awake although muted"
         assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
         if wanted.shown in (KioskStatus.FAULT, KioskStatus.CLOSED, KioskStatus.OFFLINE):
             assert wanted.show.code is not None, f"does not say why: {wanted.show}"
-        assert not (wanted.camera and not turn.awake), "watches nobody"
-        assert not (wanted.duck and turn.phase is not turns.TurnPhase.SPEAKING), "ducks nothing"
+        assert not (wanted.camera and not turn.awake), "the camera is on without a conversation"
+        assert not (wanted.duck and turn.phase is not turns.TurnPhase.SPEAKING), "ducks without a reply"
         if self.policy.uplink_mode is UplinkMode.HELD and not turn.voice:
             assert wanted.uplink not in (UplinkGate.SEND, UplinkGate.HOLD), (
-                "listens to who does not hold the button"
+                "sends although the button is not held"
             )
         assert all(seconds >= 0.0 for seconds in wanted.timers.values()), "a timer in the past"

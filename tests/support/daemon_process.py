@@ -1,4 +1,4 @@
-"""`kioskd run` as a process of its own, and its service manager played by the test."""
+"""`kioskd run` as a process, with the test as its service manager."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from kioskd.simulator import Simulator
 
 COMMAND: Final = Path(sys.executable).with_name("kioskd")
 PATIENCE_S: Final = 60.0
-"""How long a test waits for a process on a busy machine of two cores."""
+"""Seconds that a test waits for a process on a busy machine with two cores."""
 
 WATCHDOG_S: Final = 3.0
 
@@ -33,22 +33,22 @@ class DaemonProcess:
         self._manager = manager
         self._told_more = asyncio.Event()
         self.told: list[str] = []
-        """What it has told the service manager, in order; see sd_notify(3)."""
+        """The messages to the service manager, in order; see sd_notify(3)."""
 
     @property
     def journal(self) -> str:
-        """All that it wrote, to both outputs."""
+        """The text of both outputs."""
         return self._journal.read_text()
 
     def take_notice(self) -> None:
-        """Read what it tells the service manager, which must be read at once as a real one does."""
+        """Read the messages to the service manager, at once as a real one does."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self.told.append(self._manager.recv(4096).decode())
                 self._told_more.set()
 
     async def tells(self, wanted: Callable[[str], bool] | str) -> None:
-        """Wait until it tells the service manager so; what it told before this call counts too."""
+        """Wait until the daemon has sent a message that equals or meets `wanted`, perhaps earlier."""
         holds = wanted if callable(wanted) else wanted.__eq__
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -56,25 +56,27 @@ class DaemonProcess:
                     self._told_more.clear()
                     await self._told_more.wait()
         except TimeoutError:
-            raise AssertionError(f"not told; told: {self.told}; journal:\n{self.journal}") from None
+            raise AssertionError(
+                f"the message did not come; messages: {self.told}; journal:\n{self.journal}"
+            ) from None
 
     async def shows(self, words: str) -> None:
-        """Wait until its status line begins with `words`."""
+        """Wait until a status line has begun with `words`."""
         await self.tells(lambda said: said.startswith(f"STATUS={words}"))
 
     def reload(self) -> None:
-        """Do what `systemctl reload kioskd` does."""
+        """Do the same as `systemctl reload kioskd`."""
         self._process.send_signal(signal.SIGHUP)
 
     async def leave(self) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code and the seconds until the process was gone."""
+        """Send SIGTERM; return the exit code, and the seconds until the process ended."""
         began = time.monotonic()
         self._process.terminate()
         code = await self.ended()
         return code, time.monotonic() - began
 
     async def ended(self, within_s: float = PATIENCE_S) -> int:
-        """Wait for its end, and return the exit code."""
+        """Wait for the process's end, and return the exit code."""
         async with asyncio.timeout(within_s):
             return await self._process.wait()
 
@@ -83,9 +85,9 @@ class DaemonProcess:
 async def daemon_process(
     folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str], *, heeded: bool = True
 ) -> AsyncIterator[DaemonProcess]:
-    """Run the daemon with `settings` as its YAML; it is killed after the block if it still runs.
+    """Run the daemon with `settings` as its YAML. If it still runs after the block, it is killed.
 
-    Without `heeded` the service manager is one that hangs: it reads nothing, and its inbox is full.
+    `heeded=False` stands for a service manager that hangs: it reads nothing, and its queue is full.
     """
     config, journal, notify = folder / "kioskd.yaml", folder / "journal", folder / "notify"
     config.write_text(json.dumps(settings))  # JSON is YAML
@@ -121,7 +123,7 @@ async def daemon_process(
 
 
 def fill(inbox: Path) -> None:
-    """Send to a datagram socket until it takes no more."""
+    """Send to a datagram socket until its queue is full."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(BlockingIOError):
         sender.setblocking(False)
         while True:
@@ -129,7 +131,7 @@ def fill(inbox: Path) -> None:
 
 
 def always_on(endpoint: str, ca_file: Path | None = None, **sections: Any) -> dict[str, Any]:
-    """Return settings of a kiosk that wakes by itself and uses this service; `sections` come on top."""
+    """Return settings of a kiosk that wakes by itself and uses this service; `sections` override."""
     service = {"endpoint": endpoint} | ({"ca_file": str(ca_file)} if ca_file else {})
     return {
         "service": service,

@@ -1,4 +1,4 @@
-"""Devices and time made of memory: they behave like the real ones, at once and on command."""
+"""Devices and time made of memory: they behave like real ones, but at once and on command."""
 
 import asyncio
 import collections
@@ -15,11 +15,11 @@ from kioskd.ports import DARK, AudioSource, Clock, Light
 _BACKLOG_FRAMES: Final = 60_000 // pcm.FRAME_MS
 
 _ROUNDS: Final = 20
-"""Rounds of the loop that whoever was woken gets before time moves on: a chain of as many wake-ups."""
+"""Rounds of the loop that woken tasks get before time moves on, for chains of up to as many wake-ups."""
 
 
 class MemoryMicrophone(MemoryDevice):
-    """Hears what a test says; a `ports.Microphone`. No sound, no frames: there is no silence in between."""
+    """Microphone that hears the test's speech; a `ports.Microphone`. It gives no silence in between."""
 
     def __init__(self) -> None:
         """Start plugged in, with nothing said."""
@@ -27,16 +27,16 @@ class MemoryMicrophone(MemoryDevice):
         self._said: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
 
     def say(self, speech: bytes) -> None:
-        """Have `speech` (16 kHz) captured at once, in frames, the last filled up with zeros.
+        """Capture `speech` (16 kHz) at once, in frames; the last one is filled with zeros.
 
-        What is said while nobody captures is kept for the next who does, up to a minute.
+        Speech that comes while no task captures is kept for the next one, up to a minute.
         """
         for start in range(0, len(speech), pcm.FRAME_BYTES):
             self._said.append(speech[start : start + pcm.FRAME_BYTES].ljust(pcm.FRAME_BYTES, b"\0"))
         self._changed.set()
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
-        """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
+        """Pass each frame to `sink` until cancelled; see `ports.Microphone`."""
         self._begin()
         while True:
             while self._said:
@@ -45,27 +45,27 @@ class MemoryMicrophone(MemoryDevice):
 
 
 class MemorySpeaker(MemoryDevice):
-    """Keeps what it plays; a `ports.Speaker`. Plays on command (`advance`), or by a clock if it is given one."""
+    """Speaker that keeps its sound; a `ports.Speaker`. It plays on command (`advance`), or by a clock."""
 
     def __init__(self, clock: Clock | None = None, *, latency_s: float = 0.0) -> None:
-        """Start plugged in and unheard."""
+        """Start plugged in, with nothing played."""
         super().__init__("speaker")
         self.heard = bytearray()
-        """All that was ever played, 24 kHz."""
+        """All sound played so far, 24 kHz."""
         self.latency_s = latency_s
         self._clock = clock
         self._source: AudioSource | None = None
         self._playing = asyncio.Event()
 
     async def advance(self, seconds: float) -> None:
-        """Play `seconds` (rounded to periods of 10 ms) as soon as there is a source, and let all others react."""
+        """Play `seconds` (rounded to 10 ms) as soon as there is a source, and let all tasks react."""
         await self._playing.wait()
         for _ in range(round(seconds / pcm.PERIOD_S)):
             self._period()
         await _rounds()
 
     async def play(self, source: AudioSource) -> NoReturn:
-        """Play from `source` until cancelled; see `ports.Speaker`. The source is pulled in the loop's thread."""
+        """Play from `source` until cancelled; see `ports.Speaker`. Pulls in the loop's thread."""
         self._begin()
         self._source = source
         self._playing.set()
@@ -89,27 +89,27 @@ class MemorySpeaker(MemoryDevice):
 
 
 class MemoryLamp(MemoryDevice):
-    """Remembers what it showed; a `ports.Lamp`."""
+    """Lamp that remembers its lights; a `ports.Lamp`."""
 
     def __init__(self) -> None:
         """Start plugged in and dark."""
         super().__init__("lamp")
         self.shown: list[str] = []
-        """The states shown so far, in order, each when it began."""
+        """The states shown so far, in order."""
         self.light = DARK
-        """What it looks like, if it is being driven."""
+        """The newest light."""
         self.lit = False
-        """Whether it is being driven."""
+        """Whether `run` is running."""
 
     def shine(self, light: Light) -> None:
-        """Look like `light`; see `ports.Lamp`."""
+        """Show `light`; see `ports.Lamp`."""
         if not self.shown or light.state != self.shown[-1]:
             self.shown.append(light.state)
         self.light = light
         self._changed.set()
 
     async def run(self) -> NoReturn:
-        """Be driven until cancelled; see `ports.Lamp`."""
+        """Run until cancelled; see `ports.Lamp`."""
         self._begin()
         self.lit = True
         try:
@@ -120,43 +120,43 @@ class MemoryLamp(MemoryDevice):
 
 
 class MemoryNotifier:
-    """Remembers what it was told; a `ports.Notifier`."""
+    """Notifier that remembers its messages; a `ports.Notifier`."""
 
     def __init__(self, watchdog_s: float | None = None) -> None:
-        """`watchdog_s`: the deadline between two signs of life, if any."""
+        """`watchdog_s`: seconds between two signs of life; None for no watchdog."""
         self.watchdog_s = watchdog_s
         self.told: list[str] = []
-        """What was said, in order: `ready`, `alive`, `reloading`, `stopping`, or `status: TEXT`."""
+        """The messages in order: `ready`, `alive`, `reloading`, `stopping`, or `status: TEXT`."""
 
     def ready(self) -> None:
-        """Note that the daemon can serve."""
+        """Record that the daemon can serve."""
         self.told.append("ready")
 
     def status(self, text: str) -> None:
-        """Note what the daemon says it does."""
+        """Record a status line."""
         self.told.append(f"status: {text}")
 
     def alive(self) -> None:
-        """Note a sign of life."""
+        """Record a sign of life."""
         self.told.append("alive")
 
     def reloading(self) -> None:
-        """Note that new settings are being read."""
+        """Record that new settings are being read."""
         self.told.append("reloading")
 
     def stopping(self) -> None:
-        """Note that the daemon is on its way out."""
+        """Record that the daemon is stopping."""
         self.told.append("stopping")
 
 
 class _Alarm:
-    """What happens at one moment; a `ports.Cancellable`."""
+    """Callback at one moment; a `ports.Cancellable`."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """Keep it from happening."""
+        """Cancel the callback."""
         self._callback = None
 
     def ring(self) -> None:
@@ -166,7 +166,7 @@ class _Alarm:
 
 
 class ManualClock:
-    """Time that stands still until it is moved; a `ports.Clock`."""
+    """Clock that stands still until a test moves it; a `ports.Clock`."""
 
     def __init__(self, now: float = 1000.0) -> None:
         """Start at `now`."""
@@ -175,11 +175,11 @@ class ManualClock:
         self._alarms: list[tuple[float, int, _Alarm]] = []
 
     def now(self) -> float:
-        """Return the seconds to which the clock was moved."""
+        """Return the clock's time in seconds."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return when the clock was moved by `seconds`; 0 lets all others run once."""
+        """Return when the clock has moved by `seconds`; 0 lets every other task run once."""
         if seconds <= 0:
             await _round()
             return
@@ -191,16 +191,16 @@ class ManualClock:
             alarm.cancel()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> _Alarm:
-        """Call `callback` when the clock was moved by `seconds`, unless the answer is cancelled before."""
+        """Call `callback` when the clock has moved by `seconds`, unless the alarm is cancelled first."""
         alarm = _Alarm(callback)
         heapq.heappush(self._alarms, (self._now + seconds, next(self._order), alarm))
         return alarm
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock by `seconds`, from one due moment to the next in order.
+        """Move the clock by `seconds`, stopping at each due moment in order.
 
-        Whoever is woken gets `_ROUNDS` rounds of the loop before the clock moves on, so that who sleeps again is
-        woken again within the same call. What waits for a thread does not come that quickly.
+        At each stop the tasks get `_ROUNDS` rounds of the loop, so that a task that sleeps again is woken
+        again in the same call. That does not suffice for tasks that wait for a thread.
         """
         until = self._now + seconds
         await _rounds()
@@ -214,7 +214,7 @@ class ManualClock:
 
 @types.coroutine
 def _round() -> Generator[None, None, None]:
-    """Let the loop run everybody else once."""
+    """Let every other task of the loop run once."""
     yield
 
 

@@ -1,6 +1,6 @@
-"""The Live service in memory: whoever holds the script answers the dials, speaks, listens and breaks the line.
+"""The Live service in memory: a script answers the dials, speaks, listens and breaks the connection.
 
-The script's waits have no deadline of their own: put them under `asyncio.timeout`.
+The script's waits have no deadline: put them under `asyncio.timeout`.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from kioskd.errors import KioskError, LinkLost
 from kioskd.ports import Connection, Message, SpokenText, ToolAnswer
 
 _KEPT: Final = 10_000
-"""How many sent things and frames are remembered: 200 s of frames. Older ones are forgotten."""
+"""Number of sent items and frames that are kept (200 s of frames); older ones are dropped."""
 
 
 class _Changing:
-    """Something whose changes can be waited for."""
+    """Object whose changes can be awaited."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
@@ -29,26 +29,26 @@ class _Changing:
         self._changed = asyncio.Event()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until `holds()` is true; it is asked again whenever something changes."""
+        """Wait until `holds()` is true; it is checked at each change."""
         while not holds():
             await self._changed.wait()
 
 
 class ScriptedConnection(_Changing):
-    """One connection: the script's side, and as `ports.Connection` the daemon's."""
+    """One connection: the script's side, and the daemon's side as a `ports.Connection`."""
 
     def __init__(self, *, resumed: bool, recall: Sequence[SpokenText] = ()) -> None:
         super().__init__()
         self.resumed = resumed
-        """Whether it goes on with the session of the handle it was dialed with."""
+        """Whether it resumed the session of the dial's handle."""
         self.recall = tuple(recall)
-        """What the new session was told of before."""
+        """The earlier texts that the new session was given."""
         self.audio: deque[bytes] = deque(maxlen=_KEPT)
-        """The frames that were sent."""
+        """The frames that the daemon sent."""
         self.backlog = 0
-        """Bytes that have not left this machine, as the script has it; see `ports.Connection.backlog`."""
+        """Bytes that have not left this machine, set by the script; see `ports.Connection.backlog`."""
         self.written = 0
-        """Bytes of the pictures that were sent; see `ports.Connection.written`."""
+        """Bytes of the pictures that the daemon sent; see `ports.Connection.written`."""
         self.closed = False
         """Whether the daemon has hung up."""
         self._log: deque[tuple[str, Any]] = deque(maxlen=_KEPT)
@@ -62,89 +62,89 @@ class ScriptedConnection(_Changing):
 
     @property
     def sent(self) -> list[str]:
-        """The kinds of all that was sent, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
+        """The kinds of sent items, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
         return [kind for kind, _ in self._log]
 
     @property
     def texts(self) -> list[str]:
-        """The texts that were sent."""
+        """The texts that the daemon sent."""
         return self._all("text")
 
     @property
     def pictures(self) -> list[bytes]:
-        """The pictures that were sent."""
+        """The pictures that the daemon sent."""
         return self._all("picture")
 
     @property
     def shown(self) -> list[bytes]:
-        """The pictures that were put into the model's memory."""
+        """The pictures that the daemon put into the model's memory."""
         return [jpeg for jpegs in self._all("show") for jpeg in jpegs]
 
     @property
     def answers(self) -> list[ToolAnswer]:
-        """The answers to calls, with their pictures."""
+        """The answers to tool calls, with their pictures."""
         return [answer for answers in self._all("answer") for answer in answers]
 
     @property
     def audio_begins(self) -> int:
-        """How often the beginning of the visitor's turn was said."""
+        """How often the daemon reported the beginning of a visitor's turn."""
         return self._counts["begin"]
 
     @property
     def audio_ends(self) -> int:
-        """How often the microphone's pause was said."""
+        """How often the daemon reported a pause of the microphone."""
         return self._counts["end"]
 
     def stall(self) -> None:
-        """Take nothing for a while: whoever sends waits, without a deadline, until `go_on`, a loss or the end."""
+        """Accept nothing more: senders wait without a deadline until `go_on`, a loss, or the end."""
         self._stalled = True
 
     def go_on(self) -> None:
-        """Take everything again, what waits first."""
+        """Accept everything again, waiting items first."""
         self._stalled = False
         self._change()
 
     def say(self, *messages: Message) -> None:
-        """Send one message of the service that holds all of `messages`."""
+        """Send one message of the service that contains all of `messages`."""
         self._inbox.append(messages)
         self._change()
 
     def drop(self, error: LinkLost | None = None) -> None:
-        """Break the connection: what was said before is still received, then every call raises `error`."""
+        """Break the connection: earlier messages can still be received, then every call raises `error`."""
         self._lost = error or LinkLost("Live service lost: dropped by the script; dialing again")
         self._change()
 
     async def heard(self, byte_count: int) -> bytes:
-        """Wait for so many bytes of audio, and return all that came."""
+        """Wait for at least `byte_count` bytes of audio, and return all that came."""
         await self.until(lambda: sum(map(len, self.audio)) >= byte_count)
         return b"".join(self.audio)
 
     async def hung_up(self) -> None:
-        """Wait until the daemon has left the connection."""
+        """Wait until the daemon has closed the connection."""
         await self.until(lambda: self.closed)
 
     @property
     def delivered(self) -> int:
-        """How many frames were taken in; see `ports.Connection.delivered`."""
+        """Number of frames that the service processed; see `ports.Connection.delivered`."""
         return self._counts["audio"] if self._taken_in is None else self._taken_in
 
     @delivered.setter
     def delivered(self, frames: int) -> None:
-        """Let the service have taken in so many frames, and no more until it is set again. Before: all that came."""
+        """Set the number of processed frames. Until it is first set, all frames count as processed."""
         self._taken_in = frames
 
     @property
     def arrived(self) -> int:
-        """How many of them have arrived, as the script has it; see `ports.Connection.arrived`."""
+        """Number of pictures' bytes that arrived, set by the script; see `ports.Connection.arrived`."""
         return self.written if self._arrived is None else self._arrived
 
     @arrived.setter
     def arrived(self, byte_count: int) -> None:
-        """Let so many bytes have arrived, and no more until it is set again. Before: all."""
+        """Set the number of arrived bytes. Until it is first set, all bytes count as arrived."""
         self._arrived = byte_count
 
     async def receive(self) -> Sequence[Message]:
-        """Return what the next message holds; see `ports.Connection.receive`."""
+        """Return the contents of the next message; see `ports.Connection.receive`."""
         if self._reading:
             raise RuntimeError("receive() has one caller at a time")
         self._reading = True
@@ -157,40 +157,40 @@ class ScriptedConnection(_Changing):
         return self._inbox.popleft()
 
     async def send_audio(self, frame: bytes) -> None:
-        """Take one frame; see `ports.Connection.send_audio`."""
+        """Record one frame; see `ports.Connection.send_audio`."""
         await self._take("audio")
         self.audio.append(frame)
 
     async def begin_audio(self) -> None:
-        """Take note of the visitor's beginning; see `ports.Connection.begin_audio`."""
+        """Record the beginning of a visitor's turn; see `ports.Connection.begin_audio`."""
         await self._take("begin")
 
     async def end_audio(self) -> None:
-        """Take note of the microphone's pause; see `ports.Connection.end_audio`."""
+        """Record a pause of the microphone; see `ports.Connection.end_audio`."""
         await self._take("end")
 
     async def send_picture(self, jpeg: bytes) -> None:
-        """Take one picture; see `ports.Connection.send_picture`."""
+        """Record one picture; see `ports.Connection.send_picture`."""
         await self._take("picture", jpeg)
         self.written += len(jpeg)
 
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
-        """Take pictures for good; see `ports.Connection.show_pictures`."""
+        """Record pictures for the model's memory; see `ports.Connection.show_pictures`."""
         if jpegs:
             await self._take("show", tuple(jpegs))
             self.written += sum(map(len, jpegs))
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
-        """Take what came of calls; see `ports.Connection.answer`."""
+        """Record answers to tool calls; see `ports.Connection.answer`."""
         if answers:
             await self._take("answer", tuple(answers))
 
     async def send_text(self, text: str) -> None:
-        """Take one text; see `ports.Connection.send_text`."""
+        """Record one text; see `ports.Connection.send_text`."""
         await self._take("text", text)
 
     def hang_up(self) -> None:
-        """Close it from the daemon's side."""
+        """Close the connection from the daemon's side."""
         self.closed = True
         self._change()
 
@@ -212,17 +212,17 @@ class ScriptedConnection(_Changing):
 
 
 class ScriptedDial:
-    """A dial that waits for its answer."""
+    """Dial that waits for the script's answer."""
 
     def __init__(self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()) -> None:
         self.handle = handle
-        """What the daemon wants to resume; None for a fresh session."""
+        """Handle of the session to resume; None for a new session."""
         self.recall = tuple(recall)
-        """What a fresh session is to be told of before."""
+        """Earlier texts for a new session."""
         self._answer: asyncio.Future[ScriptedConnection] = asyncio.get_running_loop().create_future()
 
     def accept(self) -> ScriptedConnection:
-        """Let the daemon in, and return the connection that it gets."""
+        """Accept the dial, and return its connection."""
         resumed = self.handle is not None
         connection = ScriptedConnection(resumed=resumed, recall=() if resumed else self.recall)
         if self._answer.cancelled():
@@ -232,12 +232,12 @@ class ScriptedDial:
         return connection
 
     def refuse(self, error: KioskError) -> None:
-        """Have the dial end in `error`: a LinkLost with its remedy, mostly."""
+        """End the dial with `error`, mostly a LinkLost with its remedy."""
         if not self._answer.cancelled():
             self._answer.set_exception(error)
 
     async def answered(self) -> ScriptedConnection:
-        """Wait for the script's answer. When cancelled the dial is off, and what it was given is hung up."""
+        """Wait for the script's answer. If cancelled, a connection that was given is closed."""
         try:
             return await self._answer
         except asyncio.CancelledError:
@@ -247,31 +247,31 @@ class ScriptedDial:
 
 
 class ScriptedLive(_Changing):
-    """The service: every dial waits until the script accepts or refuses it; meets `ports.Live`."""
+    """Live service in which every dial waits for the script's answer; meets `ports.Live`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.warmed_up = False
         """Whether `warm_up` was called."""
         self.open: list[ScriptedConnection] = []
-        """The connections that the daemon is in."""
+        """The connections that the daemon has open."""
         self._dials: deque[ScriptedDial] = deque(maxlen=_KEPT)
 
     async def dialed(self) -> ScriptedDial:
-        """Wait for the next dial that nobody has taken yet."""
+        """Wait for the next dial that the script has not taken yet."""
         await self.until(lambda: self._dials)
         return self._dials.popleft()
 
     async def accept(self) -> ScriptedConnection:
-        """Wait for the next dial, let it in, and return its connection."""
+        """Wait for the next dial, accept it, and return its connection."""
         return (await self.dialed()).accept()
 
     async def refuse(self, error: KioskError) -> None:
-        """Wait for the next dial, and have it end in `error`."""
+        """Wait for the next dial, and end it with `error`."""
         (await self.dialed()).refuse(error)
 
     async def warm_up(self) -> None:
-        """Take note; there is nothing to do."""
+        """Record the call; nothing needs warming up."""
         self.warmed_up = True
 
     @asynccontextmanager
@@ -285,7 +285,7 @@ class ScriptedLive(_Changing):
         try:
             connection = await dial.answered()
         finally:
-            if dial in self._dials:  # cancelled before anybody took it
+            if dial in self._dials:  # cancelled before the script took it
                 self._dials.remove(dial)
         self.open.append(connection)
         try:

@@ -1,4 +1,4 @@
-"""A sound device of one format, made of a file, behind a library that works as PyAudio does."""
+"""A sound device with one format, made of a file, behind a library that works like PyAudio."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ CODES = {
 
 
 class FileStream:
-    """A file that calls back, period by period, until it is closed."""
+    """Stream of a file that calls back, period by period, until it is closed."""
 
     def __init__(self, form: SoundFormat, path: Path, callback: Callback, *, capturing: bool) -> None:
         self._frame_bytes = pyaudio.get_sample_size(CODES[form.samples]) * form.channels
@@ -75,7 +75,7 @@ class FileStream:
 
 
 class FileAudio:
-    """One device of one format; the library as far as a stream needs it."""
+    """PyAudio for one device with one format, as far as a stream needs it."""
 
     takes: ClassVar[SoundFormat]
     path: ClassVar[Path]
@@ -87,7 +87,7 @@ class FileAudio:
         return 1
 
     def get_device_info_by_index(self, index: int) -> dict[str, object]:
-        # Half of such cards say that they prefer a rate that they do not take.
+        # Half of such cards report a default rate that they do not accept.
         channels = self.takes.channels
         return {
             "index": index, "name": NAME, "maxInputChannels": channels, "maxOutputChannels": channels,
@@ -107,7 +107,7 @@ class FileAudio:
         return True
 
     def open(self, *, stream_callback: Callback, output: bool, start: bool, **_: object) -> FileStream:
-        assert not start, "the first callback would come before anything is known of the stream"
+        assert not start, "the first callback would come before the stream is prepared"
         return FileStream(self.takes, self.path, stream_callback, capturing=not output)
 
 
@@ -120,7 +120,7 @@ def install(form: SoundFormat, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def closed_with(monkeypatch: pytest.MonkeyPatch, *said: int) -> None:
-    """Have ALSA open no device but with these errors, one after the other; the last stays."""
+    """Make ALSA's openings fail with these errors, one after the other; the last one stays."""
     answers = itertools.chain(said[:-1], itertools.repeat(said[-1]))
     monkeypatch.setattr(library, "probe", AlsaProbe(Path("/nowhere"), open_error=lambda *_: next(answers)))
 
@@ -164,11 +164,11 @@ async def captured(microphone: PortAudioMicrophone) -> Samples:
 
 
 def levels(channels: int) -> list[float]:
-    """Return a loudness for each channel, no two alike."""
+    """Return a different loudness for each channel."""
     return [0.8 / (number + 1) for number in range(channels)]
 
 
 def fill(form: SoundFormat) -> None:
-    """Let the device hear a tone, each channel as loud as `levels` says."""
+    """Put a tone on the device, with each channel as loud as `levels` says."""
     channels = np.stack([tone(form.rate_hz, loud) for loud in levels(form.channels)], axis=1)
     FileAudio.path.write_bytes(written(channels, form))

@@ -1,4 +1,4 @@
-"""A camera that takes as long as a test wants it to."""
+"""A camera that takes as long as a test decides."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from kioskd.adapters.fakes.devices import MemoryCamera
 
 
 class GatedCamera(MemoryCamera):
-    """Starts, gives its picture and stops when the test lets it."""
+    """Camera that waits for the test's permission to start, to give its picture, and to stop."""
 
     def __init__(self) -> None:
         super().__init__(jpeg())

@@ -1,4 +1,4 @@
-"""The real client of the Live API, against a server of a test's own."""
+"""The real client of the Live API, connected to a server of the test."""
 
 from pydantic import SecretStr
 from tests.support.live_server import LiveServer
@@ -7,7 +7,7 @@ from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 
 
 def live(server: LiveServer | None) -> GeminiLive:
-    """Return a client that dials `server`, or where nothing answers."""
+    """Return a client that dials `server`; without one, it dials an address where nothing answers."""
     return GeminiLive(
         GeminiConfig(
             key=SecretStr("a key"),

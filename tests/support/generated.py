@@ -1,4 +1,4 @@
-"""The scripts that write parts of README.md, run as `scripts/check` does."""
+"""The scripts that generate parts of README.md, run as `scripts/check` runs them."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def generate(script: str, *arguments: str, seed: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `scripts/SCRIPT` in a process whose sets have an order of their own."""
+    """Run `scripts/SCRIPT` in a process with its own hash seed, and so its own order of sets."""
     return subprocess.run(
         [sys.executable, str(ROOT / "scripts" / script), *arguments],
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": str(seed)},

@@ -1,4 +1,4 @@
-"""GPIO lines without a soldering iron: the kernel's gpio-sim chip, and a line in memory for machines without it."""
+"""GPIO lines without hardware: the kernel's gpio-sim chip, and a line in memory for machines without it."""
 
 import asyncio
 import collections
@@ -17,18 +17,18 @@ LABEL = f"kioskd-test-{os.getpid()}"
 LINES = 8
 
 TELLS_LOSS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 6)
-"""Whether this kernel wakes who waits for an edge of a chip that is taken away; before 6.6 none did."""
+"""Whether this kernel wakes a process that waits for an edge of a removed chip: true since 6.6."""
 
 NO_SIM = f"no {CONFIGFS}: needs `modprobe gpio-sim`, configfs mounted on /sys/kernel/config, and root"
 
 
 def sim_is_possible() -> bool:
-    """Whether this machine can make a simulated chip."""
+    """Return whether this machine can create a simulated chip."""
     return os.access(CONFIGFS, os.W_OK)
 
 
 class SimChip:
-    """A chip of the kernel's own making; `label` names it to the adapters, its wires are files below `wires`."""
+    """Simulated GPIO chip. `label`: its name for the adapters; `wires`: the folder of its wires."""
 
     label = LABEL
 
@@ -38,7 +38,7 @@ class SimChip:
         self._live = live
 
     def pull(self, line: int, *, up: bool) -> None:
-        """Put a wire on `line` high or low, as a switch would."""
+        """Pull `line` high or low from outside, as a switch would."""
         (self._wires / f"sim_gpio{line}" / "pull").write_text("pull-up" if up else "pull-down")
 
     def pulled(self, line: int) -> str:
@@ -46,17 +46,17 @@ class SimChip:
         return (self._wires / f"sim_gpio{line}" / "pull").read_text().strip()
 
     def unplug(self) -> None:
-        """Take the chip away, be it in use or not."""
+        """Remove the chip, even if it is in use."""
         self._live.write_text("0")
 
     def lit(self, line: int) -> bool:
-        """Whether `line` is driven high."""
+        """Return whether `line` is driven high."""
         return (self._wires / f"sim_gpio{line}" / "value").read_text().strip() == "1"
 
 
 @contextlib.contextmanager
 def sim_chip() -> Iterator[SimChip]:
-    """Make a chip of `LINES` lines, and take it away afterwards, be it in use or not."""
+    """Create a chip of `LINES` lines, and remove it afterwards, even if it is in use."""
     device = CONFIGFS / LABEL
     bank = device / "bank0"
     bank.mkdir(parents=True)
@@ -69,7 +69,7 @@ def sim_chip() -> Iterator[SimChip]:
             platform = (device / "dev_name").read_text().strip()
             yield SimChip(Path("/sys/devices/platform") / platform / name, name, device / "live")
         finally:
-            # The kernel refuses to take a chip away twice.
+            # The kernel rejects a second removal.
             if (device / "live").read_text().strip() == "1":
                 (device / "live").write_text("0")
     finally:
@@ -78,23 +78,24 @@ def sim_chip() -> Iterator[SimChip]:
 
 
 class MemoryLines:
-    """Lines in memory, behind a real file descriptor: edges go in by `press`, levels come out of `levels`.
+    """Lines in memory with a real file descriptor. `press` adds edges; `levels` holds the levels that were
+    set.
 
-    `open` takes the place of `kioskd.adapters.controls.gpio_chips.open_lines`.
+    `open` replaces `kioskd.adapters.controls.gpio_chips.open_lines`.
     """
 
     def __init__(self) -> None:
         self.settings: LineSettings | None = None
         self.asked: list[LineSettings] = []
-        """Every settings that were asked for, also those that were refused."""
+        """All settings that were requested, also those that were refused."""
         self.levels: asyncio.Queue[dict[int, bool]] = asyncio.Queue()
-        """What each line was at, after each change."""
+        """The levels of all lines after each change."""
         self.lit: dict[int, bool] = {}
         self.taken = False
         self.debounces = True
         """Whether the kernel can debounce these lines."""
         self.refusal: Exception | None = None
-        """What the kernel says to whoever asks for these lines, if it does not give them."""
+        """The kernel's error when these lines are requested; None if it grants them."""
         self.down = False
         self._gone = False
         self._stamps_ns: collections.deque[int] = collections.deque()
@@ -117,13 +118,13 @@ class MemoryLines:
         return self
 
     def press(self, at_s: float | None = None) -> None:
-        """Close the switch: now, or at a moment of CLOCK_MONOTONIC that has passed."""
+        """Close the switch: now, or at a past time of CLOCK_MONOTONIC."""
         self.down = True
         self._stamp(at_s)
         os.write(self._writer, b"+")
 
     def release(self) -> None:
-        """Give the lines back. (`let_go` opens the switch.)"""
+        """Release the request of the lines. (`let_go` opens the switch.)"""
         self.taken = False
 
     def let_go(self, at_s: float | None = None) -> None:
@@ -133,7 +134,7 @@ class MemoryLines:
         os.write(self._writer, b"-")
 
     def lose_edges(self) -> None:
-        """Forget the edges that wait, as a kernel whose buffer runs over does with the oldest."""
+        """Drop the waiting edges, as a kernel does with the oldest ones when its buffer overflows."""
         os.read(self._reader, 4096)
         self._stamps_ns.clear()
 

@@ -1,4 +1,4 @@
-"""Schemas, calls and answers of tools, made by strangers who mean harm."""
+"""Tool schemas, calls and answers from an attacker."""
 
 import asyncio
 import json
@@ -35,11 +35,11 @@ NUMBERS: Final = (0, -1, 1e-300, 1e308, 2**1022, 10**400, 0.1, float("inf"), Tru
 TEXTS: Final = ("", "a", "a" * 300, "\ud800", "\U0001f600" * 50, "$ref", "#/$defs/x", "(a|aa)+$", "\x00")
 SOUND: Final = tuple(text for text in TEXTS if "\ud800" not in text)
 STEPS: Final = (1, 3, 0.1, 1e-300, 2**1022)
-"""What a schema holds mostly, so that some are taken."""
+"""Values that are valid in schemas. They are chosen mostly, so that some schemas are accepted."""
 
 
 def schema(dice: random.Random, deep: int = 0) -> Any:
-    """Return what may be a schema, or only looks like one."""
+    """Return a value that is a schema, or looks like one."""
     if deep > dice.randint(1, 4):
         return dice.choice(
             [True, False, {}, {"type": "string"}, {"const": dice.choice(SOUND)}, {"type": ["number", "null"]}]
@@ -96,7 +96,7 @@ ANSWERS: Final[tuple[Callable[[random.Random], bytes], ...]] = (
     lambda dice: json.dumps({f"k{n}": "\u202e\x1b[2J" * 40 for n in range(dice.choice([1, 2_000]))}).encode(),
     lambda dice: dice.randbytes(dice.choice([0, 10, 100_000])),
 )
-"""What a tool may answer where JSON is expected: much, deep, odd, or no JSON."""
+"""Makers of answers where JSON is expected: long, nested, odd, or not JSON at all."""
 
 
 def _nested(depth: int) -> bytes:
@@ -105,7 +105,7 @@ def _nested(depth: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One tool of a stranger, one call of it, and what it answers."""
+    """One tool of an attacker, one call of it, and its answer."""
 
     schema: dict[str, Any]
     asked: dict[str, Any]
@@ -113,7 +113,7 @@ class Case:
 
 
 def cases(seed: int) -> Iterator[Case]:
-    """Yield cases without end; the same for the same seed."""
+    """Yield cases without end; the same seed gives the same cases."""
     dice = random.Random(seed)
     while True:
         yield Case(
@@ -124,19 +124,19 @@ def cases(seed: int) -> Iterator[Case]:
 
 
 async def made(seed: int, count: int) -> AsyncIterator[Case]:
-    """Yield so many cases, which a thread makes: what that costs is not the daemon's."""
+    """Yield `count` cases. A thread creates them, so that their cost does not count for the daemon."""
     making = cases(seed)
     for _ in range(count):
         yield await asyncio.to_thread(next, making)
 
 
 def warm() -> None:
-    """Load what checks arguments: the first check of all does, and no stranger causes that."""
+    """Load the modules that check arguments, so that the first case does not pay for it."""
     Arguments({"type": "object"}).fault({"a": 1})
 
 
 async def suffer(case: Case) -> bool:
-    """List, call and answer as the daemon does, each in a round of the loop of its own; return whether the schema was taken."""
+    """List, call and answer, each in its own round of the loop; return whether the schema was accepted."""
     await asyncio.sleep(0)
     taken = usable(case.schema)
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Pictures that are made to cost their reader time or memory: small files, each of its own kind."""
+"""Pictures made to cost their reader time or memory: small files, one of each kind."""
 
 import io
 import itertools
@@ -23,33 +23,33 @@ def _segment(marker: int, content: bytes) -> bytes:
 
 
 def _in_jpeg(extra: bytes) -> bytes:
-    """Return a good JPEG with more between its start and its first segment."""
+    """Return a valid JPEG with `extra` between its start and its first segment."""
     good = encoded(quarters(), quality=90)
     return good[:2] + extra + good[2:]
 
 
 def empty_segments(count: int = 4_000_000) -> bytes:
-    """Return a JPEG of millions of segments without content."""
+    """Return a JPEG with millions of empty segments."""
     return _in_jpeg(b"\xff\xe5\x00\x02" * count)
 
 
 def padding(count: int = 18 * MEGA) -> bytes:
-    """Return a JPEG with millions of bytes of padding before a marker."""
+    """Return a JPEG with millions of padding bytes before a marker."""
     return _in_jpeg(b"\xff" * count)
 
 
 def comments(count: int = 290) -> bytes:
-    """Return a JPEG of large comments, each of which is kept."""
+    """Return a JPEG with large comments, all of which a reader keeps."""
     return _in_jpeg(_segment(0xFE, bytes(65_000)) * count)
 
 
 def tiny_applications(count: int = 1_500_000) -> bytes:
-    """Return a JPEG of applications' segments, each of which is kept in a list."""
+    """Return a JPEG with many application segments, all of which a reader keeps in a list."""
     return _in_jpeg(_segment(0xE7, b"12345678") * count)
 
 
 def _overlapping(entries: int, each: int) -> bytes:
-    """Return EXIF of so many values, all of which are the same bytes."""
+    """Return EXIF with `entries` values, which are all the same bytes."""
     ifd = struct.pack("<H", entries)
     for number in range(entries):
         ifd += struct.pack("<HHII", 0x8000 + number, 7, each, 8)
@@ -57,30 +57,30 @@ def _overlapping(entries: int, each: int) -> bytes:
 
 
 def overlapping_exif(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
-    """Return a JPEG whose EXIF, which is in several segments, has a thousand values that are the same bytes."""
+    """Return a JPEG with EXIF in several segments: a thousand values that are all the same bytes."""
     exif = _overlapping(entries, each)
     pieces = [exif[start : start + 65_000] for start in range(0, len(exif), 65_000)]
     return _in_jpeg(b"".join(_segment(0xE1, b"Exif\0\0" + piece) for piece in pieces))
 
 
 def overlapping_exif_in_a_png(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
-    """Return a PNG of that kind, whose EXIF is one chunk."""
+    """Return a PNG with EXIF in one chunk: a thousand values that are all the same bytes."""
     return _in_png(_chunk(b"eXIf", _overlapping(entries, each)))
 
 
 def overlapping_exif_in_a_webp(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
-    """Return a WebP of that kind."""
+    """Return a WebP with EXIF of a thousand values that are all the same bytes."""
     return encoded(quarters(), "WEBP", exif=_overlapping(entries, each))
 
 
 def exif_that_leads_to_itself() -> bytes:
-    """Return a JPEG whose EXIF directories follow each other in a circle."""
+    """Return a JPEG whose EXIF directories form a circle."""
     ifd = struct.pack("<HHHIII", 1, 0x8769, 4, 1, 8, 8)
     return _in_jpeg(_segment(0xE1, b"Exif\0\0II*\0" + struct.pack("<I", 8) + ifd))
 
 
 def large_profile(parts: int = 255) -> bytes:
-    """Return a JPEG with 16 MB of colour profile."""
+    """Return a JPEG with a colour profile of 16 MB."""
     body = bytes(65_000)
     return _in_jpeg(
         b"".join(_segment(0xE2, b"ICC_PROFILE\0" + bytes([n + 1, parts]) + body) for n in range(parts))
@@ -88,7 +88,7 @@ def large_profile(parts: int = 255) -> bytes:
 
 
 def progressive_scans(scans: int = 1_000) -> bytes:
-    """Return a JPEG that is sent in thousands of scans, each over the whole picture."""
+    """Return a JPEG with a thousand scans, each over the whole picture."""
     good = encoded(Image.new("L", (3_000, 3_000)), progressive=True)
     start = good.index(b"\xff\xda")
     end = good.find(b"\xff", start + 2 + int.from_bytes(good[start + 2 : start + 4], "big"))
@@ -99,7 +99,7 @@ def progressive_scans(scans: int = 1_000) -> bytes:
 
 
 def many_frames_in_one_jpeg(count: int = 1_000) -> bytes:
-    """Return a JPEG of the kind that holds several (MPO)."""
+    """Return a JPEG that contains many pictures (MPO)."""
     out = io.BytesIO()
     one = quarters(32, 32)
     one.save(out, "MPO", save_all=True, append_images=[one] * count)
@@ -116,36 +116,36 @@ def _in_png(extra: bytes) -> bytes:
 
 
 def text_bombs(count: int = 60, of: int = 60 * MEGA) -> bytes:
-    """Return a PNG whose compressed texts are a thousand times as large."""
+    """Return a PNG with compressed texts (zTXt) that unpack to a thousand times their size."""
     bomb = zlib.compress(bytes(of), 9)
     return _in_png(_chunk(b"zTXt", b"k\0\0" + bomb) * count)
 
 
 def international_bombs(count: int = 60, of: int = 60 * MEGA) -> bytes:
-    """Return the same by the other kind of text."""
+    """Return a PNG with compressed international texts (iTXt) that unpack to a thousand times their size."""
     bomb = zlib.compress(bytes(of), 9)
     return _in_png(_chunk(b"iTXt", b"k\0\1\0\0\0" + bomb) * count)
 
 
 def profile_bomb(of: int = 300 * MEGA) -> bytes:
-    """Return a PNG whose colour profile is a thousand times as large."""
+    """Return a PNG whose colour profile unpacks to a thousand times its size."""
     packer = zlib.compressobj(9)
     bomb = b"".join(packer.compress(bytes(MEGA)) for _ in range(of // MEGA)) + packer.flush()
     return _in_png(_chunk(b"iCCP", b"p\0\0" + bomb))
 
 
 def tiny_texts(count: int = 1_000_000) -> bytes:
-    """Return a PNG of a million texts."""
+    """Return a PNG with a million texts."""
     return _in_png(_chunk(b"tEXt", b"k\0v") * count)
 
 
 def unknown_chunks(count: int = 1_500_000) -> bytes:
-    """Return a PNG of chunks that nothing knows."""
+    """Return a PNG with many chunks of an unknown type."""
     return _in_png(_chunk(b"abCd", b"") * count)
 
 
 def data_bomb(side: int = 4_900) -> bytes:
-    """Return a PNG of 24 million pixels in a few kilobytes, in the widest mode."""
+    """Return a PNG of a few kilobytes with 24 million pixels in the widest mode."""
     header = struct.pack(">IIBBBBB", side, side, 16, 6, 0, 0, 0)
     packer = zlib.compressobj(9)
     row = bytes(1 + 8 * side)
@@ -154,7 +154,7 @@ def data_bomb(side: int = 4_900) -> bytes:
 
 
 def enormous_png(side: int = 2_000_000_000) -> bytes:
-    """Return a PNG that says it has more pixels than any memory."""
+    """Return a PNG whose header claims more pixels than any memory holds."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"") + _chunk(b"IEND", b"")
 
@@ -169,7 +169,7 @@ def animated(kind: str, frames: int = 200) -> bytes:
 
 
 def tiff_tags(count: int = 60_000) -> bytes:
-    """Return a TIFF of thousands of tags."""
+    """Return a TIFF with thousands of tags."""
     entries = b"".join(struct.pack("<HHII", number & 0xFFFF, 2, 4, 0) for number in range(count))
     return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", count) + entries + bytes(4)
 
@@ -201,7 +201,7 @@ KINDS: Final[dict[str, Callable[[], bytes]]] = {
 
 
 def mutations(seed: int) -> Iterator[bytes]:
-    """Yield damaged pictures of each format without end, the same for the same seed."""
+    """Yield damaged pictures of each format without end; the same seed gives the same pictures."""
     chance = random.Random(seed)
     small = noise(120, 90)
     good = [
@@ -230,7 +230,7 @@ def mutations(seed: int) -> Iterator[bytes]:
 
 
 def hard(seed: int) -> Iterator[bytes]:
-    """Yield pictures without end: each fifth is made to cost much, one kind after the other, and the others are damaged."""
+    """Yield pictures without end: each fifth is one of `KINDS` in turn, the others are damaged."""
     damaged = mutations(seed)
     for make in itertools.cycle(KINDS.values()):
         yield make()
@@ -238,7 +238,7 @@ def hard(seed: int) -> Iterator[bytes]:
 
 
 def main(file: Path, seed: int) -> None:
-    """Write a picture to `file` for each line that is read, and a line when it is there."""
+    """For each line that is read, write a picture to `file` and then print an empty line."""
     for _, data in zip(sys.stdin, hard(seed), strict=False):
         file.write_bytes(data)
         sys.stdout.write("\n")

@@ -1,4 +1,4 @@
-"""A hostile program: tries to reach what is the daemon's, and prints as JSON what it got. Python's own library only."""
+"""A hostile program without packages: it tries to reach the daemon's things, and prints JSON."""
 
 import ctypes
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 def tried(work: Callable[[], object]) -> str:
-    """Return "got", or why not."""
+    """Return "got" if `work` succeeds, else the error."""
     try:
         work()
     except OSError as err:
@@ -19,7 +19,7 @@ def tried(work: Callable[[], object]) -> str:
 
 
 def read(path: str) -> Callable[[], object]:
-    """Return what reads a byte of `path`, or lists it."""
+    """Return a function that reads a byte of `path`, or lists it if it is a folder."""
 
     def work() -> object:
         if os.path.isdir(path):
@@ -31,14 +31,14 @@ def read(path: str) -> Callable[[], object]:
 
 
 def traced(pid: int) -> None:
-    """Attach to a process as a debugger does."""
+    """Attach to a process, as a debugger does."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.ptrace(16, pid, None, None) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def memory_of(pid: int) -> None:
-    """Read some of a process's memory by the system call for it."""
+    """Read some of a process's memory by the system call for that."""
 
     class Piece(ctypes.Structure):
         _fields_ = (("at", ctypes.c_void_p), ("bytes", ctypes.c_size_t))
@@ -64,7 +64,7 @@ def reached(port: int) -> None:
 
 
 def main() -> None:
-    """Try what stdin names as JSON: its words are granted to no program."""
+    """Try all that stdin lists as JSON: none of it is allowed to a tool's program."""
     asked_for = json.load(sys.stdin)
     pid, control, port, write = (asked_for[name] for name in ("pid", "control", "port", "write"))
     paths = asked_for["paths"]

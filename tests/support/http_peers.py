@@ -1,4 +1,4 @@
-"""HTTP peers on loopback, played by a test: a server that answers what the test says, and a CONNECT proxy."""
+"""HTTP peers on loopback, run by a test: a server with the test's answers, and a CONNECT proxy."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ CLOSE: Final = "Connection: close\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One HTTP request."""
+    """HTTP request of a client."""
 
     line: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """The headers, with their names in lower case."""
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer it."""
+    """HTTP answer to a request."""
 
     status: int = 200
     body: bytes = b""
@@ -32,7 +32,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Peer:
-    """Where it is, and what it has been asked."""
+    """A running peer: its port, and the requests that it got."""
 
     port: int
     asked: list[Asked] = field(default_factory=list)
@@ -45,7 +45,7 @@ Answerer = Callable[[Asked], Answer | None]
 async def http_server(
     answer: Answerer, tls: ssl.SSLContext | None, *, gate: asyncio.Event | None = None
 ) -> AsyncIterator[Peer]:
-    """Answer each request until the block ends, but not before `gate` is open; None is silence."""
+    """Answer each request until the block ends, once `gate` is set. An answer of None is silence."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await _request(reader)
@@ -54,7 +54,7 @@ async def http_server(
             await gate.wait()
         answered = answer(asked)
         if answered is None:
-            await reader.read()  # until the other end has had enough
+            await reader.read()  # until the client hangs up
             return
         headers = "".join(f"{name}: {value}\r\n" for name, value in answered.headers.items())
         length = f"Content-Length: {len(answered.body)}\r\n"
@@ -68,7 +68,7 @@ async def http_server(
 
 @asynccontextmanager
 async def connect_proxy(ports: dict[str, int], *, status: int = 200) -> AsyncIterator[Peer]:
-    """Pass CONNECT requests on to loopback: to the port that stands for the host (`ports`); or refuse with `status`."""
+    """Pass CONNECT requests on to the loopback port of the host in `ports`, or refuse with `status`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await _request(reader)
@@ -108,7 +108,7 @@ async def _listening(
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.add(writer)
-        with contextlib.suppress(OSError, EOFError):  # the other end went away
+        with contextlib.suppress(OSError, EOFError):  # the client hung up
             await serve(reader, writer)
         writer.close()
 

@@ -17,7 +17,7 @@ Entry = Mapping[str, Any]
 
 
 class Journal:
-    """What is written to the box's journal, as it is written."""
+    """The machine's journal, read while it is written."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -28,12 +28,12 @@ class Journal:
 
     @property
     def now(self) -> int:
-        """The place behind the last line so far, for `wait(since=…)` and `text(since=…)`."""
+        """The number of lines so far, for `wait(since=…)` and `text(since=…)`."""
         with self._more:
             return len(self._entries)
 
     def text(self, unit: str | None = None, since: int = 0) -> str:
-        """Return the messages, one a line, of one unit or all."""
+        """Return the messages of one unit or of all, one a line."""
         with self._more:
             entries = self._entries[since:]
         return "\n".join(_message(entry) for entry in entries if unit is None or _is_of(unit, entry))
@@ -42,10 +42,10 @@ class Journal:
         self, wanted: str | Callable[[Entry], bool], *, unit: str = "kioskd.service", since: int = 0,
         within_s: float = PATIENCE_S,
     ) -> Entry:  # fmt: skip
-        """Return the first line of `unit` (its own, or systemd's about it) that has these words, or fits otherwise.
+        """Return the first line of `unit` (its own, or systemd's about it) that contains or meets `wanted`.
 
         Raises:
-            AssertionError: none came in time; with the unit's last lines.
+            AssertionError: no line came in time; contains the unit's last lines.
         """
         fits = wanted if callable(wanted) else lambda entry: wanted in _message(entry)
         until = time.monotonic() + within_s
@@ -58,15 +58,17 @@ class Journal:
                 seen = max(seen, len(self._entries))
                 if not self._more.wait_for(lambda: len(self._entries) > seen, until - time.monotonic()):  # noqa: B023 - called at once
                     break
-        raise AssertionError(f"not in the journal: {wanted}; its end:\n{self.text(unit, since)[-4000:]}")
+        raise AssertionError(
+            f"not in the journal: {wanted}; its last lines:\n{self.text(unit, since)[-4000:]}"
+        )
 
     def go_on(self) -> None:
-        """See what has become of the reader: nsenter stops with it when the machine goes down, and lets nobody go then."""
+        """Continue the reader: nsenter stops itself when the machine goes down, and would never end."""
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """Read no more."""
-        with contextlib.suppress(ProcessLookupError):  # it ended with the machine
+        """Stop reading."""
+        with contextlib.suppress(ProcessLookupError):  # the process ended with the machine
             os.killpg(self._process.pid, signal.SIGKILL)  # nsenter, and its child
         self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""A whole kiosk on parts made of memory: nothing happens in it unless the test makes it happen, time included."""
+"""A whole kiosk on parts made of memory: the test causes all that happens, and moves the time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -27,45 +27,45 @@ from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
 
 PATIENCE_S: Final = 30.0
-"""How long a test waits for what should happen at once."""
+"""Seconds that a test waits for things that should happen at once."""
 
 QUIET: Final = Settings(speaker=SpeakerSettings(cues=()))
-"""Without chimes: what is heard, and what is sent, can be compared byte by byte."""
+"""Settings without chimes, so that sound in both directions can be compared byte by byte."""
 
 T = TypeVar("T")
 
 
 def silence(seconds: float, rate_hz: int = pcm.UPLINK_HZ) -> bytes:
-    """Return so much silence."""
+    """Return `seconds` of silence."""
     return bytes(pcm.byte_count(seconds, rate_hz))
 
 
 def voice(seconds: float, rate_hz: int = pcm.UPLINK_HZ) -> bytes:
-    """Return a sung vowel: 140 Hz and its overtones, which the voice detection takes for a voice."""
+    """Return a sung vowel: 140 Hz and its overtones, which the voice detector takes for a voice."""
     times = np.arange(round(seconds * rate_hz)) / rate_hz
     wave = sum(np.sin(2 * np.pi * 140 * k * times) / k for k in range(1, 20))
     return np.rint(wave * 8000).astype("<i2").tobytes()
 
 
 def frame(number: int) -> bytes:
-    """Return a microphone frame that can be told from all others."""
+    """Return a microphone frame that differs from all others."""
     return number.to_bytes(2, "little") * (pcm.FRAME_BYTES // 2)
 
 
 def frames(sound: bytes) -> list[bytes]:
-    """Cut `sound` into microphone frames."""
+    """Split `sound` into microphone frames."""
     return [sound[start : start + pcm.FRAME_BYTES] for start in range(0, len(sound), pcm.FRAME_BYTES)]
 
 
 async def soon(waiting: Coroutine[Any, Any, T]) -> T:
-    """Return what `waiting` returns, which should happen at once."""
+    """Return the result of `waiting`, which should be there at once."""
     async with asyncio.timeout(PATIENCE_S):
         return await waiting
 
 
 @asynccontextmanager
 async def running(*works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run `works` beside the block and cancel them after it; what one of them raised is raised then."""
+    """Run `works` beside the block and cancel them after it; then raise the first error of theirs."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
@@ -79,7 +79,7 @@ async def running(*works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
 
 
 class On:
-    """Hears what it waits for in one frame, and nothing else; a `WakeDetector`."""
+    """A `WakeDetector` that detects one certain frame only."""
 
     def __init__(self, called: bytes) -> None:
         self.called = called
@@ -102,7 +102,7 @@ class On:
 
 
 class Inbox:
-    """Where a worker posts in a test that has no core."""
+    """Place for a worker's events in a test without a core."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -114,7 +114,7 @@ class Inbox:
         self._posted.set()
 
     async def take(self, count: int = 1) -> list[Event]:
-        """Wait for so many events, and return all that came since the last time."""
+        """Wait for at least `count` events, and return all that came since the last call."""
         async with asyncio.timeout(PATIENCE_S):
             while len(self.events) < count:
                 self._posted.clear()
@@ -124,7 +124,7 @@ class Inbox:
 
 
 class Kiosk:
-    """The parts, and what the core went through."""
+    """Kiosk in memory: its parts, and the steps of its core."""
 
     def __init__(self, settings: Settings, *, watchdog_s: float | None) -> None:
         self.settings = settings
@@ -136,16 +136,16 @@ class Kiosk:
         self.notifier = MemoryNotifier(watchdog_s)
         self.live = ScriptedLive()
         self.disk: ports.PreferenceStore | None = None
-        """Where what people set by hand is kept, if anywhere."""
+        """Store of volume and mute; None for no store."""
         self.places: Mapping[str, Callable[[], None]] = {}
-        """How that place is looked at."""
+        """Checks of the folders that the kiosk writes to, by name."""
         self.state = State()
         self.effects: list[Effect] = []
-        """All that was to be done so far."""
+        """All effects so far."""
         self._changed = asyncio.Event()
 
     def parts(self) -> app.Parts:
-        """Return what it is made of."""
+        """Return the kiosk's parts."""
         button = self.settings.controls.button
         return kiosk_parts(
             self.clock,
@@ -160,59 +160,59 @@ class Kiosk:
         )
 
     async def serve(self) -> None:
-        """Be a kiosk until cancelled."""
+        """Run the kiosk until cancelled."""
         await app.serve(self.settings, self.parts(), observers=[self.observe])
 
     async def start(self) -> None:
-        """Bring each part to its first sign of life, and wait until the kiosk serves."""
+        """Let each part give its first sign of life, and wait until the kiosk serves."""
         self.microphone.say(silence(0.02))
         await soon(self.speaker.advance(0.01))
         await self.clock.advance(0.1)
         await self.until(lambda: self.state.started)
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until `holds()` is true; it is asked at each step of the core."""
+        """Wait until `holds()` is true; it is checked at each step of the core."""
         async with asyncio.timeout(PATIENCE_S):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()
 
     async def shows(self, shown: KioskStatus) -> None:
-        """Wait until people are shown this state."""
+        """Wait until the lamp shows this state."""
         await self.until(lambda: self.shown is shown)
 
     @property
     def shown(self) -> KioskStatus:
-        """What people are shown now."""
+        """The state that the lamp shows now."""
         return KioskStatus(self.lamp.shown[-1])
 
     async def settle(self) -> None:
-        """Let everybody react to what has happened; time stands still."""
+        """Let all tasks react to the latest events; time stands still."""
         await self.clock.advance(0)
 
     async def wake(self) -> ScriptedConnection:
-        """Press, let the kiosk in, and return the connection of the conversation that has begun."""
+        """Press the button, accept the dial, and return the connection of the new conversation."""
         self.button.press()
         connection = await soon(self.live.accept())
         await self.until(lambda: self.state.link.open)
         return connection
 
     async def hear(self, seconds: float) -> bytes:
-        """Let the speaker play so long, and return what was to be heard meanwhile."""
+        """Let the speaker play for `seconds`, and return that sound."""
         before = len(self.speaker.heard)
         await soon(self.speaker.advance(seconds))
         await self.settle()
         return bytes(self.speaker.heard[before:])
 
     async def ask(self) -> None:
-        """Say something, and stop."""
+        """Speak, and stop."""
         self.microphone.say(voice(1.0) + silence(0.8))
         await self.shows(KioskStatus.THINKING)
 
     def observe(
         self, _now: float, _event: Event, _before: State, after: State, effects: tuple[Effect, ...]
     ) -> None:
-        """Note one step of the core."""
+        """Record one step of the core."""
         self.state = after
         self.effects.extend(effects)
         self._changed.set()
@@ -222,7 +222,7 @@ class Kiosk:
 async def kiosk(
     settings: Settings | None = None, *, watchdog_s: float | None = None, started: bool = True
 ) -> AsyncIterator[Kiosk]:
-    """Run a kiosk in memory; by default it serves already, asleep or as its settings say."""
+    """Run a kiosk in memory. By default it has started, and sleeps unless its settings wake it."""
     made = Kiosk(settings or QUIET, watchdog_s=watchdog_s)
     async with running(made.serve()):
         if started:

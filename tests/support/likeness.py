@@ -1,4 +1,4 @@
-"""Whether a recording carries a sound: for ways through real devices, which shift it and never keep the last bit."""
+"""Comparison of a recording with a sound: real devices shift it and change its last bits."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _FREE_S = 0.1
 
 
 def murmur(seconds: float, rate_hz: int) -> bytes:
-    """Noise below 1 kHz, the same each time: no part of it looks like another, and a shift by half a sample is nothing."""
+    """Return fixed noise without repetition, below 1 kHz, so that half a sample's shift does not matter."""
     count = round(seconds * rate_hz)
     spectrum = np.fft.rfft(np.random.default_rng(5).normal(0, 1, count))
     spectrum[round(1000 * seconds) :] = 0
@@ -26,16 +26,18 @@ def murmur(seconds: float, rate_hz: int) -> bytes:
 
 
 THROUGH_THE_AIR = 0.7
-"""What a sound must be carried to, that a sound server and a busy machine stood in the way of. One underrun scores 0.85
-to 0.93, a stream with a cut in every tenth of a second 0.2, and another sound nothing at all."""
+"""The score that a sound must reach through a sound server on a busy machine.
+
+One underrun scores 0.85 to 0.93. A stream with a cut in every tenth of a second scores 0.2, another sound 0.
+"""
 
 
 def carried(sound: bytes, recording: bytes, rate_hz: int) -> float:
-    """Return the share of `sound` that `recording` carries: 1.0 without any gap, 0.0 not at all.
+    """Return the share of `sound` that `recording` contains: 1.0 without any gap, 0.0 for nothing.
 
-    The sound is looked at in windows of 50 ms. One is carried if it is found, alike to 97 %, right behind the one
-    before it; where something was cut out or put in (up to 50 ms), the window at the tear counts as lost, and those
-    behind it are looked for at their new place.
+    The sound is compared in windows of 50 ms. A window counts if it is found right behind the one before it,
+    and is alike to 97 %. Where up to 50 ms were cut out or inserted, one window is lost, and the next ones
+    are found at their new place.
     """
     wanted, had = _samples(sound), _samples(recording)
     size = round(_WINDOW_S * rate_hz)
@@ -53,10 +55,10 @@ def carried(sound: bytes, recording: bytes, rate_hz: int) -> float:
 
 
 def understood(words: bytes, recording: bytes, rate_hz: int) -> float:
-    """Return the share of speech that `recording` holds at its place, in windows of 50 ms; pauses do not count.
+    """Return the share of speech that `recording` contains at its place, in windows of 50 ms without pauses.
 
-    Speech is compared below 2 kHz: a virtual card resamples, and a shift by half a sample is nothing there. A window may
-    be off by 100 ms: such a card on a busy machine puts some milliseconds in.
+    Speech is compared below 2 kHz: a virtual card resamples, and half a sample's shift does not matter there.
+    A window may be 100 ms off, as such a card on a busy machine inserts some milliseconds.
     """
     wanted, had = (_below(_CLEAR_HZ, sound, rate_hz) for sound in (words, recording))
     size, near = round(_WINDOW_S * rate_hz), round(_FREE_S * rate_hz)
@@ -71,10 +73,10 @@ def understood(words: bytes, recording: bytes, rate_hz: int) -> float:
 
 
 def in_order(words: Sequence[bytes], recording: bytes, rate_hz: int) -> float:
-    """Return the share of neighbours among `words` that `recording` holds one after the other; 0.0 for silence.
+    """Return the share of neighbours among `words` that follow each other in `recording`; 0.0 for silence.
 
-    For a machine so slow that its card stops for moments, again and again. Each word is looked for in all of the
-    recording. The next must come after it, not much earlier or later than it was spoken.
+    It is for machines so slow that their card stops again and again. Each word is searched in the whole
+    recording. The next one must follow it, not much earlier or later than it was spoken.
     """
     if not _samples(recording).any():
         return 0.0
@@ -88,7 +90,7 @@ def in_order(words: Sequence[bytes], recording: bytes, rate_hz: int) -> float:
 
 
 def place_s(sound: bytes, recording: bytes, rate_hz: int) -> float:
-    """Return where in `recording`, in seconds, `sound` begins."""
+    """Return the time in `recording`, in seconds, at which `sound` begins."""
     return _place(_samples(sound), _samples(recording)) / rate_hz
 
 

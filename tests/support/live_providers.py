@@ -50,7 +50,7 @@ Setups = list[dict[str, Any]]
 async def service(
     setups: Setups | None = None, upgrade: live_peer.Upgrade | None = None
 ) -> AsyncIterator[LiveServer]:
-    """A Live service that agrees to everything, and keeps what it was asked, for 20 s at most."""
+    """Run a Live service that accepts all setups, keeps them in `setups`, and ends after 60 s at most."""
 
     async def serve(peer: ServerConnection) -> None:
         setup = await accept_setup(peer)
@@ -75,7 +75,7 @@ async def dial(live: GeminiLive, handle: str | None = None) -> None:
 
 
 def once_refused() -> live_peer.Upgrade:
-    """Answer the first request to the service with 401."""
+    """Refuse the first request to the service with 401."""
     refused: list[Request] = []
 
     def upgrade(connection: ServerConnection, request: Request) -> Response | None:
@@ -87,11 +87,11 @@ def once_refused() -> live_peer.Upgrade:
     return upgrade
 
 
-# Tokens of the owner's server
+# Tokens of the owner's server.
 
 
 def mint(name: str = "token") -> Answerer:
-    """Answer with a new token each time."""
+    """Answer with a new token each time, under the key `name`."""
     count = iter(range(1, 100))
     return lambda _asked: Answer(body=json.dumps({name: f"auth_tokens/of-the-server-{next(count)}"}).encode())
 
@@ -102,7 +102,7 @@ async def token_server(answer: Answerer) -> AsyncIterator[tuple[Peer, str]]:
         yield peer, f"https://127.0.0.1:{peer.port}/kiosk"
 
 
-# Accounts of Google's
+# Google service accounts.
 
 
 @functools.cache
@@ -131,7 +131,7 @@ def account_file(folder: Path, token_uri: str) -> Path:
 
 
 def bearer(lasts_s: int = 3600) -> Answerer:
-    """Answer with a new token each time."""
+    """Answer with a new bearer token each time, which is valid for `lasts_s`."""
     count = iter(range(1, 100))
 
     def answer(_asked: Asked) -> Answer:
@@ -145,18 +145,18 @@ def bearer(lasts_s: int = 3600) -> Answerer:
 async def google(
     answer: Answerer, folder: Path, gate: asyncio.Event | None = None
 ) -> AsyncIterator[tuple[Peer, Vertex]]:
-    """Google's token service, and an account that goes to it."""
+    """Run Google's token service, and yield it with an account that uses it."""
     tls = certificate().server_context()
     async with asyncio.timeout(60), http_server(answer, tls, gate=gate) as peer:
         file = account_file(folder, f"https://127.0.0.1:{peer.port}/token")
         yield peer, Vertex("my-project", "europe-west4", file)
 
 
-# What the owner's settings say on the wire
+# The owner's settings, as they are sent to the service.
 
 
 async def setup_of(settings: dict[str, Any], key: str | None = KEY) -> tuple[dict[str, Any], str]:
-    """What the service hears, and on which path, of a kiosk with these settings."""
+    """Return the setup message of a kiosk with these settings, and the path of its request."""
     setups: Setups = []
     async with service(setups) as server:
         at = {"endpoint": server.endpoint, "ca_file": certificate().ca_file}

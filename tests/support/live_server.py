@@ -1,4 +1,4 @@
-"""A small TLS WebSocket server on loopback, played by a test: it does exactly what the test's handler does."""
+"""A small TLS WebSocket server on loopback, which runs the test's handler."""
 
 import asyncio
 import atexit
@@ -31,13 +31,13 @@ SETUP_COMPLETE: Final = json.dumps({"setupComplete": {"sessionId": "s"}})
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A self-signed certificate for 127.0.0.1, and the files that hold it and its key."""
+    """Self-signed certificate for 127.0.0.1: the files with it and its key."""
 
     certificate_file: Path
     key_file: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """A server's TLS context with this certificate."""
+        """Return a server's TLS context with this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate_file, self.key_file)
         return context
@@ -45,7 +45,7 @@ class Certificate:
 
 @functools.cache
 def certificate(*, starts_in_days: int = -1, ends_in_days: int = 1) -> Certificate:
-    """Return a certificate valid from and until so many days from now; made once per test run."""
+    """Return a certificate that is valid between these days from now; created once per test run."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -76,18 +76,18 @@ def certificate(*, starts_in_days: int = -1, ends_in_days: int = 1) -> Certifica
 
 @dataclass(slots=True)
 class LiveServer:
-    """Where the server is, and what it has seen."""
+    """A running server: its address, its requests and its connections."""
 
     port: int
     ca_file: Path
     paths: list[str] = field(default_factory=list)
     """The path of each request."""
     headers: list[dict[str, str]] = field(default_factory=list)
-    """The headers of each request, names in lower case."""
+    """The headers of each request, with their names in lower case."""
     open: set[ServerConnection] = field(default_factory=set)
     """The connections whose handler has not returned, or whose socket is still open."""
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the last of them is gone."""
+    """Set when no connection is open any more."""
 
     @property
     def endpoint(self) -> str:
@@ -105,8 +105,8 @@ async def live_server(
 ) -> AsyncIterator[LiveServer]:
     """Serve `handler` on loopback until the block ends.
 
-    `upgrade` may answer the HTTP request itself (an error status, say). `receive_buffer`: bytes the kernel keeps
-    for a connection that is not read.
+    `upgrade` may answer the HTTP request itself, such as by an error status. `receive_buffer`: bytes that the
+    kernel keeps for a connection that is not read.
     """
     identity = identity or certificate()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -145,13 +145,13 @@ async def live_server(
 
 
 async def read_json(connection: ServerConnection) -> dict[str, Any]:
-    """Return the next message of the client."""
+    """Return the client's next message."""
     message: dict[str, Any] = json.loads(await connection.recv())
     return message
 
 
 async def accept_setup(connection: ServerConnection) -> dict[str, Any]:
-    """Read the client's setup, agree to it, and return what it said."""
+    """Read the client's setup, accept it, and return it."""
     setup: dict[str, Any] = (await read_json(connection))["setup"]
     await connection.send(SETUP_COMPLETE)
     return setup

@@ -1,4 +1,4 @@
-"""Visits to a Live service that fails: connections that leave nothing behind, and peers that freeze."""
+"""Connections to a Live service that fails. They leave nothing behind, even if a peer freezes."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ async def dial(live: GeminiLive, handle: str | None = None) -> None:
 async def connected(
     service: Handler, deadlines: Deadlines | None = None, handle: str | None = None, **options: Any
 ) -> AsyncIterator[GeminiConnection]:
-    """A connection to `service`, for 20 s at most; nothing of it is left on either side afterwards."""
+    """Connect to `service` for 60 s at most; afterwards check that nothing is left on either side."""
     async with asyncio.timeout(60), live_server(service, **options) as server:
         live = live_at(server.endpoint, server.ca_file, deadlines)
         async with live.connect(SecretStr(handle) if handle else None) as connection:
@@ -55,7 +55,7 @@ async def connected(
 
 
 async def thaw(server: LiveServer) -> None:
-    """Have the frozen peers read on, and wait until all have seen the end of their connection."""
+    """Let frozen peers read again, and wait until all have seen the end of their connection."""
     for peer in server.open:
         peer.transport.resume_reading()
     async with asyncio.timeout(60):
@@ -71,14 +71,14 @@ async def no_other_task() -> None:
 
 
 async def talk(connection: Connection) -> None:
-    """Send more than any buffer takes, in noise that does not compress."""
+    """Send more than all buffers hold, in noise that does not compress."""
     noise = os.urandom(256 * 1024)
     for _ in range(1000):
         await connection.send_audio(noise)
 
 
 async def deaf(peer: ServerConnection) -> None:
-    """Accept, then freeze: nothing is read any more, and nothing answered."""
+    """Accept, then freeze: read and answer nothing more."""
     await accept_setup(peer)
     peer.transport.pause_reading()
     await peer.wait_closed()

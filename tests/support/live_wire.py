@@ -1,4 +1,4 @@
-"""A Live service that keeps what it was told, and connections to it by the real SDK."""
+"""A Live service that keeps all messages, and connections to it by the real SDK."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ def live_at(server: LiveServer, **config: Any) -> GeminiLive:
 
 
 class Wire:
-    """What the service was told, in order."""
+    """The service's side of a connection: it keeps the client's messages in order."""
 
     def __init__(self) -> None:
         self.setups: list[dict[str, Any]] = []

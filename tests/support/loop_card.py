@@ -1,6 +1,6 @@
-"""A sound card with two ends: what is played at one is recorded at the other. The kernel's snd-aloop, as root.
+"""Sound cards with two ends, where one records the sound of the other: snd-aloop of the kernel, as root.
 
-The cards are called Mic and Spk, and have one stream each. See tests/support/vm_image.py.
+The cards are called Mic and Spk, with one stream each; tests/support/vm_image.py creates them.
 """
 
 import contextlib
@@ -17,40 +17,40 @@ Name = Literal["Mic", "Spk"]
 
 MICROPHONE: Final = "hw:CARD=Mic,DEV=1"
 SPEAKER: Final = "hw:CARD=Spk,DEV=0"
-"""Not `default`, which is the other card when one is pulled: each records and plays."""
+"""The speaker's device. `default` would change if one card is unplugged, as each can record and play."""
 
 _DRIVER: Final = Path("/sys/bus/platform/drivers/snd_aloop")
 _DEVICES: Final[dict[Name, str]] = {"Mic": "snd_aloop.0", "Spk": "snd_aloop.1"}
 _STATUS: Final = Path("/proc/asound/Mic/pcm0p/sub0/status")
 _GONE_S: Final = 30.0
 _PIPE_BYTES: Final = 4096
-"""A page is the least."""
+"""Size of the pipe in bytes: one page, which is the smallest."""
 
 
 def is_here() -> bool:
-    """Whether this machine has both cards, and we may pull them."""
+    """Return whether this machine has both cards, and this user may unplug them."""
     cards = Path("/sys/class/sound")
     ids = {path.read_text().strip() for path in cards.glob("card*/id")}
     return ids >= set(_DEVICES) and os.access(_DRIVER / "unbind", os.W_OK)
 
 
 class Room:
-    """What stands before the microphone: silence, and what is played into it.
+    """The room in front of the microphone: it is silent, or plays a sound.
 
-    It plays all the time. From a card into which nothing is played, PortAudio takes a buffer of 20 ms, for which the kernel's
-    clock of 4 ms is too coarse: half of the sound is lost.
+    It plays all the time. Without that, PortAudio would use a buffer of 20 ms, which is too short for the
+    kernel's clock of 4 ms: half of the sound would be lost.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._silence = bytes(rate_hz * 2 // 50)
         self._sounds: queue.SimpleQueue[tuple[bytes, threading.Event]] = queue.SimpleQueue()
         self._player = subprocess.Popen(
-            ["aplay", "-q", "-D", "plughw:CARD=Mic,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", str(rate_hz), "-c", "1",
-             "--buffer-time=80000"],
+            ["aplay", "-q", "-D", "plughw:CARD=Mic,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", str(rate_hz),
+             "-c", "1", "--buffer-time=80000"],
             stdin=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
         assert self._player.stdin
-        # What waits in a pipe of the usual size is two seconds old when it is heard.
+        # In a pipe of the default size, sound would wait for two seconds.
         fcntl.fcntl(self._player.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._play, name="room")
         self._thread.start()
@@ -60,13 +60,13 @@ class Room:
             time.sleep(0.05)
 
     def play(self, sound: bytes) -> None:
-        """Play into the microphone; return when the player has taken it."""
+        """Play into the microphone; return when the player has taken the sound."""
         taken = threading.Event()
         self._sounds.put((sound, taken))
         assert taken.wait(_GONE_S)
 
     def close(self) -> None:
-        """Play no more."""
+        """Stop playing."""
         self._player.kill()
         self._player.wait()
         self._thread.join()
@@ -87,12 +87,12 @@ class Room:
 
 
 def unplug(name: Name) -> None:
-    """Pull the card; nothing may have it open, or this waits for it."""
+    """Unplug the card. Blocks while a program has it open."""
     (_DRIVER / "unbind").write_text(_DEVICES[name])
 
 
 def replug(name: Name) -> None:
-    """Put the card back."""
+    """Plug the card in again."""
     until = time.monotonic() + _GONE_S
     while (_DRIVER / _DEVICES[name]).exists():
         assert time.monotonic() < until, f"{name} is still here"

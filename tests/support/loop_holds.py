@@ -1,4 +1,4 @@
-"""How long one callback holds the event loop: processor time of the loop's own thread, so that a busy machine changes nothing."""
+"""How long one callback holds the event loop, in processor time of its thread: other load does not matter."""
 
 import asyncio
 import gc
@@ -15,14 +15,14 @@ class Holds:
 
     longest_s: float = 0.0
     callback: str = ""
-    """What it was, as asyncio prints it."""
+    """The longest callback, as asyncio prints it."""
     collecting_s: float = 0.0
-    """The longest garbage collection, which counts as no callback's: it depends on what else the process holds."""
+    """Seconds of the longest garbage collection. It is not counted as a callback's."""
 
 
 @contextmanager
 def holds() -> Iterator[Holds]:
-    """Measure each callback of this thread's loop while the block runs; loops of other threads are left alone."""
+    """Measure each callback of this thread's loop (not of others) while the block runs."""
     found, ours = Holds(), threading.get_ident()
     plain: Callable[[asyncio.Handle], None] = vars(asyncio.Handle)["_run"]
     began_collecting = collected_s = 0.0
@@ -32,11 +32,11 @@ def holds() -> Iterator[Holds]:
         if threading.get_ident() != ours:
             plain(handle)
             return
-        began_s = time.perf_counter()  # to ask for it costs a twentieth of asking for the processor's time
+        began_s = time.perf_counter()  # 20 times cheaper to read than the processor time
         began, collected_s = time.thread_time(), 0.0
         plain(handle)
         if time.perf_counter() - began_s <= found.longest_s:
-            return  # the processor cannot have taken longer than the clock on the wall
+            return  # processor time is never longer than this
         held_s = time.thread_time() - began - collected_s
         if held_s > found.longest_s:
             found.longest_s, found.callback = held_s, repr(handle)[:300]
@@ -52,7 +52,7 @@ def holds() -> Iterator[Holds]:
             collected_s += took_s
             found.collecting_s = max(found.collecting_s, took_s)
 
-    setattr(asyncio.Handle, "_run", measured)  # noqa: B010 - there is no public way to see a callback from outside
+    setattr(asyncio.Handle, "_run", measured)  # noqa: B010 - asyncio has no public way to watch callbacks
     gc.callbacks.append(collecting)
     try:
         yield found

@@ -1,4 +1,4 @@
-"""A machine that a test has booted: commands are run in it, files are written and read."""
+"""A machine that a test has booted: it runs commands, and writes and reads files in it."""
 
 import abc
 import base64
@@ -15,21 +15,21 @@ from typing import Any
 from tests.support.journal import PATIENCE_S
 
 Answers = Mapping[str, str | Callable[[], object]]
-"""What is done each time that a program asks: a line that is typed, or what else a person would do."""
+"""Answers to a program's prompts: a line to type, or a function to call."""
 
 
 class Machine(abc.ABC):
-    """What a container and a virtual machine have in common."""
+    """The common part of containers and virtual machines."""
 
     patience_s: float = PATIENCE_S
-    """How long a command may take, unless it is told otherwise."""
+    """Seconds that a command may take by default."""
 
     _environ: Mapping[str, str]
     """The environment of `_inside`."""
 
     @abc.abstractmethod
     def _inside(self, command: Sequence[str | Path]) -> list[str]:
-        """Return the command of this machine that runs `command` in that one, as root."""
+        """Return the command of this machine that runs `command` in the booted one, as root."""
 
     def exec(
         self,
@@ -39,10 +39,10 @@ class Machine(abc.ABC):
         environ: Mapping[str, str] | None = None,
         within_s: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root, with `given` as its input; it is killed when it has not ended in time.
+        """Run a command as root, with `given` as its input; kill it if it does not end in time.
 
         Raises:
-            AssertionError: with `check`, it ended with another code than 0; with all that it printed.
+            AssertionError: with `check`, the exit code was not 0; contains all output.
         """
         words = " ".join(map(str, command))
         within_s = within_s or self.patience_s
@@ -64,10 +64,10 @@ class Machine(abc.ABC):
     def typed(
         self, *command: str | Path, answers: Answers | None = None, within_s: float | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root at a terminal, answer whatever it asks, and return what was seen there.
+        """Run a command as root at a terminal, answer its prompts, and return the terminal's text.
 
         Raises:
-            AssertionError: it had not ended in time.
+            AssertionError: it did not end in time.
         """
         within_s = within_s or self.patience_s
         seen, answered = "", Counter[str]()
@@ -101,17 +101,18 @@ class Machine(abc.ABC):
         return subprocess.CompletedProcess(process.args, process.returncode, seen)
 
     def _at_terminal(self, command: Sequence[str | Path]) -> list[str]:
-        """Return the command of this machine that runs `command` in that one, at the terminal that it is run at."""
+        """Return this machine's command that runs `command` in the booted one, at the same terminal."""
         return self._inside(command)
 
     def sh(self, script: str, **options: Any) -> str:
-        """Run a script in the machine's shell as root, and return what it printed."""
+        """Run a script in the machine's shell as root, and return its output."""
         return self.exec("bash", "-euo", "pipefail", "-c", script, **options).stdout
 
     def write(self, path: str | Path, text: str, mode: str = "644") -> None:
-        """Write a file in the machine, and the folders it is in; who reads it sees what was there before, or all of it.
+        """Write a file in the machine, and create its folders. Readers see the old content, or all of the
+        new.
 
-        One that is there already keeps its owner.
+        An existing file keeps its owner.
         """
         self.sh(
             f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new';"
@@ -124,7 +125,7 @@ class Machine(abc.ABC):
         self.sh(f"base64 --decode > '{path}'", given=base64.b64encode(data).decode())
 
     def read(self, path: str | Path) -> str:
-        """Return what is in a file in the machine."""
+        """Return the text of a file in the machine."""
         return self.exec("cat", path).stdout
 
     def show(self, name: str, unit: str = "kioskd.service") -> str:

@@ -1,4 +1,4 @@
-"""An MCP server made with `mcp`'s own server side, as a program: over stdio, or with a port over streamable HTTP."""
+"""An MCP server made with `mcp`'s server side, as a program: over stdio, or with a port over HTTP."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from mcp_types import CONNECTION_CLOSED, ToolAnnotations
 server = MCPServer("museum")
 
 STDOUT = os.dup(1)
-"""The library keeps the protocol's pipe to itself: descriptor 1 leads elsewhere as soon as it speaks."""
+"""The protocol's pipe. The library redirects descriptor 1 elsewhere as soon as it starts."""
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
@@ -29,25 +29,25 @@ def find_work(title: str) -> dict[str, str]:
 
 @server.tool()
 def secrets_of_the_house() -> str:
-    """Not for visitors."""
+    """Not meant for visitors."""
     return "the safe is behind the Vermeer"
 
 
 @server.tool()
 def broken() -> str:
-    """Fails."""
+    """Always fails."""
     raise RuntimeError("no such room")
 
 
 @server.tool()
 def closed() -> str:
-    """Refuses, with the number by which the library says that a connection is lost."""
+    """Refuses, with the error number that the library uses for a lost connection."""
     raise MCPError(code=CONNECTION_CLOSED, message="closed on Mondays")
 
 
 @server.tool()
 async def slow() -> str:
-    """Takes for ever; says in a file that it has begun and that it was cancelled."""
+    """Takes for ever; creates a file when it begins, and one when it is cancelled."""
     notes = Path(os.environ["NOTES"])
     (notes / "begun").touch()
     try:
@@ -59,18 +59,18 @@ async def slow() -> str:
 
 @server.tool(name="3d_map")
 def map_of_the_house() -> str:
-    """Has a name that no function of the service has."""
+    """Has a name that is not valid for a function of the service."""
     return "a map"
 
 
 @server.tool(name="3d-map")
 def other_map_of_the_house() -> str:
-    """Has a name that becomes the same."""
+    """Has a name that becomes the same as another tool's."""
     return "another"
 
 
 def endless() -> str:
-    """Is described without an end; see below."""
+    """Has a schema that grows without end; see below."""
     return ""
 
 
@@ -85,14 +85,14 @@ next(tool for tool in server._tool_manager.list_tools() if tool.name == "endless
 
 @server.tool()
 def babble() -> str:
-    """Begin a line and never end it."""
+    """Begins a line and never ends it."""
     while True:
         os.write(STDOUT, b"x" * 65_536)
 
 
 @server.tool()
 def die() -> str:
-    """End the server in the middle of a call."""
+    """Ends the server in the middle of a call."""
     os._exit(3)
 
 

@@ -1,4 +1,4 @@
-"""Messages of the Live service, gone wrong in every way that a seed can think of."""
+"""Messages of the Live service, damaged in random ways."""
 
 import copy
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 CANARY: Final = "Canary7Sings"
-"""Stands in for what visitors say: whatever a log holds, it must not hold this."""
+"""Stands for the words of visitors: no log may contain it."""
 
 _SOUND: Final = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -32,18 +32,22 @@ WELL_FORMED: Final[tuple[dict[str, Any], ...]] = (
     {"toolCall": {"functionCalls": [{"id": "f1", "name": "open_door", "args": {"which": CANARY}}]}},
     {"toolCallCancellation": {"ids": ["f1"]}},
     {"goAway": {"timeLeft": "9.5s"}},
-    {"sessionResumptionUpdate": {"newHandle": CANARY, "resumable": True, "lastConsumedClientMessageIndex": "42"}},
+    {"sessionResumptionUpdate": {
+        "newHandle": CANARY, "resumable": True, "lastConsumedClientMessageIndex": "42"
+    }},
     {"sessionResumptionUpdate": {"newHandle": "", "resumable": False}},
-    {"usageMetadata": {"promptTokenCount": 3, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}]}},
+    {"usageMetadata": {
+        "promptTokenCount": 3, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}]
+    }},
     {"voiceActivity": {"type": "ACTIVITY_START", "audioOffset": "1.5s"}},
     {"error": {"code": 503, "message": CANARY, "status": "UNAVAILABLE"}},
     {"code": 503, "message": CANARY},
 )  # fmt: skip
 
 _JUNK: Final[tuple[Any, ...]] = (
-    None, True, False, 0, -1, 7, 2**31, 2**63, -(2**70), 0.5, 1e308, float("nan"), float("inf"), float("-inf"),
-    "", " ", "0", "true", "-1s", "1e999s", CANARY, "\x00", "\ud83d", "🎈" * 9, "9" * 400, [], [[]], [None], {},
-    {"": None}, {"a": {"b": [1, CANARY]}}, "!!! no base64 !!!", "AAA", "_-8=",
+    None, True, False, 0, -1, 7, 2**31, 2**63, -(2**70), 0.5, 1e308, float("nan"), float("inf"),
+    float("-inf"), "", " ", "0", "true", "-1s", "1e999s", CANARY, "\x00", "\ud83d", "🎈" * 9, "9" * 400,
+    [], [[]], [None], {}, {"": None}, {"a": {"b": [1, CANARY]}}, "!!! no base64 !!!", "AAA", "_-8=",
 )  # fmt: skip
 
 _HOLE: Final = "@hole@"
@@ -52,7 +56,7 @@ _DEEPEST: Final = 5_000
 
 
 def mutations(seed: int, count: int) -> Iterator[str | bytes]:
-    """Yield `count` messages, as text or as the bytes of a binary frame; the same for the same seed."""
+    """Yield `count` messages, as text or binary frames; the same seed gives the same messages."""
     chance = random.Random(seed)
     for _ in range(count):
         yield _mutation(chance)
@@ -70,13 +74,13 @@ def _mutation(chance: random.Random) -> str | bytes:
     if chance.random() < 0.15:
         return _spoiled_text(text, chance)
     if chance.random() < 0.5:
-        # A text frame has to be UTF-8, or it never gets as far as the client library.
+        # A text frame must be UTF-8; otherwise websockets rejects it before the client library sees it.
         return text.encode(errors="replace").decode()
     return text.encode(errors="surrogatepass")
 
 
 def _spoil(message: dict[str, Any], chance: random.Random) -> None:
-    """Do one thing to one place in `message`."""
+    """Damage one place in `message`."""
     holders = list(_holders(message))
     holder: Any = chance.choice(holders)
     keys: list[Any] = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
@@ -111,7 +115,7 @@ def _holders(value: Any) -> Iterator[dict[str, Any] | list[Any]]:
 
 
 def _filling(chance: random.Random) -> str:
-    """Return JSON that is too much of something."""
+    """Return JSON that is too long or too deep."""
     kind = chance.randrange(20)
     if kind == 0:
         return json.dumps(CANARY * (_HUGE_CHARS // len(CANARY)))
@@ -124,7 +128,7 @@ def _filling(chance: random.Random) -> str:
 
 
 def _spoiled_text(text: str, chance: random.Random) -> str | bytes:
-    """Return something that is no JSON object any more, or not in the way it was."""
+    """Return text that is not a JSON object any more, or a changed one."""
     match chance.randrange(6):
         case 0:
             return text.encode(errors="replace")[: chance.randrange(len(text))]

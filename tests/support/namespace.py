@@ -1,4 +1,4 @@
-"""A network of a test's own, to be made slow, deaf or dead without harm to anybody else's."""
+"""A network for one test, which the test can slow down or cut without harm to others."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,16 @@ from typing import Final
 
 NEEDED: Final = ("ip", "nft", "tc")
 ON_ITS_WAY_S: Final = 0.3
-"""How long an answer may be on its way on this machine, busy as it is."""
+"""Seconds that a packet may take on this machine, even if it is busy."""
 
 _NEW_NETWORK: Final = 0x40000000  # CLONE_NEWNET: os.unshare and os.setns came with Python 3.12
 
 
 def missing() -> str | None:
-    """Say what keeps a network of one's own from being made; None if nothing does."""
+    """Return why this machine cannot create a network for a test; None if it can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
-        return f"no {', '.join(absent)} here (apt install iproute2 nftables)"
+        return f"missing: {', '.join(absent)}; run `apt install iproute2 nftables`"
     try:
         with namespace() as network:
             network.run("nft", "add", "table", "inet", "trial")
@@ -31,10 +31,10 @@ def missing() -> str | None:
 
 
 class Namespace:
-    """The network that this thread is in."""
+    """The network of this thread."""
 
     def run(self, *command: str) -> str:
-        """Run a command in it and return what it printed.
+        """Run a command in the network, and return its output.
 
         Raises:
             subprocess.CalledProcessError: the command failed.
@@ -43,10 +43,10 @@ class Namespace:
 
     @contextlib.asynccontextmanager
     async def black_hole(self, port: int) -> AsyncIterator[None]:
-        """Let every TCP packet to and from `port` vanish; nobody is told.
+        """Drop every TCP packet to and from `port`, without an error to either end.
 
-        The way there is cut first, and the way back when what was on it has come: so both ends know the same of what
-        has arrived, and a test can ask for exactly that.
+        Packets to the port are dropped first. Packets from it are dropped a moment later, when those on their
+        way have arrived. So both ends agree on the data that arrived, and a test can compare it.
         """
         table = f"hole{port}"
         self.run("nft", "add", "table", "inet", table)
@@ -60,13 +60,13 @@ class Namespace:
             self.run("nft", "delete", "table", "inet", table)
 
     def slow_down(self, rate: str, latency: str) -> None:
-        """Let no more than `rate` pass, and at most `latency` of it wait; the rest is dropped, as routers do."""
-        self.run("ip", "link", "set", "lo", "mtu", "1500")  # a packet larger than the bucket would never pass
+        """Limit the rate; packets that would wait longer than `latency` are dropped, as routers do."""
+        self.run("ip", "link", "set", "lo", "mtu", "1500")  # a packet larger than the burst would never pass
         shape = ("tbf", "rate", rate, "burst", "4kb", "latency", latency)
         self.run("tc", "qdisc", "add", "dev", "lo", "root", *shape)
 
     def lose_the_way(self) -> None:
-        """Take the whole network down: no address, no route, nothing to dial."""
+        """Take the network down: no address and no route is left, so dialing fails."""
         self.run("ip", "link", "set", "lo", "down")
 
     def find_the_way(self) -> None:
@@ -76,10 +76,10 @@ class Namespace:
 
 @contextlib.contextmanager
 def namespace() -> Iterator[Namespace]:
-    """Be in a network of one's own, with loopback up and no way out.
+    """Move this thread into a new network, with loopback up and without a way out.
 
-    It holds for this thread, for the threads and processes it starts meanwhile, and for the sockets made meanwhile,
-    as long as they live. It is gone when nobody is in it.
+    It applies to this thread, to threads and processes that it starts inside the block, and to sockets
+    created there for as long as they exist. The network is removed when nothing uses it any more.
     """
     with Path("/proc/thread-self/ns/net").open("rb") as before:
         _call("unshare", _NEW_NETWORK)

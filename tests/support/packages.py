@@ -1,14 +1,14 @@
-"""Packages as pip leaves them, without pip."""
+"""Packages in the form in which pip installs them, made without pip."""
 
 import tomllib
 from pathlib import Path
 
 TOOLS = Path(__file__).parents[2] / "config" / "examples" / "tools-python"
-"""The shipped example of a package with a tool."""
+"""The example of a package with a tool, as shipped."""
 
 
 def install(project: Path, site: Path) -> None:
-    """Put the modules of `project` and the entry points of its pyproject.toml into `site`, a folder to be imported from."""
+    """Copy the modules and entry points of `project` into `site`, a folder for imports."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for module in project.glob("*.py"):
         (site / module.name).write_bytes(module.read_bytes())

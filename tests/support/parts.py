@@ -1,4 +1,4 @@
-"""The parts of a kiosk for tests: named flatly, and sorted into devices, service and stores."""
+"""The parts of a kiosk for tests, given by their field names and sorted into devices, service and stores."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -14,17 +14,17 @@ def parts(
     notifier: ports.Notifier,
     **others: Any,
 ) -> app.Parts:
-    """Return the parts of a kiosk; `others` are fields of `app.Devices`, `app.LiveService` and `app.Stores`."""
+    """Return a kiosk's parts; `others`: fields of `app.Devices`, `app.LiveService` and `app.Stores`."""
     made = app.Parts(app.Devices(clock, microphone, speaker, notifier), app.LiveService(live))
     return changed(made, **others)
 
 
 def changed(old: app.Parts, **others: Any) -> app.Parts:
-    """Return the parts with some of them replaced, each by the name of its field."""
+    """Return the parts with some replaced, each given by its field name."""
     new = old
     for name in ("devices", "service", "stores"):
         part = getattr(old, name)
         own = {field.name: others.pop(field.name) for field in fields(part) if field.name in others}
         new = replace(new, **{name: replace(part, **own)})
-    assert not others, f"no part of a kiosk: {sorted(others)}"
+    assert not others, f"these are not parts of a kiosk: {sorted(others)}"
     return new

@@ -1,6 +1,6 @@
-"""More time for everything that has a deadline, on a machine that is slower than any Pi, as an emulated one is.
+"""Longer deadlines for a machine that is slower than any Pi, such as an emulated one.
 
-The factor comes from one place: KIOSKD_PATIENCE in the environment. Without it nothing changes.
+The factor is KIOSKD_PATIENCE in the environment, 1 by default.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ _WAITS_OF_THREADS: Final = (
     "kioskd.adapters.cameras.v4l2.WAIT_S",
     "kioskd.adapters.portaudio.device_thread.CLOSE_S",
 )
-"""Deadlines of the adapters that are no `asyncio.timeout`."""
+"""Deadlines of the adapters that do not use `asyncio.timeout`."""
 
 
 def patient(seconds: float) -> float:
-    """Return a deadline for what no `asyncio.timeout` guards."""
+    """Return a longer deadline, for waits without `asyncio.timeout`."""
     return seconds * FACTOR
 
 
 def stretch(patch: pytest.MonkeyPatch, factor: float = FACTOR) -> None:
-    """Multiply each deadline of tests and daemon until `patch` is undone."""
+    """Multiply all deadlines of tests and daemon by `factor` until `patch` is undone."""
     real: Callable[[float | None], asyncio.Timeout] = asyncio.timeout
     patch.setattr(asyncio, "timeout", lambda delay: real(delay and delay * factor))
     for name in _WAITS_OF_THREADS:

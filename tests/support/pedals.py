@@ -18,12 +18,12 @@ NO_UINPUT: Final = f"no {UINPUT}: needs `modprobe uinput`, and the right to writ
 
 
 def uinput_is_possible() -> bool:
-    """Whether this machine can make an input device."""
+    """Return whether this machine can create an input device."""
     return os.access(UINPUT, os.W_OK)
 
 
 class KernelPedal:
-    """An input device of the kernel's own making."""
+    """Input device that the kernel simulates."""
 
     def __init__(self, name: str, keys: tuple[int, ...] = (ecodes.KEY_ENTER,)) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class KernelPedal:
         self._device.close()
 
     def close(self) -> None:
-        """Take it away, if it is still there."""
+        """Remove the device, if it still exists."""
         with suppress(OSError):
             self._device.close()
 
@@ -49,9 +49,9 @@ class KernelPedal:
 
 
 class MemoryPedal:
-    """An input device in memory: each who opens it gets a real file descriptor with real `struct input_event`s.
+    """Input device in memory. Each `open` returns a real file descriptor with real `struct input_event`s.
 
-    `open` takes the place of `kioskd.adapters.controls.evdev.open_device`, `here` of its `inputs`.
+    `open` replaces `kioskd.adapters.controls.evdev.open_device`, and `here` replaces its `inputs`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class MemoryPedal:
         self.clients: list[MemoryKeys] = []
         self.grabber: MemoryKeys | None = None
         self.refusal: OSError | None = None
-        """What the kernel says to whoever opens it, if it does not let them."""
+        """The kernel's error for `open`; None if it allows it."""
 
     def here(self) -> list[ListedInput]:
         return [ListedInput(self.path, self.name)] if self.plugged else []
@@ -88,7 +88,7 @@ class MemoryPedal:
         self.send((ecodes.EV_KEY, key, 0), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0), at_s=at_s)
 
     def send(self, *events: tuple[int, int, int], at_s: float | None = None) -> None:
-        """Have these events (type, code, value) heard by whoever hears it, stamped by CLOCK_MONOTONIC."""
+        """Send events (type, code, value), stamped by CLOCK_MONOTONIC, to the grabbing client or to all."""
         micros = time.monotonic_ns() // 1000 if at_s is None else round(at_s * 1e6)
         heard = b"".join(struct.pack("llHHi", *divmod(micros, 10**6), *event) for event in events)
         for client in [self.grabber] if self.grabber else self.clients:
@@ -109,7 +109,7 @@ class MemoryPedal:
 
 
 class MemoryKeys(EventIO):  # type: ignore[misc]  # evdev 1 has no types
-    """What one who has opened a `MemoryPedal` holds; read by evdev's own reader."""
+    """Open `MemoryPedal`, read by evdev's own reader."""
 
     def __init__(self, pedal: MemoryPedal) -> None:
         self.fd, self.writer = os.pipe()

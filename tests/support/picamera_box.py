@@ -1,17 +1,19 @@
-"""picamera2 and libcamera as on a Raspberry Pi, on a machine without a camera, a media device or a DMA heap.
+"""picamera2 and libcamera as on a Raspberry Pi, for a machine without camera, media device and DMA heap.
 
-libcamera's virtual camera is the sensor: it shows the pictures of a folder. It needs a system with libcamera's Python
-(Debian 13: python3-libcamera) and picamera2 0.3.38 from PyPI; `tests.support.rootfs.rootfs("camera")` is one. There,
+libcamera's virtual camera is the sensor, and shows the pictures of a folder. The system needs libcamera's
+Python (Debian 13: python3-libcamera), and picamera2 0.3.38 from PyPI; `tests.support.rootfs.rootfs("camera")`
+has both. There,
 
     python3 -P picamera_box.py FOLDER run --config FILE
 
-is `kioskd run` with `camera.source: picamera` seeing FOLDER, one picture after the other, 30 a second. Nothing else is
-needed of this file's folder (-P keeps modules from being looked for there). Where the system is read only, have
-`CONFIGURATION` written before. The virtual camera gives NV12 in 640 x 480 or 1280 x 720 only, of which picamera2 chooses
-the nearest; the adapter takes it as it comes. It stretches pictures, and does not turn them.
+runs `kioskd run`, and `camera.source: picamera` shows the pictures of FOLDER one after another, 30 a second.
+-P keeps Python from importing other modules of this file's folder. If the system is read-only, write
+`CONFIGURATION` beforehand. The virtual camera gives NV12 in 640 x 480 or 1280 x 720 only. picamera2 chooses
+the nearest of them, and the adapter takes it. The camera stretches pictures, and does not rotate them.
 
-Replaced is only what the kernel lacks: frames live in memfds instead of DMA buffers, there are no raw modes and no
-screen (pykms), and what libcamera 0.4's virtual camera leaves to chance is fixed: a frame's status, and its pace.
+Only missing parts of the kernel are replaced: frames are in memfds instead of DMA buffers, and there are
+neither raw modes nor a screen (pykms). Two random properties of libcamera 0.4's virtual camera are fixed: a
+frame's status and the frame rate.
 """
 
 import importlib.util
@@ -27,7 +29,7 @@ from typing import Any, Final
 CONFIGURATION: Final = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")
 FRAMES_PER_S: Final = 30.0
 _RECEIVERS: Final = frozenset({"unicam", "bcm2835-unicam", "rp1-cfe"})
-"""Drivers of the camera receiver: mainline's and Raspberry Pi's name up to the Pi 4, and that of the Pi 5."""
+"""Drivers of the camera receiver: mainline's and Raspberry Pi's up to the Pi 4, and the Pi 5's."""
 
 _TEXT: Final = """\
 "Kiosk":
@@ -41,31 +43,31 @@ _TEXT: Final = """\
 
 
 def missing() -> str | None:
-    """Say what keeps picamera2 from running here; None if nothing does."""
+    """Return why picamera2 cannot run here; None if it can."""
     for name in ("libcamera", "picamera2"):
         if importlib.util.find_spec(name) is None:
-            return f"no Python package {name} here (apt install python3-picamera2, or see tests/support/picamera_box.py)"
+            return f"the Python package {name} is missing; see tests/support/picamera_box.py"
     return None
 
 
 def has_camera(devices: Path = Path("/sys/bus/media/devices")) -> bool:
-    """Whether a Pi's camera is connected: it has a media device of the Pi's camera receiver.
+    """Return whether a Pi's camera is connected: a media device of the Pi's camera receiver exists.
 
-    A webcam, a video decoder and the kernel's virtual camera have media devices too, of other drivers.
+    Webcams, video decoders and the kernel's virtual camera have media devices, too, with other drivers.
     """
     drivers = {(path.resolve().parent / "driver").resolve().name for path in devices.glob("media*")}
     return not drivers.isdisjoint(_RECEIVERS)
 
 
 def configuration(folder: Path) -> str:
-    """Return what `CONFIGURATION` holds for a camera that sees the JPEGs of `folder`."""
+    """Return the text of `CONFIGURATION` for a camera that shows the JPEGs of `folder`."""
     return _TEXT.format(folder=folder)
 
 
 def install(folder: Path) -> None:
-    """Have a camera that sees the JPEGs of `folder`, from when picamera2 opens one the next time.
+    """Replace the camera by one that shows the JPEGs of `folder`, from picamera2's next opening on.
 
-    As root, unless `CONFIGURATION` says so already: a sandboxed service cannot write there.
+    Needs root, unless `CONFIGURATION` has that text already: a sandboxed service cannot write it.
     """
     text = configuration(folder)
     if not CONFIGURATION.exists() or CONFIGURATION.read_text() != text:
@@ -75,10 +77,10 @@ def install(folder: Path) -> None:
         return
     _Memfds.installed = True
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:FATAL")
-    # Whatever else is here, webcam or vimc, is no camera of this machine.
+    # Other cameras of this machine, such as a webcam or vimc, must not be used.
     os.environ.setdefault("LIBCAMERA_PIPELINES_MATCH_LIST", "virtual")
     sys.modules.setdefault("pykms", _Screen("pykms"))
-    import libcamera  # noqa: PLC0415 - what was set above comes first
+    import libcamera  # noqa: PLC0415 - must follow the settings above
     from picamera2 import Picamera2, picamera2  # noqa: PLC0415 - as above
     from picamera2.allocators import dmaallocator  # noqa: PLC0415 - as above
 
@@ -91,19 +93,19 @@ def install(folder: Path) -> None:
 
 
 def allocations() -> int:
-    """Return how often picamera2 has taken memory for frames."""
+    """Return how often picamera2 has allocated memory for frames."""
     return _Memfds.allocations
 
 
 class _Memfds:
-    """What a process has of it."""
+    """State of the replacement in this process."""
 
     installed = False
     allocations = 0
 
 
 class _Screen(types.ModuleType):
-    """A module that has whatever is asked of it."""
+    """Module that has every attribute."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -115,7 +117,7 @@ class _Heap:
     isValid = True  # noqa: N815 - picamera2's name
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing."""
 
 
 def _memory(libcamera: Any, base: Any) -> Any:
@@ -139,20 +141,20 @@ def _memory(libcamera: Any, base: Any) -> Any:
             self.open_fds.append(fd)
             luma = stream.stride * stream.size.height
             planes, offset = [], 0
-            for length in (luma, stream.frame_size - luma):  # NV12 is two planes
+            for length in (luma, stream.frame_size - luma):  # NV12 has two planes
                 plane = libcamera.FrameBuffer.Plane()
                 plane.fd, plane.offset, plane.length = fd, offset, length
                 planes.append(plane)
                 offset += length
             buffer = libcamera.FrameBuffer(planes)
-            own_fd = buffer.planes[0].fd  # libcamera's copy, by which picamera2 finds it again
+            own_fd = buffer.planes[0].fd  # libcamera's copy, by which picamera2 finds the buffer
             self.libcamera_fds.append(own_fd)
             self.mapped_buffers_used[own_fd] = False
             self.mapped_buffers[buffer] = mmap.mmap(fd, stream.frame_size)
             return buffer
 
         class DmaSync(base.DmaSync):  # type: ignore[misc]  # as above
-            """Memory that is everybody's needs no syncing."""
+            """Shared memory, which needs no syncing."""
 
             def __enter__(self) -> Any:
                 return self.get_buffer()
@@ -202,7 +204,7 @@ def _anything(status: Any) -> Any:
 
 
 def main() -> int:
-    """Run kioskd with such a camera."""
+    """Run kioskd with the replaced camera."""
     folder, *arguments = sys.argv[1:]
     install(Path(folder))
     from kioskd.cli import main as kioskd  # noqa: PLC0415 - as above

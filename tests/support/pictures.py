@@ -1,4 +1,4 @@
-"""Pictures of which each corner can be told, and what can be seen in one."""
+"""Pictures with a different colour in each corner, and functions that read them."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from kioskd.settings.camera import CameraSettings
 
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 UPRIGHT = ("red", "green", "blue", "white")
-"""Top left, top right, bottom left, bottom right."""
+"""The colours of an upright picture: top left, top right, bottom left, bottom right."""
 
 DESPITE_ORIENTATION = {
     1: UPRIGHT,
@@ -24,16 +24,16 @@ DESPITE_ORIENTATION = {
     7: ("white", "green", "blue", "red"),
     8: ("blue", "red", "white", "green"),
 }
-"""How each EXIF orientation stores an upright picture."""
+"""The corners in the file, for each EXIF orientation of an upright picture."""
 
 
 def form(**changed: Any) -> PictureForm:
-    """Return the form of pictures that `camera` settings with these changes ask for."""
+    """Return the form of pictures for `camera` settings with these changes."""
     return CameraSettings(**changed).form
 
 
 def quarters(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) -> Image.Image:
-    """Return a picture of four colours."""
+    """Return a picture with four colours, one in each quarter."""
     image = Image.new("RGB", (width, height))
     for number, colour in enumerate(corners):
         left, top = number % 2 * width // 2, number // 2 * height // 2
@@ -42,19 +42,19 @@ def quarters(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIG
 
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """Return the file."""
+    """Return the picture as the bytes of a file."""
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
 
 
 def jpeg(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) -> bytes:
-    """Return a JPEG of four colours, as a camera would give it."""
+    """Return a JPEG with four colours, like one from a camera."""
     return encoded(quarters(width, height, corners), quality=90)
 
 
 def raw(image: Image.Image, fourcc: str, stride: int = 0) -> bytes:
-    """Return an image as an uncompressed frame, in rows of `stride` bytes (0: as long as they must be)."""
+    """Return an image as an uncompressed frame, in rows of `stride` bytes (0 for the shortest rows)."""
     pixels = np.asarray(image)
     if fourcc in ("RGB3", "BGR3"):
         return _rows(pixels if fourcc == "RGB3" else pixels[..., ::-1], stride)
@@ -82,7 +82,7 @@ def _rows(pixels: Any, stride: int) -> bytes:
 
 
 def grey(level: int) -> bytes:
-    """Return a JPEG of one grey."""
+    """Return a JPEG of one shade of grey."""
     return encoded(Image.new("RGB", (64, 48), (level, level, level)))
 
 
@@ -93,7 +93,7 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def opened(data: bytes) -> Image.Image:
-    """Return a JPEG as seen, decoded to its end."""
+    """Return a JPEG, fully decoded."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG",))
     image.load()
     return image

@@ -47,5 +47,5 @@ def a_summary(**changes: Any) -> Summary:
 
 
 def rehearsed_in(folder: Path, scenario: Path) -> Summary:
-    """Rehearse `scenario` with the settings' defaults, leave the report in `folder`, and return the summary."""
+    """Rehearse `scenario` with the default settings, write the report to `folder`, and return the summary."""
     return asyncio.run(rehearse(Settings(), load_scenario(scenario), folder)).summary

@@ -1,7 +1,9 @@
-"""A Debian system in a folder, as a device has it before kioskd comes, and the wheels that kioskd needs there.
+"""A Debian system in a folder, like a device before kioskd is installed, and the wheels that kioskd needs
+there.
 
-Made once from this machine's own Debian mirror and package index, and kept in `${KIOSKD_BOX_CACHE:-/var/cache/kioskd-box}`
-under a name that changes with what they are made from. Never changed afterwards: `Box` boots a copy on top.
+Both are made once, from this machine's Debian mirror and package index, and stored in
+`${KIOSKD_BOX_CACHE:-/var/cache/kioskd-box}`. Their names change with what they are made from. They are never
+changed afterwards: `Box` boots a copy.
 """
 
 import contextlib
@@ -30,15 +32,19 @@ _BASE: Final = (
     "libfaketime",
 )  # fmt: skip
 _LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev")
-"""Not installed, but at hand in apt's cache: so installing them can be seen, also without a network."""
+"""Packages that are in apt's cache only, so that tests can install them without a network."""
 
 _CAMERA: Final = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")
 _PICAMERA2: Final = ("picamera2==0.3.38", "simplejpeg", "videodev2")
-"""From the package index: what `import picamera2` needs and is a wheel there. Left out is what only its video files and
-its neural cameras need (av and OpenEXR are 130 MB)."""
+"""Packages for `import picamera2` that the package index has as wheels.
+
+Those for its video files and neural cameras are left out (av and OpenEXR are 130 MB).
+"""
 _DNG: Final = "pidng==4.0.9"
-"""Has no wheel. Its Python part is taken as it is: compiled is only its compression of raw files, which is optional, and a
-compiler would take longer than all the rest."""
+"""A package without a wheel, whose Python part is used unbuilt.
+
+Only its optional compression of raw files needs a compiler, which would take longer than all the rest.
+"""
 _SCREEN: Final = """\
 class _Format:
     def __getattr__(self, name):
@@ -47,7 +53,7 @@ class _Format:
 
 PixelFormat = _Format()
 """
-"""The names of pykms, Raspberry Pi's own package for screens, that picamera2 asks for when it is imported."""
+"""The names that picamera2 imports from pykms, Raspberry Pi's package for screens."""
 _VIRTUAL_CAMERA: Final = """\
 "Kiosk":
   supported_formats:
@@ -58,38 +64,39 @@ _VIRTUAL_CAMERA: Final = """\
   model: "Kiosk"
 """
 _EDITION: Final = 1
-"""To be raised when systems are made otherwise, of the same parts."""
+"""Part of the recipe. Increase it to make new systems from the same parts."""
 
 _FROM_DEBIAN: Final = ("evdev", "pyaudio", "systemd-python")
-"""Have no wheel; on a device they are Debian packages."""
+"""Packages without wheels; devices get them from Debian."""
 
 _KEPT: Final = 3
-"""Folders of a name that are kept, those used last; each change of what they are made from makes another."""
+"""Number of folders per name that are kept, those used last. Each new recipe makes a new one."""
 
 _LONGEST_S: Final = 600.0
 
 
 class RootfsError(Exception):
-    """A system could not be made. The message says what was tried, and how it failed."""
+    """A system could not be made. The message says which step failed, and how."""
 
 
 def missing() -> str | None:
-    """Say what keeps a system from being made and booted here; None if nothing does."""
+    """Return why no system can be made and booted here; None if one can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
-        return f"no {', '.join(absent)} here (apt install mmdebstrap systemd-container)"
+        return f"missing: {', '.join(absent)}; run `apt install mmdebstrap systemd-container`"
     if os.geteuid() != 0:
         return "only root can boot a system in a container"
     if _mirror() is None:
-        return "no Debian mirror is named in /etc/apt/sources.list or sources.list.d"
+        return "/etc/apt/sources.list and sources.list.d name no Debian mirror; add one"
     return None
 
 
 def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
-    """Return the folder of such a system, made now if it is not there yet (a minute; half of one more for a camera).
+    """Return the folder of a system; makes it first if needed (a minute, and half a minute more for a
+    camera).
 
-    `camera` is `plain` with libcamera and its virtual camera, and picamera2 in the system's own Python, as Raspberry Pi OS
-    has it.
+    `camera` is `plain` with libcamera, its virtual camera, and picamera2 in the system's Python, as on
+    Raspberry Pi OS.
 
     Raises:
         RootfsError: it cannot be made, most often because the mirror cannot be reached.
@@ -103,7 +110,7 @@ def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
 
 
 def wheels(suite: Suite = "trixie") -> Path:
-    """Return a folder with all that pip needs to install this checkout with any of its extras, but for `dev`.
+    """Return a folder with all wheels that pip needs to install this checkout with any extra, except `dev`.
 
     Raises:
         RootfsError: it cannot be made, most often because the package index cannot be reached.
@@ -113,7 +120,7 @@ def wheels(suite: Suite = "trixie") -> Path:
 
 
 def carried() -> list[Path]:
-    """Return what of this machine a system needs, at the same path, to reach package index and mirror as we do."""
+    """Return the paths that a system must share with this machine to reach package index and mirror."""
     settings = run(["python3", "-m", "pip", "config", "list"])
     named = [Path(path) for path in re.findall(r"(?<![:/\w])(?:file://)?(/[\w./-]+)", settings)]
     folders = {Path(*path.parts[:3]) for path in named if path.is_dir()}
@@ -123,18 +130,18 @@ def carried() -> list[Path]:
 
 
 def carried_environ() -> dict[str, str]:
-    """Return the part of the environment that says how package index and mirror are reached."""
+    """Return the environment variables that lead to package index and mirror."""
     names = re.compile(r"(?i)(PIP_.*|.*_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$")
     return {name: value for name, value in os.environ.items() if names.match(name)}
 
 
 def cache() -> Path:
-    """Return the folder that is kept; it can be removed at any time when no test runs."""
+    """Return the cache folder, which may be deleted at any time when no test runs."""
     return Path(os.environ.get("KIOSKD_BOX_CACHE", "/var/cache/kioskd-box"))
 
 
 def _mirror() -> str | None:
-    """Return the first archive of Debian itself in apt's sources."""
+    """Return the first Debian archive in apt's sources."""
     sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     text = "\n".join(path.read_text() for path in sources if path.is_file())
     found = re.search(
@@ -144,19 +151,19 @@ def _mirror() -> str | None:
 
 
 def requirements() -> list[str]:
-    """Return what pip installs with kioskd and any of its extras but `dev`, from wheels."""
+    """Return the requirements that pip installs from wheels for kioskd and all its extras, except `dev`."""
     project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     texts = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     for name, needs in extras.items():
         texts += [] if name == "dev" else needs
-    # A camera is Debian's too, where it is there at all.
+    # On devices with a camera, picamera2 comes from Debian, too.
     others = (*_FROM_DEBIAN, "picamera2", "kioskd")
     return sorted({text for text in texts if re.split(r"[^\w-]", text, maxsplit=1)[0].lower() not in others})
 
 
 def made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> Path:
-    """Return the folder of this name and recipe, having `make(folder)` fill it if it is not there."""
+    """Return the folder of this name and recipe; `make(folder)` fills it if it does not exist."""
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = cache() / f"{name}-{digest}"
     with _locked(name):
@@ -175,7 +182,7 @@ def made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> P
 
 @contextlib.contextmanager
 def _locked(name: str) -> Iterator[None]:
-    """Be the only one, on this machine, who makes this."""
+    """Hold a lock, so that one process on this machine makes this at a time."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -185,7 +192,8 @@ def _locked(name: str) -> Iterator[None]:
 def _make_rootfs(folder: Path, suite: Suite) -> None:
     mirror = _mirror()
     run(
-        ["mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/apt/lists", f"--include={','.join(_BASE)}",
+        ["mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/apt/lists",
+         f"--include={','.join(_BASE)}",
          "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
          *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")),
          suite, str(folder), f"deb {mirror} {suite} main"]
@@ -199,7 +207,9 @@ def _make_rootfs(folder: Path, suite: Suite) -> None:
 
 def _add_camera(folder: Path, plain: Path) -> None:
     run(["cp", "-a", f"{plain}/.", folder])
-    [pip] = folder.glob("usr/share/python-wheels/pip-*.whl")  # of python3-venv: a wheel can be run as it is
+    [pip] = folder.glob(
+        "usr/share/python-wheels/pip-*.whl"
+    )  # from python3-venv; a wheel can be run without installing
     run_pip: list[str | Path] = ["chroot", folder, "python3", f"/{pip.relative_to(folder)}/pip", "-q"]
     with borrowed(folder):
         run(["chroot", folder, "apt-get", "install", "-q=2", "-y", "--no-install-recommends", *_CAMERA])
@@ -218,13 +228,13 @@ def _add_camera(folder: Path, plain: Path) -> None:
 
 
 def _download(folder: Path, system: Path, wanted: Sequence[str]) -> None:
-    """Fill `folder` with wheels for the Python of `system`, of which only a copy is changed."""
+    """Fill `folder` with wheels for the Python of `system`. Only a copy of the system is changed."""
     with layered(system) as copy:
         with borrowed(copy):
             run(["chroot", copy, "python3", "-m", "venv", "/opt/pip"])
             run(
-                ["chroot", copy, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:", "-d", "/opt/wheels-made",
-                 *wanted]
+                ["chroot", copy, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:",
+                 "-d", "/opt/wheels-made", *wanted]
             )  # fmt: skip
         for wheel in (copy / "opt/wheels-made").iterdir():
             shutil.copy(wheel, folder)
@@ -232,7 +242,7 @@ def _download(folder: Path, system: Path, wanted: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def layered(system: Path) -> Iterator[Path]:
-    """Yield a copy of `system` that takes changes, and is removed afterwards."""
+    """Yield a copy of `system` that can be changed, and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix=".layer-", dir=cache()) as place:
         upper, work, merged = (Path(place) / name for name in ("upper", "work", "merged"))
         for part in (upper, work, merged):
@@ -256,7 +266,7 @@ def layered(system: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def borrowed(system: Path) -> Iterator[None]:
-    """Let a program in `system` reach what this machine reaches."""
+    """Give programs in `system` this machine's way to package index and mirror."""
     with contextlib.ExitStack() as stack:
         for path in [*carried(), Path("/proc")]:
             there = system / path.relative_to("/")
@@ -271,10 +281,10 @@ def borrowed(system: Path) -> Iterator[None]:
 
 
 def run(command: Sequence[str | Path]) -> str:
-    """Run a command and return what it printed.
+    """Run a command and return its output.
 
     Raises:
-        RootfsError: it failed, or had not ended after ten minutes.
+        RootfsError: it failed, or did not end within ten minutes.
     """
     try:
         done = subprocess.run(
@@ -282,7 +292,7 @@ def run(command: Sequence[str | Path]) -> str:
             env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise RootfsError(f"{command[0]} had not ended after {_LONGEST_S:.0f} s") from None
+        raise RootfsError(f"{command[0]} did not end within {_LONGEST_S:.0f} s") from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
         raise RootfsError(f"{' '.join(map(str, command))[:200]}: exit {done.returncode}: {said}")

@@ -1,4 +1,4 @@
-"""A Live service in a thread of its own: what it costs to send is not counted as ours."""
+"""A Live service in a thread, so that its own work does not count as the daemon's."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ def service_thread(handler: Handler) -> Iterator[LiveServer]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="hostile service", daemon=True)
     thread.start()
-    assert ready.wait(10), "the service does not start"
+    assert ready.wait(10), "the service did not start"
     server, loop, over = made[0]
     try:
         yield server

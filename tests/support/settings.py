@@ -1,4 +1,4 @@
-"""One section of the settings: taken, or refused."""
+"""One section of the settings, accepted or rejected."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from kioskd.yamlconf.section import Section
 
 
 def taken(section: str, **values: Any) -> Section:
-    """Return a section with these values, as it was taken."""
+    """Return a section with these values, as the model accepted it."""
     found: Section = getattr(Settings.model_validate({section: values}), section)
     return found
 
 
 def refusal(section: str, **values: Any) -> str:
-    """Return what is said of the one value that is refused."""
+    """Return the error message for the one value that is rejected."""
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate({section: values})
     (error,) = caught.value.errors()

@@ -1,4 +1,4 @@
-"""Settings as an owner writes them, and what is said of them."""
+"""Settings files as an owner writes them, and their faults."""
 
 import textwrap
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`kioskd simulate` as a process, and what it prints."""
+"""`kioskd simulate` as a process, and its output."""
 
 import re
 import subprocess
@@ -30,13 +30,13 @@ class SimulateProcess:
 
     @property
     def shell_lines(self) -> list[str]:
-        """The lines for a shell, which come first."""
+        """The lines for a shell, which are printed first."""
         self.wait_for("export GEMINI_API_KEY=")
         return [line for line in self._lines if _SHELL_LINE.match(line)]
 
     @property
     def told(self) -> list[str]:
-        """What clients do, a line each, without the time."""
+        """The lines about clients, without their times."""
         with self._changed:
             return [line.split(" s  ", 1)[1] for line in self._lines if not _SHELL_LINE.match(line)]
 
@@ -50,14 +50,14 @@ class SimulateProcess:
             assert any(words in line for line in self._lines), f"it ended: {self._errors()}"
 
     def stop(self, number: int) -> tuple[int, str]:
-        """Send a signal; return the exit code and what was printed to stderr."""
+        """Send a signal; return the exit code and the text of stderr."""
         self._process.send_signal(number)
         code = self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
         return code, self._errors()
 
     def kill(self) -> None:
-        """End it, if it is still there."""
+        """End the process, if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(PATIENCE_S)

@@ -1,7 +1,7 @@
-"""A virtual sound card: what is injected reaches the microphone, what the speaker plays can be recorded.
+"""A virtual sound card: tests play sound into the microphone, and record the speaker's.
 
-Two private PulseAudio daemons behind ALSA, one a device: PulseAudio moves a stream off an unloaded sink or source by
-itself, so only the end of a device's daemon is like pulling its plug.
+It consists of two private PulseAudio daemons behind ALSA, one for each device. If only a sink or source were
+unloaded, PulseAudio would move its streams elsewhere. So ending a daemon is what comes close to unplugging.
 """
 
 import array
@@ -30,21 +30,21 @@ _SINK: Final[dict[Device, str]] = {"mic": "micbus", "spk": "spk"}
 _PATIENCE_S: Final = 30.0
 
 HISS_S: Final = 60
-"""How long a quiet room lasts: longer than any test."""
+"""Seconds that a quiet room lasts: longer than any test."""
 
 
 def missing() -> str | None:
-    """Say what keeps the virtual sound card from being made; None if nothing does."""
+    """Return why the virtual sound card cannot be made here; None if it can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     return (
-        f"no {', '.join(absent)} here (apt install pulseaudio pulseaudio-utils libasound2-plugins)"
+        f"missing: {', '.join(absent)}; run `apt install pulseaudio pulseaudio-utils libasound2-plugins`"
         if absent
         else None
     )
 
 
 class Recording:
-    """What a monitor has delivered so far; `arrived` has the monotonic second and the byte count of each piece."""
+    """Recorded sound; `arrived` has the monotonic second and the byte count of each piece."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.pcm = bytearray()
@@ -77,7 +77,7 @@ class Recording:
 
 
 class SoundServer:
-    """The card, from entering to leaving; needs a folder of its own."""
+    """Virtual sound card, which exists from entry to exit and needs its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -86,18 +86,19 @@ class SoundServer:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process must have in its environment before it first asks ALSA for anything."""
+        """The environment that a process needs before it first calls ALSA."""
         return {"ALSA_CONFIG_PATH": str(self._config)}
 
     def address(self, device: Device) -> str:
-        """Return what libpulse calls the device's daemon."""
+        """Return libpulse's address of the device's daemon."""
         return f"unix:{self._socket(device)}"
 
     def __enter__(self) -> Self:
         self._config.write_text(
             f'pcm.{MICROPHONE} {{ type asym capture.pcm {{ type pulse server "{self.address("mic")}" '
             f'device "micbus.monitor" }} }}\n'
-            f'pcm.{SPEAKER} {{ type asym playback.pcm {{ type pulse server "{self.address("spk")}" device "spk" }} }}\n'
+            f'pcm.{SPEAKER} {{ type asym playback.pcm {{ type pulse server "{self.address("spk")}" '
+            f'device "spk" }} }}\n'
             f'pcm.default {{ type asym capture.pcm "{MICROPHONE}" playback.pcm "{SPEAKER}" }}\n'
             f'ctl.default {{ type pulse server "{self.address("spk")}" }}\n'
         )
@@ -114,7 +115,7 @@ class SoundServer:
             self.unplug(device)
 
     def unplug(self, device: Device) -> None:
-        """End the device's daemon, as abruptly as a plug is pulled."""
+        """Kill the device's daemon, which is as abrupt as unplugging."""
         daemon = self._daemons.pop(device)
         daemon.kill()
         daemon.wait(_PATIENCE_S)
@@ -127,16 +128,16 @@ class SoundServer:
             self._await(device)
 
     def freeze(self, device: Device) -> None:
-        """Stop the device's daemon in its tracks, as a driver that hangs stops: no sound, no error."""
+        """Stop the device's daemon, like a hanging driver: it gives no sound and no error."""
         self._daemons[device].send_signal(signal.SIGSTOP)
 
     def thaw(self, device: Device) -> None:
-        """Let a frozen daemon go on; does nothing to one that runs, or is not there."""
+        """Continue a frozen daemon; does nothing if it runs or does not exist."""
         if device in self._daemons:
             self._daemons[device].send_signal(signal.SIGCONT)
 
     def mend(self) -> None:
-        """Have both devices there and running, whatever a test did to them."""
+        """Make both devices exist and run, after any test."""
         for device in _SINK:
             self.thaw(device)
             if device in self._daemons and not self._sounds(device):
@@ -144,7 +145,7 @@ class SoundServer:
             self.replug(device)
 
     def _sounds(self, device: Device) -> bool:
-        """Whether the device's daemon lives, and its clock runs: one that has lost its way would fail all tests after this."""
+        """Return whether the device's daemon delivers sound; a broken one would fail all later tests."""
         if self._daemons[device].poll() is not None:
             return False
         try:
@@ -162,8 +163,8 @@ class SoundServer:
         script.write_text(
             f"load-module module-native-protocol-unix socket={self._socket(device)} auth-anonymous=1\n"
             f"load-module module-null-sink sink_name={sink} rate=48000 channels=1\n"
-            # An idle null sink works in blocks of 2 s, and the first sound after silence would be late by as much;
-            # a loopback with 10 ms keeps it awake.
+            # An idle null sink works in blocks of 2 s, which would delay the first sound after silence. A
+            # loopback with 10 ms keeps it awake.
             "load-module module-null-sink sink_name=drain rate=48000 channels=1\n"
             f"load-module module-loopback source={sink}.monitor sink=drain latency_msec=10 "
             "source_dont_move=true sink_dont_move=true\n"
@@ -171,27 +172,28 @@ class SoundServer:
         )
         with (self._folder / f"{device}.log").open("ab") as out:
             self._daemons[device] = subprocess.Popen(
-                ["pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-                 "--disallow-exit=no", "--realtime=no", "--high-priority=no", "--log-level=notice"],
+                ["pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--exit-idle-time=-1",
+                 "--use-pid-file=no", "--disallow-exit=no", "--realtime=no", "--high-priority=no",
+                 "--log-level=notice"],
                 env=os.environ | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)},
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
 
     def _await(self, device: Device) -> None:
         self._await_socket(device)
-        # Half a second recorded: its clock runs, and the first block of 2 s is over.
+        # Half a second was recorded: the clock runs, and the first block of 2 s is over.
         with self.recorded(device, 48_000) as recording:
             recording.wait_bytes(48_000)
 
     @contextlib.contextmanager
     def injector(self, latency_ms: int = 10) -> Iterator[subprocess.Popen[bytes]]:
-        """Yield a process whose stdin is what the microphone hears: 16 kHz mono PCM. Leaving plays it to the end.
+        """Yield a process whose stdin is the microphone's sound: 16 kHz mono PCM. On exit it plays all of it.
 
-        A longer `latency_ms` keeps a busy machine from tearing the sound.
+        A longer `latency_ms` keeps a busy machine from interrupting the sound.
         """
         process = subprocess.Popen(
-            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", "--raw", "--rate=16000",
-             "--channels=1", "--format=s16le", f"--latency-msec={latency_ms}"],
+            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", "--raw",
+             "--rate=16000", "--channels=1", "--format=s16le", f"--latency-msec={latency_ms}"],
             stdin=subprocess.PIPE,
         )  # fmt: skip
         try:
@@ -199,13 +201,13 @@ class SoundServer:
         finally:
             try:
                 if process.stdin:
-                    process.stdin.close()  # what waits in it has nowhere to go when the microphone was pulled
+                    process.stdin.close()  # fails if the microphone was unplugged
             finally:
                 process.wait(60.0)
 
     @contextlib.asynccontextmanager
     async def quiet_room(self) -> AsyncIterator[None]:
-        """Have the microphone hear what any does in a quiet room; one that hears nothing at all counts as dead."""
+        """Give the microphone the noise of a quiet room: kioskd counts one without any noise as dead."""
         chance = random.Random(1)
         hiss = array.array("h", [chance.randint(-2, 2) for _ in range(HISS_S * 16_000)]).tobytes()
         with self.injector() as microphone:
@@ -218,22 +220,22 @@ class SoundServer:
                 await asyncio.wait([feeding])
 
     def inject(self, pcm: bytes) -> None:
-        """Say `pcm` (16 kHz mono) into the microphone; return when all of it was said."""
+        """Play `pcm` (16 kHz mono) into the microphone; return when all of it was played."""
         with self.injector(latency_ms=500) as process:
             assert process.stdin
             process.stdin.write(pcm)
 
     @contextlib.contextmanager
     def air(self, volume: float) -> Iterator[None]:
-        """Have the microphone hear what the speaker plays, times `volume`."""
+        """Play the speaker's sound, times `volume`, into the microphone."""
         form = ("--raw", "--rate=16000", "--channels=1", "--format=s16le")
         with subprocess.Popen(
             ["parec", f"--server={self.address('spk')}", "--device=spk.monitor", *form, "--latency-msec=10"],
             stdout=subprocess.PIPE,
         ) as ear, subprocess.Popen(
-            # What it takes is cubic, of 65536.
-            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", *form, "--latency-msec=40",
-             f"--volume={round(65536 * volume ** (1 / 3))}"],
+            # pacat's volume is cubic, with 65536 as 1.
+            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", *form,
+             "--latency-msec=40", f"--volume={round(65536 * volume ** (1 / 3))}"],
             stdin=ear.stdout,
         ) as mouth:  # fmt: skip
             try:
@@ -243,7 +245,7 @@ class SoundServer:
                 mouth.kill()
 
     def mute(self, device: Device, muted: bool) -> None:
-        """Mute a device in its mixer, or unmute it."""
+        """Mute or unmute a device in its mixer."""
         self._mix(device, "mute", str(int(muted)))
 
     def amplify(self, device: Device, decibels: float) -> None:
@@ -258,14 +260,14 @@ class SoundServer:
 
     @contextlib.contextmanager
     def record(self) -> Iterator[Recording]:
-        """Record what the speaker plays, 24 kHz mono; it runs when this yields."""
+        """Record the speaker's sound, 24 kHz mono; the recording runs when this yields."""
         with self.recorded("spk", SPEAKER_HZ) as recording:
             recording.wait_bytes(1)
             yield recording
 
     @contextlib.contextmanager
     def recorded(self, device: Device, rate_hz: int) -> Iterator[Recording]:
-        """Record what goes to a device, mono; it may not run yet when this yields."""
+        """Record a device's sound, mono; the recording may not run yet when this yields."""
         process = subprocess.Popen(
             ["parec", f"--server={self.address(device)}", f"--device={_SINK[device]}.monitor", "--raw",
              f"--rate={rate_hz}", "--channels=1", "--format=s16le", "--latency-msec=10"],

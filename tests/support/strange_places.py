@@ -1,4 +1,4 @@
-"""Paths that lead to no file, each of its own kind."""
+"""Paths that are not regular files, one of each kind."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def strange_places(folder: Path) -> dict[str, Path]:
-    """Return a path of each kind that is no file, made in `folder`."""
+    """Return a path of each kind that is not a regular file, created in `folder`."""
     os.mkfifo(folder / "a-pipe", 0o600)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "a-socket"))

@@ -1,4 +1,4 @@
-"""Lights of the kernel without the kernel: its small files in a folder of the test's own."""
+"""The kernel's files for lights, in a folder of the test."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_led(root: Path, name: str, *, full: int = 255, trigger: str = "none [mmc0] heartbeat") -> Path:
-    """Make an LED as the kernel shows one, and return its folder."""
+    """Create the files of a kernel LED, and return its folder."""
     led = root / name
     led.mkdir(parents=True)
     (led / "brightness").write_text("0\n")
@@ -16,14 +16,14 @@ def make_led(root: Path, name: str, *, full: int = 255, trigger: str = "none [mm
 
 
 class PwmChip:
-    """A PWM chip that takes and refuses what the kernel does; `write` takes the place of `write_attribute`."""
+    """PWM chip with the kernel's rules; `write` replaces `write_attribute`."""
 
     def __init__(self, root: Path, name: str = "pwmchip0", device: str = "fe20c000.pwm", channels: int = 2):
         self.path = root / name
         self.written: list[tuple[str, str]] = []
         """File and text of each write, in order."""
         self.refusal: tuple[str, OSError] | None = None
-        """A file, and what the kernel says to whoever writes to it."""
+        """A file, and the kernel's error for writes to it; None for no error."""
         self._channels = channels
         self.path.mkdir(parents=True)
         behind = root.parent / "platform" / device
@@ -34,12 +34,12 @@ class PwmChip:
         return self.path / f"pwm{number}"
 
     def lit(self, number: int) -> bool:
-        """Whether there are any pulses."""
+        """Return whether there are pulses."""
         files = self.channel(number)
         return files.is_dir() and self._read(files, "enable") == 1 and self._read(files, "duty_cycle") > 0
 
     def export(self, number: int) -> None:
-        """Make the channel's files, as they are after a start."""
+        """Create the channel's files, as they are after a start."""
         if number >= self._channels:
             raise OSError(errno.ENODEV, "No such device", str(self.path / "export"))
         files = self.channel(number)

@@ -1,4 +1,4 @@
-"""TLS contexts for clients of the tests' own servers."""
+"""TLS contexts for clients of the tests' servers."""
 
 import ssl
 

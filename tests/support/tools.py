@@ -1,4 +1,4 @@
-"""Tools of each kind, as their settings would make them; settings that only a test has are not checked."""
+"""Tools of each kind, as their settings make them. Settings that only tests use are not checked."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A kind of tool that kioskd does not have, written as an author would add one: settings, the tool, and the kind's object."""
+"""A kind of tool outside kioskd, as an author would add it: settings, the tool, and the kind's object."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
@@ -22,20 +22,20 @@ class BellSettings(NamedSettings):
     tower: PathOnDisk
     """Where the bell hangs."""
     sexton: WebAddress = "https://tower.example/ring"
-    """Who rings it."""
+    """The web address of the person who rings it."""
     opens_with: Credential | None = None
     """credential:NAME of the key to the tower."""
 
 
 class BellTool(FixedTool):
-    """Rings."""
+    """Tool that rings a bell."""
 
     def __init__(self, settings: BellSettings, key: str) -> None:
         super().__init__(declared(settings))
         self._settings, self._key = settings, key
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Ring, and tell the key, which must not come out."""
+        """Ring, and return the key, which must not reach the model."""
         del name
         return ToolResult("ok", "rung", {"ding": self._settings.times, "key": self._key, **arguments})
 
@@ -47,7 +47,7 @@ def _build(tool: BellSettings, context: BuildContext) -> ToolSource:
 
 def _faults(tool: BellSettings) -> Iterator[tuple[ValuePath, str]]:
     if not tool.tower.is_dir():
-        yield ("tower",), "stands nowhere here; build it"
+        yield ("tower",), "does not exist; build it"
 
 
 BELL: Final = ToolKind(

@@ -1,6 +1,6 @@
-"""Messages of the Live service, made field by field from the SDK's own types, with a value at the edge in each place.
+"""Messages of the Live service, built from the SDK's own types, with extreme values in all fields.
 
-`mutations` spoils what services send; this reaches the fields that no example has.
+`mutations` damages messages that services really send; this module also reaches fields without an example.
 """
 
 import enum
@@ -21,11 +21,11 @@ EDGES: Final[tuple[Any, ...]] = (
     "9" * 5_000, "x" * 20_000, "-1s", "1e999s", "audio/pcm;rate=48000", [], [[]], [None], {}, {"": None},
     {"\ud83d": "\ud83d"}, [{}] * 50,
 )  # fmt: skip
-"""What a field may hold that nobody meant."""
+"""Extreme values that a field may hold."""
 
 
 def typed_messages(seed: int, count: int) -> Iterator[str]:
-    """Yield `count` messages; the same for the same seed."""
+    """Yield `count` messages; the same seed gives the same messages."""
     chance = random.Random(seed)
     for _ in range(count):
         message: dict[str, Any] = {}

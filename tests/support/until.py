@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does: it cannot set an event of ours."""
+"""Waiting for other processes and threads, which cannot set an event of the test's loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,14 +8,14 @@ import psutil
 
 
 async def until(holds: Callable[[], bool], *, at_most_s: float = 60.0) -> None:
-    """Return when `holds()`; raise TimeoutError if it does not come to that."""
+    """Return when `holds()` is true. TimeoutError: it did not become true in time."""
     async with asyncio.timeout(at_most_s):
         while not holds():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
 
 
 async def number_in(path: Path) -> int:
-    """Return the number that somebody writes to `path`, when it is there."""
+    """Return the number in `path` as soon as another process has written it."""
     await until(lambda: path.exists() and path.read_text(encoding="ascii").strip().isdigit())
     return int(path.read_text(encoding="ascii"))  # noqa: ASYNC240 - a few bytes in a test
 

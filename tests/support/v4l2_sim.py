@@ -1,7 +1,7 @@
-"""A webcam and its kernel driver in memory, at the height of system calls; it keeps the kernel's own rules.
+"""A webcam and its kernel driver in memory, at the level of system calls, with the kernel's rules.
 
-Frames are exposed one after the other as fast as they are taken, into the buffer that was queued first; with no buffer
-queued they are lost, as with the real one. Each carries its number, in a comment or in its pixels.
+Frames are exposed as fast as they are taken, each into the buffer that was queued first. Without a queued
+buffer they are lost, as with a real webcam. Each frame contains its number, in a comment or in its pixels.
 """
 
 import ctypes
@@ -17,31 +17,31 @@ LENGTH = 200_000
 
 
 class SimulatedWebcam(V4l2Kernel):
-    """One camera at /dev/video2, its metadata node at /dev/video3, and an encoder at /dev/video0; a `v4l2.Kernel`."""
+    """Kernel with a camera at /dev/video2, its metadata at /dev/video3, and an encoder at /dev/video0."""
 
     def __init__(
         self, sees: Callable[[int], bytes], sizes: Sequence[tuple[int, int]] = ((320, 240),)
     ) -> None:
-        """`sees`: the frame of a number, in the size that is set."""
+        """`sees`: function that returns the frame of a number, in the size that is set."""
         self.sees = sees
         self.sizes = sizes
         self.card = b"HD Pro Webcam C920"
         self.formats: list[bytes] = [b"YUYV", b"MJPG"]
         self.set_to = v4l2.VideoFormat()
         self.stride = 0
-        """Bytes from row to row, if they are more than a row has."""
+        """Bytes from row to row; 0 for the bytes of a row."""
         self.busy = False
-        """Whether another program streams from it."""
+        """Whether another program streams from the camera."""
         self.streaming = False
         self.open_fds: dict[int, str] = {}
         self.mapped = 0
         self.fault: int | None = None
-        """What every call but closing fails with, if any."""
+        """The errno of every call except closing; None for no error."""
         self.silent = False
-        """Whether it has stopped giving frames without saying anything."""
+        """Whether the camera silently gives no more frames."""
         self.padding = b""
         self.damaged: set[int] = set()
-        """Numbers of frames that arrive damaged, and are said to."""
+        """Numbers of the frames that arrive damaged and are marked so."""
         self.exposed = 0
         self._buffers: list[bytearray] = []
         self._queued: deque[int] = deque()
@@ -134,13 +134,13 @@ class SimulatedWebcam(V4l2Kernel):
         capability.device_caps = v4l2.CAN_STREAM | (v4l2.CAN_CAPTURE if path == "/dev/video2" else 0)
 
     def _expose(self) -> None:
-        """Let pass what a camera would have seen since the last call: more than there are buffers for."""
+        """Expose as many frames as a camera does between two calls: more than there are buffers."""
         for _ in range(2 * len(self._buffers)):
             if not self.streaming or self.silent:
                 return
             self.exposed += 1
             if not self._queued:
-                continue  # nobody left room: lost
+                continue  # no buffer is free, so the frame is lost
             index = self._queued.popleft()
             frame = self.sees(self.exposed) + self.padding
             self._buffers[index][: len(frame)] = frame

@@ -1,10 +1,11 @@
-"""A virtual machine with a kernel of its own, for the devices and limits that a container cannot have.
+"""A virtual machine with its own kernel, for devices and limits that a container cannot have.
 
-QEMU emulates every instruction (TCG), because the machines that run the tests rarely have KVM. By its own clock the machine
-is as fast as a Pi 3, and that clock is slower than ours. So each wait ends with an event, and its deadline is generous.
+QEMU emulates every instruction (TCG), because test machines rarely have KVM. By its own clock the machine is
+as fast as a Pi 3. That clock is slower than the host's. So each wait ends with an event, and its deadline
+is generous.
 
-The disk is an overlay on another one, and is removed with the machine. `kill` is a power cut: what the guest had
-not written to its disk is lost.
+The disk is an overlay on another disk, and is deleted with the machine. `kill` is a power cut: data that the
+guest has not written to its disk is lost.
 """
 
 import base64
@@ -28,31 +29,34 @@ from tests.support.machine import Machine
 from tests.support.rootfs import cache
 
 BOOT_S: Final = 400.0
-"""How long a boot may take. Beside a load of 5 it takes a minute."""
+"""Seconds allowed for a boot. With a load of 5 on the host it takes a minute."""
 PATIENCE_S: Final = 180.0
-"""How long a command or an event in the machine may take."""
+"""Seconds allowed for a command or an event in the machine."""
 
 _QEMU: Final = (
     "nice", "-n", "5",
-    "qemu-system-x86_64", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on", "-cpu", "max,-la57,-svm", "-smp", "1",
+    "qemu-system-x86_64", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on",
+    "-cpu", "max,-la57,-svm", "-smp", "1",
     "-nodefaults", "-vga", "none", "-display", "none", "-monitor", "none", "-no-reboot",
 )  # fmt: skip
-"""The machine's time goes by its instructions, one in 1 ns, and stands still where the host has no time for it. So no
-deadline in there is missed, and no sound stutters, because the host is slow or busy. It needs a single processor."""
+"""QEMU's command. The machine's time counts its instructions, one in 1 ns, and stops while the host is busy.
+
+So a slow or busy host neither causes missed deadlines in the machine, nor stuttering sound. This needs a
+single processor.
+"""
 
 _LIKE_A_PI: Final = "preempt=full"
-"""As Raspberry Pi's kernels are."""
+"""Kernel option that Raspberry Pi's kernels use."""
 
 _LIGHT: Final = "mitigations=off init_on_alloc=0 norandmaps"
-"""Options of the kernel that halve what the host has to do. What is translated of a program is used again only where the
-program is at the same address."""
+"""Kernel options that halve the host's work. QEMU reuses a program's translation only at the same address."""
 
 
 class VirtualMachine(Machine):
-    """The machine, booted on entering, gone after leaving.
+    """Virtual machine, booted on entry and removed on exit.
 
-    `files` are there, with their text, before any service starts. `clock` is the time of the hardware clock at the
-    boot, as `1970-01-02T00:00:00`. With `read_only` the root file system is mounted so.
+    `files` are written, with their text, before any service starts. `clock` is the time of the hardware clock
+    at boot, such as `1970-01-02T00:00:00`. With `read_only` the root file system is mounted read-only.
     """
 
     patience_s = PATIENCE_S
@@ -67,7 +71,7 @@ class VirtualMachine(Machine):
         clock: str | None = None,
         read_only: bool = False,
     ) -> None:
-        """`image` is the folder of `tests.support.vm_image.image`, `disk` the qcow2 or raw file to start from."""
+        """`image`: the folder from `vm_image.image`; `disk`: the qcow2 or raw file to start from."""
         self._image, self._below = image, disk
         self._files = files or {}
         self._memory_mb = memory_mb
@@ -78,9 +82,9 @@ class VirtualMachine(Machine):
         self._qemu: subprocess.Popen[bytes] | None = None
         self._port = 0
         self.booted_in_s = 0.0
-        """How long the last boot took."""
+        """Seconds that the last boot took."""
         self.journal: Journal
-        """Everything since the boot."""
+        """The journal since the last boot."""
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -101,17 +105,17 @@ class VirtualMachine(Machine):
 
     @property
     def disk(self) -> Path:
-        """The file with all that was written in this machine."""
+        """The file with all data that this machine has written."""
         return self._place / "disk.qcow2"
 
     @property
     def console(self) -> str:
-        """What the kernel and systemd have printed since the boot."""
+        """The text that the kernel and systemd have printed since the boot."""
         return (self._place / "console").read_text(errors="replace")
 
     @property
     def control(self) -> Path:
-        """The daemon's control socket, as seen from outside: faster than the command line in the machine."""
+        """The daemon's control socket on the host: faster than the command line in the machine."""
         return self._place / "control"
 
     @property
@@ -120,12 +124,12 @@ class VirtualMachine(Machine):
         return float(self.exec("cat", "/proc/uptime").stdout.split()[0])
 
     def boot(self, *, clock: str | None = None, read_only: bool = False) -> None:
-        """Start the machine; return when a command can be run in it.
+        """Start the machine; return when it runs commands.
 
         Raises:
             AssertionError: it did not come up.
         """
-        assert self._qemu is None, "it runs already"
+        assert self._qemu is None, "the machine runs already"
         began = time.monotonic()
         self._port = _free_port()
         mode = "ro fstab=no" if read_only or self._read_only else "rw"
@@ -156,12 +160,12 @@ class VirtualMachine(Machine):
         self._ended()
 
     def stop(self) -> None:
-        """Shut the machine down in good order.
+        """Shut the machine down in an orderly way.
 
         Raises:
             AssertionError: it was still on after `BOOT_S`.
         """
-        assert self._qemu is not None, "it does not run"
+        assert self._qemu is not None, "the machine does not run"
         self.exec("systemctl", "--no-block", "poweroff", check=False)
         try:
             self._qemu.wait(BOOT_S)
@@ -170,12 +174,12 @@ class VirtualMachine(Machine):
         self._ended()
 
     def power_cut(self, *, clock: str | None = None, read_only: bool = False) -> None:
-        """Cut the power and start again, from what had reached the disk."""
+        """Cut the power and boot again, with the data that had reached the disk."""
         self.kill()
         self.boot(clock=clock, read_only=read_only)
 
     def ask(self, request: Mapping[str, object], within_s: float = PATIENCE_S) -> Any:
-        """Say this to the daemon's control socket, and return its answer."""
+        """Send a request to the daemon's control socket, and return its answer."""
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(within_s)
             link.connect(str(self.control))
@@ -185,10 +189,11 @@ class VirtualMachine(Machine):
         return json.loads(line)
 
     def push(self, source: Sequence[Path], base: Path, target: str) -> None:
-        """Copy these files, below `base`, to the folder `target` in the machine."""
+        """Copy these files, which are below `base`, to the folder `target` in the machine."""
         names = "\0".join(str(path.relative_to(base)) for path in source)
         packed = subprocess.run(
-            ["tar", "-C", base, "-cf", "-", "--null", "-T", "-"], input=names.encode(), capture_output=True, check=True
+            ["tar", "-C", base, "-cf", "-", "--null", "-T", "-"],
+            input=names.encode(), capture_output=True, check=True,
         )  # fmt: skip
         self._with_bytes(["tar", "-C", target, "-xf", "-"], packed.stdout)
 
@@ -197,7 +202,7 @@ class VirtualMachine(Machine):
         return self._with_bytes(["cat", path])
 
     def _with_bytes(self, command: Sequence[str], data: bytes = b"") -> bytes:
-        """Run a command with these bytes as its input, and return its output."""
+        """Run a command with `data` as its input, and return its output."""
         done = subprocess.run(
             self._inside(command), input=data, capture_output=True, check=False, timeout=self.patience_s
         )
@@ -206,10 +211,10 @@ class VirtualMachine(Machine):
 
     @contextlib.contextmanager
     def running(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """Have a command run in the machine beside the block; it is killed after it."""
+        """Run a command in the machine beside the block, and kill it afterwards."""
         with subprocess.Popen(
-            self._at_terminal(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
+            self._at_terminal(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
         ) as process:  # fmt: skip
             try:
                 yield process
@@ -220,7 +225,7 @@ class VirtualMachine(Machine):
         return [*self._ssh(), "root@127.0.0.1", shlex.join(map(str, command))]
 
     def _at_terminal(self, command: Sequence[str | Path]) -> list[str]:
-        # The command gets a hangup when the connection ends.
+        # The terminal sends the command a hangup when the connection ends.
         return [*self._ssh(), "-tt", "root@127.0.0.1", shlex.join(map(str, command))]
 
     def _ssh(self) -> list[str]:
@@ -261,7 +266,7 @@ class VirtualMachine(Machine):
         self.journal = Journal(following)
 
     def _ended(self) -> None:
-        """Clean up after the machine, which is off."""
+        """Clean up after the machine is off."""
         assert self._qemu is not None
         self._qemu.wait(PATIENCE_S)
         self._qemu = None
@@ -271,7 +276,7 @@ class VirtualMachine(Machine):
 
 
 def overlay(below: Path, new: Path) -> None:
-    """Make a disk that starts as `below`, which must not change from then on."""
+    """Create a disk that starts as `below`. `below` must not change afterwards."""
     with below.open("rb") as file:
         kind = "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
     subprocess.run(
@@ -283,14 +288,14 @@ def overlay(below: Path, new: Path) -> None:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
-    """Be the only machine that runs here: two would starve each other."""
+    """Hold a lock, so that one machine runs here at a time: two would starve each other."""
     with (cache() / ".vm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _file_line(path: str, text: str) -> str:
-    """Return the line that has systemd-tmpfiles write this file; see tmpfiles.d(5)."""
+    """Return the line that makes systemd-tmpfiles write this file; see tmpfiles.d(5)."""
     return f"f+~ {path} 0644 root root - {base64.b64encode(text.encode()).decode()}\n"
 
 

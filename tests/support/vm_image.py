@@ -1,10 +1,12 @@
-"""The disk of a virtual machine: Debian with a kernel of its own, and the devices that a Raspberry Pi would have.
+"""The disk of a virtual machine: Debian with its own kernel, and the devices that a Raspberry Pi would have.
 
-The machine stands in for a Pi with a microphone, a speaker, a button, a lamp and cameras. Its kernel is Debian's.
-Debian switches gpio-sim and vimc off, so these two modules are built here, and v4l2loopback with them.
+The machine stands for a Pi with a microphone, a speaker, a button, a lamp and cameras. Its kernel is
+Debian's. Debian does not build gpio-sim and vimc, so these two modules are built here, and v4l2loopback with
+them.
 
-Everything is made once and kept in the folder of `tests.support.rootfs.cache`, under a name that changes with the
-recipe. The disk holds the wheels that the installer needs, and a Python environment that runs this checkout's tests.
+Everything is made once and stored in the folder of `tests.support.rootfs.cache`, under a name that changes
+with the recipe. The disk has the wheels that the installer needs, and a Python environment for this
+checkout's tests.
 """
 
 import contextlib
@@ -22,29 +24,29 @@ from tests.support.rootfs import CHECKOUT
 NEEDED: Final = ("qemu-system-x86_64", "qemu-img", "mke2fs", "ssh", "ssh-keygen")
 
 SOURCE: Final = "/opt/source"
-"""Where a checkout is put in the machine."""
+"""Folder of the checkout in the machine."""
 WHEELS: Final = "/opt/kiosk-wheels"
 TESTS_PYTHON: Final = "/opt/tests/bin/python"
-"""Runs the tests of the checkout at `SOURCE`."""
+"""The Python that runs the tests of the checkout at `SOURCE`."""
 
 _EDITION: Final = 1
-"""To be raised when the disk is made otherwise, of the same parts."""
+"""Part of the recipe. Increase it to make new disks from the same parts."""
 _GIGABYTES: Final = 8
 
 _SYSTEM: Final = (
-    "linux-image-amd64", "initramfs-tools", "udev", "kmod", "openssh-server", "python3-evdev", "python3-systemd",
-    "libcamera-ipa", "v4l-utils",
+    "linux-image-amd64", "initramfs-tools", "udev", "kmod", "openssh-server", "python3-evdev",
+    "python3-systemd", "libcamera-ipa", "v4l-utils",
 )  # fmt: skip
 _BUILD: Final = ("linux-source", "gcc", "make", "xz-utils", "libc6-dev")
-"""Only where the modules are built. The headers come with them, in the version of the kernel."""
+"""Packages for building the modules only. The headers of the kernel's version are added to them."""
 _DISK_MODULES: Final = ("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "rtc-cmos")
-"""What the kernel needs before it has a root. A small initrd saves seconds of each boot."""
+"""Kernel modules for mounting the root. A small initrd saves seconds at each boot."""
 _LATER_MODULES: Final = (
     "qemu_fw_cfg", "autofs4", "evdev", "uinput", "configfs", "gpio-sim", "snd-aloop", "vimc", "v4l2loopback",
 )  # fmt: skip
-"""What the machine needs afterwards. All others are removed: udev would load what fits any part of QEMU's machine."""
+"""Other kernel modules that are kept. udev would load all that fit any part of QEMU's machine."""
 _LEFT_OUT: Final = ("kioskd", "mypy", "ruff", "types-", "pyroomacoustics", "pytest-xdist")
-"""Of the extra `dev`: what no test in the machine needs."""
+"""Requirements of the extra `dev` that no test in the machine needs."""
 
 _FILES: Final = {
     "etc/hostname": "kiosk\n",
@@ -52,13 +54,13 @@ _FILES: Final = {
     "etc/resolv.conf": "nameserver 10.0.2.3\n",
     "etc/systemd/network/20-kiosk.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n",
     "etc/ssh/sshd_config.d/kiosk.conf": "PermitRootLogin yes\nUseDNS no\nUsePAM no\nMaxSessions 100\n",
-    # Raspberry Pi OS has these rules: the group of each device.
+    # Raspberry Pi OS has these rules: they set the group of each device.
     "etc/udev/rules.d/99-com.rules": (
         'SUBSYSTEM=="gpio", GROUP="gpio", MODE="0660"\n'
         'SUBSYSTEM=="dma_heap", GROUP="video", MODE="0660"\n'
         'SUBSYSTEM=="input", GROUP="input", MODE="0660"\n'
     ),
-    # picamera2 asks for the Pi's heap by name.
+    # picamera2 opens the Pi's heap by name.
     "etc/tmpfiles.d/kiosk.conf": "L /dev/dma_heap/linux,cma - - - - system\n",
     "etc/modules-load.d/kiosk.conf": "uinput\nvimc\nconfigfs\ngpio-sim\nsnd-aloop\nvideodev\n",
     # One card that is a microphone and one that is a speaker, as two USB devices would be.
@@ -78,9 +80,10 @@ _MASKED: Final = (
     "e2scrub_all.timer",
     "fstrim.timer",
 )
-"""Nothing of these may come in between."""
+"""Units that must not disturb tests."""
 
-_MODULES: Final = r"""
+_MODULES: Final = (
+    r"""
 set -e
 kernel=$(ls /lib/modules)
 cd /opt/build
@@ -89,14 +92,17 @@ tar -xf /usr/src/linux-source-*.tar.xz --strip-components=1 --wildcards \
 mkdir gpio vimc v4l2
 cp drivers/gpio/gpio-sim.c gpio/gpio-sim-main.c
 # irq_to_desc is not exported to modules; generic_handle_irq_safe does the same.
-sed -e '/^EXPORT_SYMBOL_GPL/d' -e 's/handle_simple_irq(irq_to_desc(irqnum))/generic_handle_irq_safe(irqnum)/' \
+sed -e '/^EXPORT_SYMBOL_GPL/d' -e 's/handle_simple_irq(irq_to_desc(irqnum))/"""
+    r"""generic_handle_irq_safe(irqnum)/' \
   kernel/irq/irq_sim.c > gpio/irq_sim.c
 printf 'obj-m := gpio-sim.o\ngpio-sim-y := gpio-sim-main.o irq_sim.o\n' > gpio/Makefile
 cp drivers/media/test-drivers/vimc/*.[ch] vimc
-# libcamera has its sensor give 1920 x 1080, which costs an emulated processor more than a second for each picture.
+# libcamera has its sensor give 1920 x 1080, which costs an emulated processor more"""
+    r""" than a second for each picture.
 sed -i -e '/VIMC_FRAME_MAX_WIDTH/s/4096/640/' -e '/VIMC_FRAME_MAX_HEIGHT/s/2160/480/' vimc/vimc-common.h
 grep -q 'MAX_WIDTH.*640' vimc/vimc-common.h
-{ echo 'obj-m := vimc.o'; echo "vimc-y := $(cd vimc && ls *.c | sed 's/\.c$/.o/' | tr '\n' ' ')"; } > vimc/Makefile
+{ echo 'obj-m := vimc.o'; echo """
+    r""""vimc-y := $(cd vimc && ls *.c | sed 's/\.c$/.o/' | tr '\n' ' ')"; } > vimc/Makefile
 apt-get download -q=2 v4l2loopback-dkms
 dpkg-deb -x v4l2loopback-dkms_*.deb dkms
 cp dkms/usr/src/v4l2loopback-*/*.[ch] v4l2
@@ -104,20 +110,21 @@ echo 'obj-m := v4l2loopback.o' > v4l2/Makefile
 for part in gpio vimc v4l2; do make -s -C "/lib/modules/$kernel/build" M="/opt/build/$part" modules; done
 strip --strip-debug */*.ko
 """
+)
 
 
 def missing() -> str | None:
-    """Say what keeps the machine from being made and booted here; None if nothing does."""
+    """Return why the machine cannot be made and booted here; None if it can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
-        return f"no {', '.join(absent)} here: run scripts/test-vm, which installs them"
+        return f"missing: {', '.join(absent)}; run scripts/test-vm, which installs them"
     return rootfs.missing()
 
 
 def image() -> Path:
-    """Return a folder with `disk` (raw), `kernel`, `initrd`, and `id`, the key that opens the machine by SSH.
+    """Return a folder with `disk` (raw), `kernel`, `initrd`, and `id`, the SSH key of the machine.
 
-    Making it takes about five minutes, and reaches Debian's mirror and the package index.
+    Making it takes about five minutes, and needs Debian's mirror and the package index.
 
     Raises:
         RootfsError: it cannot be made.
@@ -129,7 +136,7 @@ def image() -> Path:
 
 
 def root() -> Path:
-    """Return the folder of what is on the disk. A container can boot it too, without its kernel.
+    """Return the folder with the disk's files. A container can boot it, too, without its kernel.
 
     Raises:
         RootfsError: it cannot be made.
@@ -142,7 +149,7 @@ def root() -> Path:
 
 
 def make_disk(system: Path, disk: Path) -> None:
-    """Make a raw disk of what is in the folder `system`.
+    """Create a raw disk with the files of the folder `system`.
 
     Raises:
         RootfsError: it cannot be made.
@@ -189,7 +196,7 @@ def _make_system(folder: Path, camera: Path) -> None:
 
 @contextlib.contextmanager
 def _installable(system: Path) -> Iterator[None]:
-    """Let apt work in `system`, with the mirror of this machine, and start no service there."""
+    """Let apt install in `system` from this machine's mirror, without starting services there."""
     policy = system / "usr/sbin/policy-rc.d"
     with rootfs.borrowed(system):
         policy.write_text("#!/bin/sh\nexit 101\n")
@@ -234,10 +241,11 @@ def _make_root(folder: Path, system: Path, wheels: Path) -> None:
 
 
 def _keep_modules(system: Path) -> None:
-    """Remove the modules that the machine does not need, and unpack the others: its processor would take seconds for it."""
+    """Delete the modules that the machine does not need, and unpack the rest, which saves it seconds."""
     [kernel] = (system / "lib/modules").iterdir()
     listed = rootfs.run(
-        ["chroot", system, "modprobe", "--set-version", kernel.name, "--show-depends", "--all", *_DISK_MODULES, *_LATER_MODULES]
+        ["chroot", system, "modprobe", "--set-version", kernel.name, "--show-depends", "--all",
+         *_DISK_MODULES, *_LATER_MODULES]
     )  # fmt: skip
     needed = {Path(words[1]).name for line in listed.splitlines() if (words := line.split())[0] == "insmod"}
     for module in kernel.rglob("*.ko*"):

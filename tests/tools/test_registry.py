@@ -106,7 +106,7 @@ def test_check_looks_at_this_machine(file: Path, capsys: pytest.CaptureFixture[s
     file.write_text(file.read_text().replace("tower: .", "tower: ./none").replace("./key", "./no-key"))
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
     out = capsys.readouterr().out
-    assert "tools.tower: stands nowhere here; build it" in out
+    assert "tools.tower: does not exist; build it" in out
     assert "tools.opens_with: credential:" in out
 
 

@@ -76,7 +76,7 @@ def test_a_card_that_another_program_holds_is_told_with_its_name(stopped: Any) -
         place = stopped.machine.journal.now
         stopped.machine.exec("systemctl", "start", "kioskd", within_s=900.0)
         stopped.machine.journal.wait(
-            "in use by another program; `sudo fuser -v /dev/snd/pcmC0D1c` names it",
+            "another program is using it; `sudo fuser -v /dev/snd/pcmC0D1c` names it",
             since=place,
             within_s=300.0,
         )

@@ -1,1 +1,1 @@
-"""Touches: one outside thing a module, imported only when it is configured."""
+"""Adapters: each module reaches one outside thing, and is imported only when that is configured."""

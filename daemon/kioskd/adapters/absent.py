@@ -1,4 +1,4 @@
-"""Parts that a kiosk does without: they meet the same Protocols as the real ones, and do nothing."""
+"""Stand-ins for parts that are not configured, which meet the same Protocols and do nothing."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ async def _wait() -> NoReturn:
 
 
 class NoNetwork:
-    """No news of the network; a `ports.Network`."""
+    """A `ports.Network` that never reports a change."""
 
     async def watch(self, on_change: Callable[[], None]) -> NoReturn:
         """Wait until cancelled."""
@@ -24,7 +24,7 @@ class NoNetwork:
 
 
 class NoResumption:
-    """No memory of a conversation that a process left; a `ports.ResumptionStore`."""
+    """A `ports.ResumptionStore` that stores nothing, so that a restart ends the conversation."""
 
     def recover(self) -> None:
         """Return None."""
@@ -37,7 +37,7 @@ class NoResumption:
 
 
 class NoPreferences:
-    """No memory of volume and mute; a `ports.PreferenceStore`."""
+    """A `ports.PreferenceStore` that does not store volume and mute."""
 
     def load(self) -> Preferences:
         """Return the defaults."""
@@ -48,7 +48,7 @@ class NoPreferences:
 
 
 class NoPrompts:
-    """No sentences of the kiosk's own; a `ports.Prompts`."""
+    """A `ports.Prompts` without any spoken sentences."""
 
     async def prepare(self) -> None:
         """Do nothing."""
@@ -61,7 +61,7 @@ class NoPrompts:
 
 
 class NoControl:
-    """No control socket; a `ports.ControlServer`."""
+    """A `ports.ControlServer` that opens no control socket."""
 
     def claim(self) -> None:
         """Do nothing."""
@@ -72,7 +72,7 @@ class NoControl:
 
 
 class NoMetrics:
-    """No port for Prometheus; a `ports.MetricsEndpoint`."""
+    """A `ports.MetricsEndpoint` that opens no port for Prometheus."""
 
     async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
         """Wait until cancelled."""

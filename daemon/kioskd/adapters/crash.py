@@ -1,8 +1,8 @@
-"""Where a process hung or crashed: kept by the fault handler, and logged by the next process in one line.
+"""The place where a process hung or crashed: written by the fault handler, logged by the next process.
 
-The fault handler prints every frame of every thread, 70 lines and more, and cannot do otherwise: nothing of Python runs
-any more. So it prints into a file of the runtime directory, which outlives a restart. Names and line numbers are in it, and
-no contents.
+The fault handler prints every frame of every thread, 70 lines or more. It cannot shorten them, as Python does
+not run any more. So it prints to a file of the runtime directory, which survives a restart. The file holds
+names and line numbers only.
 """
 
 import faulthandler
@@ -16,9 +16,9 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 NAME: Final = "crash"
-"""In the runtime directory: what this process prints when it crashes."""
+"""File in the runtime directory that this process prints to when it crashes."""
 LAST: Final = "last-crash.txt"
-"""Beside it: all that the last process that crashed has printed."""
+"""File in the runtime directory with the output of the last process that crashed."""
 
 _READ_AT_MOST: Final = 64 * 1024
 _FRAMES: Final = 4
@@ -30,13 +30,14 @@ _PLACE: Final = re.compile(r".*/(?:site-packages|dist-packages|python3\.\d+|daem
 _OURS: Final = "kioskd/"
 
 StackFrame = tuple[str, str]
-"""The place of a call as people write it, and the function."""
+"""The place of a call (`FILE:LINE`), and the function's name."""
 
 
 def keep(folder: Path | None) -> None:
-    """Have the fault handler print into `folder`, the runtime directory; log what the process before left there.
+    """Let the fault handler print into `folder`, the runtime directory, and log a crash of the previous
+    process.
 
-    Without a folder it stays as it is. To be called once, when the process starts.
+    Does nothing without a folder. Call it once, when the process starts.
     """
     if folder is None:
         return
@@ -52,21 +53,21 @@ def keep(folder: Path | None) -> None:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_EXCL, 0o600)
         faulthandler.enable(file=handle)
     except OSError as error:
-        log.warning("where a crash happens is not kept: %s; look at the runtime directory", error)
+        log.warning("crashes cannot be recorded: %s; check kioskd's rights on the runtime directory", error)
         return
     if dump:
-        log.warning("the process before this one %s; all of it: %s", summary(dump), folder / LAST)
+        log.warning("the previous kioskd process %s; full report: %s", summary(dump), folder / LAST)
 
 
 def summary(dump: str) -> str:
-    """Return in one line what the fault handler has printed: the main thread's calls, and where the others were."""
+    """Return one line for the fault handler's output: the main thread's calls, and the others' places."""
     head = _HEAD.search(dump)
     threads = [
         frames
         for block in _THREAD.split(dump)[1:]
         if (frames := [_frame(*one) for one in _FRAME.findall(block)])
     ]
-    # The main thread alone begins in a module. What the signal met is printed last.
+    # Only the main thread starts in a module. The handler prints the thread that crashed last.
     threads.sort(key=lambda frames: frames[-1][1] != "<module>")
     words = f"crashed ({head[1]})" if head else "crashed"
     if not threads:
@@ -85,7 +86,7 @@ def _frame(path: str, line: str, function: str) -> StackFrame:
 
 
 def _main_frames(frames: Sequence[StackFrame]) -> list[StackFrame]:
-    """Return the innermost frame, and those of ours that have called it."""
+    """Return the innermost frame, and the kioskd frames that called it."""
     return [frames[0], *(one for one in frames[1:] if one[0].startswith(_OURS))][:_FRAMES]
 
 

@@ -1,4 +1,4 @@
-"""Notices that this machine has another route to the world: the kernel says that something changed, the routes say what."""
+"""Watch for a new route to the internet: the kernel reports changes, and the routes show them."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 SETTLE_S: Final = 1.0
-"""How long the kernel must be silent before a look: addresses and routes come in bursts."""
+"""Seconds without news from the kernel before the routes are read: addresses and routes change in bursts."""
 
 # rtnetlink(7): links, addresses and routes of both families.
 _GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 
 _FAR: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-"""Addresses that stand for "out there" in documentation (RFC 5737, RFC 3849): looked up in the routes, never sent to."""
+"""Example addresses for documentation (RFC 5737, RFC 3849): looked up in the routes, never sent to."""
 
 
 def source_addresses() -> frozenset[str]:
-    """Return the addresses from which this machine would reach the world; none where it has no way out."""
+    """Return the machine's own addresses on its routes to the internet; empty if it has no route."""
     addresses = set()
     for family, far in _FAR:
         # Connecting a datagram socket sends nothing: the kernel picks the route and the source address.
@@ -34,7 +34,7 @@ class KernelNetwork:
         self._settle_s = settle_s
 
     async def watch(self, on_change: Callable[[], None]) -> NoReturn:
-        """Call `on_change` when there is a way out that is new or back, until cancelled."""
+        """Call `on_change` when a route to the internet is new or back, until cancelled."""
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
         with socket.socket(
@@ -56,7 +56,7 @@ class KernelNetwork:
                 loop.remove_reader(kernel)
 
     async def _wait_until_quiet(self, kernel: socket.socket, news: asyncio.Event) -> None:
-        """Return when the kernel has said something, and then nothing for a while."""
+        """Return when the kernel has reported something, and then nothing for `settle_s`."""
         await news.wait()
         while news.is_set():
             news.clear()
@@ -67,11 +67,11 @@ class KernelNetwork:
 
 
 def _drain(kernel: socket.socket) -> None:
-    """Read what waits and forget it: that something changed is all we take from it."""
+    """Read and drop the waiting messages: it only matters that something changed."""
     while True:
         try:
             kernel.recv(65536)
         except BlockingIOError:
             return
-        except OSError:  # ENOBUFS: more than the socket holds came at once, which is news enough
+        except OSError:  # ENOBUFS: messages overflowed the socket, so something changed
             continue

@@ -1,6 +1,7 @@
-"""A source in the settings ("gpio:pi/17", say): what each kind of camera, button and lamp declares about itself.
+"""Sources in the settings (such as "gpio:pi/17"): the facts that each kind of camera, button and lamp
+declares.
 
-Settings, checks and lists read the declarations. A kind imports its adapter in `build`, and not before.
+The settings, checks and device lists read these facts. A kind imports its adapter in `build` only.
 """
 
 import re
@@ -16,54 +17,54 @@ from kioskd.yamlconf.value_types import said, shown
 
 @dataclass(frozen=True, slots=True)
 class DeviceAccess:
-    """Device nodes that a source opens."""
+    """Device nodes that a source opens, and who may open them."""
 
     group: str
-    """The Unix group that may open them; Debian and Raspberry Pi OS agree on its name."""
+    """Unix group that may open the nodes; its name is the same on Debian and Raspberry Pi OS."""
     nodes: tuple[tuple[str, str], ...]
-    """Their paths as a glob pattern, and the kernel's subsystem that makes them."""
+    """Glob pattern of the nodes' paths, and the kernel subsystem that creates them."""
     written: bool = True
-    """Whether they are opened for writing, too."""
+    """Whether the nodes are opened for writing, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A Python module that a source needs."""
+    """Python module that a source needs."""
 
     module: str
     extra: str = ""
-    """The extra of kioskd that brings it, if one does."""
+    """The extra of kioskd that installs the module, if there is one."""
     debian: str = ""
-    """The Debian package that brings it, where the package index does not."""
+    """The Debian package with the module, if the package index does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceListing:
-    """A list that `kioskd devices` prints."""
+    """List that `kioskd devices` prints."""
 
     title: str
     setting: str
-    """The setting that takes its names."""
+    """The setting that takes the listed names."""
     find: Callable[[Path, Path], Sequence[Any]]
-    """Returns what there is, given the places of /dev and /sys. Blocks."""
+    """Function that returns the devices, given the paths of /dev and /sys. Blocks."""
     line: Callable[[Any], str] = str
-    """Returns the words for one of them."""
+    """Function that returns the text of one device."""
     none: str = "none"
-    """What is printed where there is none."""
+    """Text that is printed if there are no devices."""
 
     @property
     def key(self) -> str:
-        """Its name in `kioskd devices --json`."""
+        """The list's name in `kioskd devices --json`."""
         return self.title.lower().replace(" ", "_")
 
 
 class Source:
-    """One source of the settings, taken apart."""
+    """Parsed source of the settings."""
 
     prefix: ClassVar[str]
-    """The text before the colon, by which a kind is found."""
+    """The text before the colon, which selects the kind."""
     form: ClassVar[str]
-    """The whole text as messages show it: "v4l2:NAME", say."""
+    """The form of the text, for messages: "v4l2:NAME", for example."""
     pattern: ClassVar[str]
     """A regular expression for the whole text, with a group for each part."""
     library: ClassVar[Library | None] = None
@@ -71,7 +72,7 @@ class Source:
     listing: ClassVar[DeviceListing | None] = None
 
     def __init__(self, text: str) -> None:
-        """Take `text` apart. ValueError: `text` is of another form."""
+        """Parse `text`. ValueError: `text` does not have the form of this kind."""
         found = re.fullmatch(self.pattern, text)
         if found is None:
             raise ValueError(text)
@@ -80,21 +81,21 @@ class Source:
 
     @property
     def folder(self) -> Path | None:
-        """The folder that it reads, if it reads one."""
+        """The folder that the source reads; None if it reads none."""
         return None
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The paths of the files in /sys that it writes."""
+        """The paths of the files in /sys that the source writes."""
         return ()
 
     @property
     def wires(self) -> tuple[str, ...]:
-        """Each line, channel, LED or key that it takes; the same one has the same text in all kinds."""
+        """The lines, channels, LEDs or keys that the source uses: two sources must not share one."""
         return (self.text,)
 
     def resolved(self, info: ValidationInfo) -> str:
-        """Return the text as the settings keep it. PydanticCustomError: the text has the right form, and cannot work."""
+        """Return the text to store in the settings. PydanticCustomError: the source cannot work."""
         return self.text
 
 
@@ -102,19 +103,19 @@ AnySource = TypeVar("AnySource", bound=Source)
 
 
 def by_prefix(*kinds: type[AnySource]) -> dict[str, type[AnySource]]:
-    """Return a table of kinds."""
+    """Return a table of the kinds by their prefixes."""
     return {kind.prefix: kind for kind in kinds}
 
 
 def kind_of(kinds: Mapping[str, type[AnySource]], text: str) -> type[AnySource] | None:
-    """Return the kind whose prefix `text` has; None where none has it."""
+    """Return the kind that has the prefix of `text`; None if no kind has it."""
     return kinds.get(text.partition(":")[0])
 
 
 def parsed(kinds: Mapping[str, type[AnySource]], text: str) -> AnySource:
-    """Return `text`, taken apart by the kind whose prefix it has.
+    """Return `text`, parsed by the kind that has its prefix.
 
-    ValueError: no kind has that prefix, or the text after it has another form.
+    ValueError: no kind has that prefix, or the rest of the text has the wrong form.
     """
     kind = kind_of(kinds, text)
     if kind is None:
@@ -123,13 +124,13 @@ def parsed(kinds: Mapping[str, type[AnySource]], text: str) -> AnySource:
 
 
 def forms(kinds: Mapping[str, type[Source]]) -> str:
-    """Return in words how sources of these kinds are written."""
+    """Return the forms of these kinds for a message: "A, B or C"."""
     *others, last = (kind.form for kind in kinds.values())
     return f"{', '.join(others)} or {last}"
 
 
 def source_text(parse: Callable[[str], Source], refusal: Callable[[str], str]) -> AfterValidator:
-    """Return the validator of a setting that takes a source; `refusal` says what is wrong with a text."""
+    """Return the validator of a source setting. `refusal` returns the message's end, after the text."""
 
     def check(text: str, info: ValidationInfo) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Who had root do something by sudo, and acting as that user: what they may not write, root does not write for them."""
+"""The user who called sudo. Acting as that user keeps root from writing files for them."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 
 def asker(environ: Mapping[str, str]) -> pwd.struct_passwd | None:
-    """Return the user who has called sudo; None where this process is not root's, or root's own."""
+    """Return the user who called sudo; None if this process is not root, or was not started by sudo."""
     if os.geteuid() != 0:
         return None
     try:
@@ -19,9 +19,9 @@ def asker(environ: Mapping[str, str]) -> pwd.struct_passwd | None:
 
 @contextlib.contextmanager
 def as_asker(environ: Mapping[str, str]) -> Iterator[None]:
-    """Have this process be the user who has called sudo, for the block; without sudo it stays as it is.
+    """Run the block as the user who called sudo; without sudo, change nothing.
 
-    No other thread may need root meanwhile: the user is the whole process's.
+    No other thread may need root meanwhile, as the whole process changes its user.
     """
     user = asker(environ)
     if user is None:

@@ -1,7 +1,7 @@
-"""Tells the service manager the state of the daemon: ready, alive, stopping, and in a few words what we do.
+"""Messages to the service manager: ready, alive, stopping, and a status line for people.
 
-By sd_notify(3)'s protocol, datagrams to NOTIFY_SOCKET. systemd-python's own `notify` waits for a manager that does not
-read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk.
+They use the protocol of sd_notify(3): datagrams to NOTIFY_SOCKET. systemd-python's `notify` blocks while a
+manager does not read, and holds Python's lock meanwhile: a hung manager would silence the kiosk.
 """
 
 import collections
@@ -18,50 +18,51 @@ log = logging.getLogger(__name__)
 
 WAITING: Final = 16
 STATUS_CHARS: Final = 1000
-"""The longest status line; longer ones end in an ellipsis. Five troubles have room in it."""
+"""Longest status line; longer ones end in an ellipsis. It has room for five troubles."""
 
 
 class SystemdNotifier:
-    """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager, or raises OSError.
+    """Sender of sd_notify(3) messages. `send` passes "READY=1" to the manager, or raises OSError.
 
-    What a manager does not take at once (BlockingIOError) is tried again with the next message; of more than `WAITING`
-    the oldest are dropped. A manager that cannot be reached is logged once when lost and once when back. No call raises.
+    A message that the manager does not take at once (BlockingIOError) is sent again with the next one. At
+    most `WAITING` messages wait; the oldest are dropped. A manager that cannot be reached is logged once when
+    lost and once when back. No method raises an error.
     """
 
     def __init__(self, send: Callable[[str], object], watchdog_s: float | None) -> None:
         self._send = send
         self.watchdog_s = watchdog_s
-        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
+        """The manager's deadline between two signs of life, in seconds; None if it sets none."""
         self._reached = True
         self._stopping = False
         self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
 
     def ready(self) -> None:
-        """Say that the daemon can serve. The watchdog's clock starts with it."""
+        """Report that the daemon can serve. The watchdog's time starts now."""
         self._notify("READY=1")
 
     def status(self, text: str) -> None:
-        """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`; nothing more once it is stopping."""
+        """Report the daemon's state in one line, cut to `STATUS_CHARS`. Does nothing after `stopping`."""
         if self._stopping:
             return
-        # A line break would begin another assignment; WATCHDOG=trigger is one.
+        # A line break would start another assignment, such as WATCHDOG=trigger.
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         if len(line) > STATUS_CHARS:
             line = line[: STATUS_CHARS - 1] + "…"
         self._notify(f"STATUS={line}")
 
     def alive(self) -> None:
-        """Give one sign of life."""
+        """Report one sign of life."""
         self._notify("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Say that new settings are being read; `ready` says that it is done (Type=notify-reload, sd_notify(3))."""
+        """Report that settings are being read, until `ready` (Type=notify-reload, sd_notify(3))."""
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the daemon is on its way out: it is no fault if it ends now.
+        """Report that the daemon is stopping, so that its end is not a failure.
 
-        systemd shows the last words of a daemon for as long as it is stopped.
+        systemd shows the last status for as long as the daemon is stopped.
         """
         self.status("Was told to stop")
         self._stopping = True
@@ -79,7 +80,7 @@ class SystemdNotifier:
             self._waiting.clear()
             if self._reached:
                 self._reached = False
-                log.warning("service manager lost, going on without: error=%s", error)
+                log.warning("service manager lost, kioskd goes on without it: error=%s", error)
             return
         if not self._reached:
             self._reached = True
@@ -87,17 +88,17 @@ class SystemdNotifier:
 
 
 def notifier(environ: Mapping[str, str]) -> SystemdNotifier:
-    """Return the notifier of the service manager that started us; where none did, its messages go nowhere.
+    """Return the notifier of the service manager that started the daemon. If none did, it drops all messages.
 
-    ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
+    ConfigError: NOTIFY_SOCKET is not a Unix socket, or WATCHDOG_USEC is not a number.
     """
     address = environ.get("NOTIFY_SOCKET")
     if not address:
         return SystemdNotifier(lambda _message: None, None)
     if address[0] not in "/@":
         raise ConfigError(
-            f"NOTIFY_SOCKET = {address!r}: must be a path or an abstract name; the service manager sets it, so remove "
-            "it from Environment= of the unit or from your shell"
+            f"NOTIFY_SOCKET = {address!r}: it must be a path or an abstract name; the service manager "
+            "sets it: remove it from Environment= of the unit or from your shell"
         )
     return SystemdNotifier(_sender(address), watchdog_s(environ, os.getpid()))
 
@@ -114,11 +115,10 @@ def _sender(address: str) -> Callable[[str], object]:
 
 
 def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
-    """Return the watchdog's deadline in seconds; None where there is none, or it is another process's.
+    """Return the watchdog's deadline in seconds; None if there is none, or it belongs to another process.
 
-    The rules are sd_watchdog_enabled(3)'s: WATCHDOG_USEC counts for the process in WATCHDOG_PID, or for any
-    where that is unset.
-    ConfigError: one of the two is not a whole number above zero.
+    The rules are those of sd_watchdog_enabled(3): WATCHDOG_USEC applies to the process in WATCHDOG_PID, or to
+    any process if that is unset. ConfigError: one of the two is not a whole number above zero.
     """
     if "WATCHDOG_USEC" not in environ:
         return None
@@ -130,10 +130,10 @@ def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
 
 def _positive(environ: Mapping[str, str], name: str) -> int:
     text = environ[name]
-    # isdecimal alone would pass digits of other scripts, and int() alone signs and underscores.
+    # isdecimal alone would accept digits of other scripts; int() alone would accept signs and underscores.
     if text.isascii() and text.isdecimal() and (number := int(text)) > 0:
         return number
     raise ConfigError(
-        f"{name} = {text!r}: must be a whole number above zero; the service manager sets it by WatchdogSec=, so "
-        "remove it from Environment= of the unit or from your shell"
+        f"{name} = {text!r}: it must be a whole number above zero; the service manager sets it "
+        "by WatchdogSec=: remove it from Environment= of the unit or from your shell"
     )

@@ -1,4 +1,4 @@
-"""A folder is seen in order, as it is now; whatever else lies in it costs one line."""
+"""A folder's pictures come in order, as the folder is at that moment; each bad file costs one log line."""
 
 import asyncio
 import logging
@@ -44,13 +44,13 @@ async def test_pictures_come_in_the_order_of_their_names_round_and_round(tmp_pat
     assert await shots(FolderCamera(tmp_path, **form()), 7) == [10, 20, 30, 10, 20, 30, 10]
 
 
-async def test_who_looks_again_sees_what_comes_next(tmp_path: Path) -> None:
+async def test_a_second_look_continues_after_the_last_picture(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10), ("b", 20), ("c", 30)])
     camera = FolderCamera(tmp_path, **form())
     assert [await shots(camera, 2), await shots(camera, 2)] == [[10, 20], [30, 10]]
 
 
-async def test_what_comes_and_goes_is_noticed(tmp_path: Path) -> None:
+async def test_new_and_deleted_files_are_noticed(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10), ("c", 30)])
     camera = FolderCamera(tmp_path, **form())
     assert await shots(camera, 1) == [10]
@@ -70,7 +70,7 @@ async def test_a_picture_is_turned_and_scaled(tmp_path: Path) -> None:
     assert corners(shot) == ("blue", "red", "white", "green")
 
 
-async def test_whatever_is_no_picture_costs_one_line_and_nothing_else(
+async def test_a_file_that_is_not_a_picture_costs_one_line_and_nothing_else(
     tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path, [("a.jpg", 10), ("z.jpg", 200)])
@@ -95,13 +95,11 @@ async def test_whatever_is_no_picture_costs_one_line_and_nothing_else(
         "'cut.jpg'", "'cut.png'", "'empty.jpg'", "'huge.jpg'", "'notes.txt'",
     ]  # fmt: skip
     assert "empty file" in lines[2]
-    assert "more than 20 MB" in lines[3]
+    assert "larger than 20 MB" in lines[3]
     assert all("\n" not in record.getMessage() for record in said.records)
 
 
-async def test_a_file_that_was_written_anew_is_looked_at_anew(
-    tmp_path: Path, said: pytest.LogCaptureFixture
-) -> None:
+async def test_a_changed_file_is_read_again(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, [("a", 10)])
     (tmp_path / "b").write_bytes(grey(20)[:100])
     camera = FolderCamera(tmp_path, **form())
@@ -115,7 +113,7 @@ async def test_a_file_that_was_written_anew_is_looked_at_anew(
 
 @pytest.fixture
 def own() -> Iterator[Path]:
-    """A folder of somebody who is not root, as who may read everything, and who this test is meanwhile."""
+    """A folder of a user who is not root; the test runs as that user, as root may read everything."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as name:
         if root:
@@ -128,7 +126,7 @@ def own() -> Iterator[Path]:
                 os.seteuid(0)
 
 
-async def test_a_picture_that_may_not_be_read_costs_one_line_until_it_may(
+async def test_an_unreadable_picture_costs_one_line_until_it_becomes_readable(
     own: Path, said: pytest.LogCaptureFixture
 ) -> None:
     fill(own, [("a", 10), ("b", 20)])
@@ -142,7 +140,7 @@ async def test_a_picture_that_may_not_be_read_costs_one_line_until_it_may(
 
 
 @pytest.mark.parametrize("closed", ["a", "."])
-async def test_a_camera_whose_pictures_may_not_be_read_says_so_and_sees_them_as_soon_as_they_may(
+async def test_a_folder_of_unreadable_pictures_is_a_lost_camera_until_they_become_readable(
     own: Path, closed: str
 ) -> None:
     fill(own, [("a", 10)])
@@ -152,27 +150,28 @@ async def test_a_camera_whose_pictures_may_not_be_read_says_so_and_sees_them_as_
     camera = FolderCamera(own, **form())
     async with camera.look() as sight:
         with pytest.raises(
-            DeviceLost, match=r"among its 2 files, [12] of which kioskd may not read; let it, or put"
+            DeviceLost,
+            match=r"among its 2 files, [12] of which kioskd may not read; give kioskd the right to read them",
         ):
             await sight.shoot()
         (own / closed).chmod(mode)
         assert level(await sight.shoot()) == 10
 
 
-async def test_an_empty_folder_is_a_camera_that_sees_nothing_until_somebody_puts_a_picture_there(
+async def test_an_empty_folder_is_a_lost_camera_until_it_gets_a_picture(
     tmp_path: Path,
 ) -> None:
     camera = FolderCamera(tmp_path, **form())
     async with camera.look() as sight:
-        with pytest.raises(DeviceLost, match="no picture among its 0 files; put a JPEG") as lost:
+        with pytest.raises(DeviceLost, match="no usable picture among its 0 files; put a JPEG") as lost:
             await sight.shoot()
         assert lost.value.device == f"camera folder:{tmp_path}"
         fill(tmp_path, [("a", 10)])
         assert level(await sight.shoot()) == 10
 
 
-async def test_a_folder_that_is_not_there_is_a_lost_camera(tmp_path: Path) -> None:
-    with pytest.raises(DeviceLost, match="No such file or directory; make the folder"):
+async def test_a_missing_folder_is_a_lost_camera(tmp_path: Path) -> None:
+    with pytest.raises(DeviceLost, match="No such file or directory; create the folder"):
         async with FolderCamera(tmp_path / "gone", **form()).look():
             pytest.fail("it was opened")
 
@@ -186,21 +185,21 @@ async def test_among_many_bad_files_the_good_one_is_found_in_the_end(
     camera = FolderCamera(tmp_path, **form())
     async with asyncio.timeout(60), camera.look() as sight:
         for _ in range(2):
-            with pytest.raises(DeviceLost, match="no picture among its 46 files"):
+            with pytest.raises(DeviceLost, match="no usable picture among its 46 files"):
                 await sight.shoot()
         assert level(await sight.shoot()) == 10
     assert len(said.records) == 45
 
 
-async def test_a_folder_of_any_number_of_files_is_listed_up_to_a_bound(tmp_path: Path) -> None:
+async def test_a_huge_folder_is_listed_up_to_a_limit(tmp_path: Path) -> None:
     for number in range(MOST_FILES + 50):
         (tmp_path / f"{number:06}").touch()
     async with asyncio.timeout(60), FolderCamera(tmp_path, **form()).look() as sight:
-        with pytest.raises(DeviceLost, match=f"no picture among its {MOST_FILES} files"):
+        with pytest.raises(DeviceLost, match=f"no usable picture among its {MOST_FILES} files"):
             await sight.shoot()
 
 
-async def test_what_was_refused_and_is_gone_is_forgotten(tmp_path: Path) -> None:
+async def test_a_deleted_bad_file_is_forgotten(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10)])
     (tmp_path / "b").write_bytes(b"")
     camera = FolderCamera(tmp_path, **form())

@@ -1,4 +1,4 @@
-"""The table of camera sources: each text has one kind, which knows what it needs."""
+"""The table of camera sources: each text has one kind, which declares what it needs."""
 
 from pathlib import Path
 
@@ -21,9 +21,7 @@ from kioskd.adapters.cameras.v4l2 import V4l2Camera
         ("folder:/srv/a:b", "folder", ("/srv/a:b",)),
     ],
 )
-def test_a_source_is_taken_apart_by_the_kind_of_its_prefix(
-    text: str, prefix: str, parts: tuple[str, ...]
-) -> None:
+def test_a_source_is_parsed_by_the_kind_of_its_prefix(text: str, prefix: str, parts: tuple[str, ...]) -> None:
     source = camera_source(text)
     assert (source.prefix, source.parts, source.text) == (prefix, parts, text)
 
@@ -31,12 +29,12 @@ def test_a_source_is_taken_apart_by_the_kind_of_its_prefix(
 @pytest.mark.parametrize(
     "text", ["", "off:", "off:1", "picamera:", "picamera:10", "v4l2", "v4l2:", "Folder:/a"]
 )
-def test_what_has_another_form_is_no_source(text: str) -> None:
+def test_a_text_of_another_form_is_not_a_source(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
         camera_source(text)
 
 
-def test_each_kind_stands_under_its_own_prefix() -> None:
+def test_each_kind_is_listed_under_its_own_prefix() -> None:
     assert list(CAMERAS) == ["off", "picamera", "v4l2", "folder"]
     assert all(kind.form.partition(":")[0] == prefix for prefix, kind in CAMERAS.items())
 

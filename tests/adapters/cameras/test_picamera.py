@@ -1,4 +1,4 @@
-"""picamera2 is opened once; what a camera turns itself is not turned again; what is missing is said with its remedy."""
+"""picamera2 is opened once; pictures are turned once; a missing package is reported with its remedy."""
 
 import itertools
 import sys
@@ -17,7 +17,7 @@ from kioskd.media.picture import Rotation
 
 TURNS: tuple[Rotation, ...] = (0, 90, 180, 270)
 
-# picamera2 names its threads the old way.
+# picamera2 calls Thread.setDaemon, which is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
     ("rotate", "mirror", "hflip", "vflip"),
     list(itertools.product(TURNS, (False, True), (False, True), (False, True))),
 )
-def test_what_the_camera_has_not_turned_is_turned(
+def test_a_turn_that_the_camera_has_not_made_is_made(
     rotate: Rotation, mirror: bool, hflip: bool, vflip: bool
 ) -> None:
     flipped = jpeg()
@@ -41,15 +41,15 @@ def test_what_the_camera_has_not_turned_is_turned(
 
 
 @pytest.mark.parametrize("absent", ["libcamera", "picamera2"])
-def test_a_missing_package_is_a_fault_of_the_configuration_with_its_remedy(
+def test_a_missing_package_is_a_configuration_error_with_its_remedy(
     absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == absent else object())
-    with pytest.raises(ConfigError, match=f"{absent} is not there; apt install python3-picamera2"):
+    with pytest.raises(ConfigError, match=f"{absent} is not installed; run `apt install python3-picamera2`"):
         PiCamera(**form())
 
 
-def test_a_picamera2_that_lacks_what_it_imports_lists_no_camera_and_says_so(
+def test_a_picamera2_that_cannot_be_imported_lists_no_camera_and_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "libcamera.py").touch()
@@ -61,7 +61,7 @@ def test_a_picamera2_that_lacks_what_it_imports_lists_no_camera_and_says_so(
     assert "picamera2 cannot be imported: error=No module named 'screens_of_raspberry_pi_os'" in caplog.text
 
 
-def test_listing_cameras_has_libcamera_say_errors_alone(
+def test_listing_cameras_keeps_libcamera_from_printing_more_than_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "libcamera.py").touch()
@@ -103,11 +103,11 @@ def open_files() -> int:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Path]:
-    """The pictures before the virtual camera; read when a camera is opened for the first time."""
+    """The folder with the virtual camera's pictures; read when a camera is opened for the first time."""
     if lacking := picamera_box.missing():
         pytest.skip(lacking)
     if picamera_box.has_camera():
-        pytest.skip("there may be a real camera, which sees what it sees")
+        pytest.skip("this machine has a real camera, whose pictures are unknown")
     (tmp_path / "0.jpg").write_bytes(jpeg(1280, 960))
     picamera_box.install(tmp_path)
     yield tmp_path
@@ -115,7 +115,7 @@ def scene(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.hardware
-async def test_memory_is_taken_once_however_often_it_is_looked_through(scene: Path) -> None:
+async def test_memory_is_allocated_once_for_any_number_of_looks(scene: Path) -> None:
     camera = PiCamera(**form(size=320))
     before = picamera_box.allocations()
     for _ in range(5):
@@ -128,7 +128,9 @@ async def test_memory_is_taken_once_however_often_it_is_looked_through(scene: Pa
 @pytest.mark.hardware
 @pytest.mark.parametrize("rotate", TURNS)
 @pytest.mark.parametrize("mirror", [False, True])
-async def test_a_camera_that_hangs_askew_sees_upright(scene: Path, rotate: Rotation, mirror: bool) -> None:
+async def test_a_camera_mounted_askew_gives_upright_pictures(
+    scene: Path, rotate: Rotation, mirror: bool
+) -> None:
     camera = PiCamera(**form(size=320, rotate=rotate, mirror=mirror))
     async with camera.look() as sight:
         shot = await sight.shoot()
@@ -138,7 +140,7 @@ async def test_a_camera_that_hangs_askew_sees_upright(scene: Path, rotate: Rotat
 
 
 @pytest.mark.hardware
-async def test_quality_is_what_was_asked_for(scene: Path) -> None:
+async def test_quality_is_the_one_in_the_settings(scene: Path) -> None:
     (scene / "0.jpg").write_bytes(encoded(noise(320, 180).resize((1280, 720)), quality=95))
     sizes = []
     for quality in (30, 90):
@@ -150,22 +152,24 @@ async def test_quality_is_what_was_asked_for(scene: Path) -> None:
 
 
 @pytest.mark.hardware
-async def test_a_socket_without_a_camera_is_said_and_costs_nothing(scene: Path) -> None:
+async def test_a_socket_without_a_camera_is_reported_and_costs_nothing(scene: Path) -> None:
     camera, opened_files = PiCamera(camera_number=3, **form()), []
     for _ in range(10):
-        with pytest.raises(DeviceLost, match="camera picamera:3: no camera 3 among 1; see its cable") as lost:
+        with pytest.raises(
+            DeviceLost, match=r"picamera:3: the machine has no camera number 3 .*; check its cable"
+        ) as lost:
             async with camera.look():
                 pytest.fail("it was opened")
         assert not lost.value.listed
         opened_files.append(open_files())
-    assert opened_files[-1] == opened_files[0], "libcamera keeps some, once"
+    assert opened_files[-1] == opened_files[0], "libcamera keeps some files open, once"
 
 
 @pytest.mark.hardware
-async def test_a_camera_that_somebody_else_has_is_said_and_comes_when_it_is_free(scene: Path) -> None:
+async def test_a_camera_in_use_is_reported_and_works_when_it_is_free(scene: Path) -> None:
     first, second = PiCamera(**form(size=320)), PiCamera(**form(size=320))
     async with first.look():
-        with pytest.raises(DeviceLost, match=r"camera picamera: .*stop what else uses it"):
+        with pytest.raises(DeviceLost, match=r"camera picamera: .*stop other programs that use it"):
             async with second.look():
                 pytest.fail("it was opened twice")
     await first.aclose()
@@ -175,5 +179,5 @@ async def test_a_camera_that_somebody_else_has_is_said_and_comes_when_it_is_free
 
 
 @pytest.mark.hardware
-async def test_closing_what_was_never_opened_does_nothing(scene: Path) -> None:
+async def test_closing_an_unopened_camera_does_nothing(scene: Path) -> None:
     await PiCamera(**form()).aclose()

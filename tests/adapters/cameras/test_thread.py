@@ -1,4 +1,4 @@
-"""Whatever a camera's driver does to its thread, the loop goes on, and who waits is told in time."""
+"""If a camera's driver hangs in its thread, the loop goes on, and the caller is told in time."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from kioskd.errors import DeviceLost
 
 
 class Driver:
-    """A camera whose every call can be made to hang or to fail."""
+    """Camera driver whose calls can be made to hang or to fail."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -54,7 +54,7 @@ def driven() -> tuple[Driver, CameraThread]:
 
 @contextlib.contextmanager
 def impatient() -> Iterator[None]:
-    """Deadlines that are soon over, for calls that hang; all others keep theirs, however busy the machine is."""
+    """Shorten the deadlines for calls that hang, but not all deadlines of the test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("START_S", "SHOOT_S", "STOP_S"):
             patch.setattr(thread, name, 0.05)
@@ -62,7 +62,7 @@ def impatient() -> Iterator[None]:
 
 
 async def let_go(name: str) -> None:
-    """Wait until the threads of a camera have ended: what they told the loop, it has heard before this returns."""
+    """Wait until the threads of a camera have ended: the loop has then got all their messages."""
     for one in threading.enumerate():
         if one.name == name:
             await asyncio.to_thread(one.join, 5)
@@ -72,7 +72,7 @@ async def happened(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 5)
 
 
-async def test_all_calls_are_made_in_one_thread_that_is_not_the_loop_s() -> None:
+async def test_all_calls_are_made_in_one_thread_other_than_the_loops() -> None:
     driver = Driver()
     async with CameraThread("camera x", driver.opened).look() as sight:
         assert [await sight.shoot() for _ in range(3)] == [b"picture"] * 3
@@ -80,14 +80,14 @@ async def test_all_calls_are_made_in_one_thread_that_is_not_the_loop_s() -> None
     assert (driver.starts, driver.stops) == (1, 1)
 
 
-async def test_a_start_that_hangs_is_a_lost_camera_and_is_undone_when_it_comes_back() -> None:
+async def test_a_start_that_hangs_is_a_lost_camera_and_is_undone_when_it_returns() -> None:
     driver, thread = driven()
     driver.free.clear()
     with impatient():
-        with pytest.raises(DeviceLost, match="camera x: not started after 0 s; see its cable"):
+        with pytest.raises(DeviceLost, match="camera x: not started after 0 s; check its cable"):
             async with thread.look():
                 pytest.fail("it started")
-        with pytest.raises(DeviceLost, match="has not let go since it was used last"):
+        with pytest.raises(DeviceLost, match="has not released the camera since its last use"):
             async with thread.look():
                 pytest.fail("it started")
     driver.free.set()
@@ -106,12 +106,12 @@ async def test_a_picture_that_hangs_is_a_lost_camera(caplog: pytest.LogCaptureFi
             with pytest.raises(DeviceLost, match="camera x: no picture for 0 s") as lost:
                 await sight.shoot()
             assert (lost.value.listed, lost.value.device) == (True, "camera x")
-    assert caplog.messages == ["camera x does not stop, left alone: waited=0.1s"]
+    assert caplog.messages == ["camera x does not stop, kioskd goes on without it: waited=0.1s"]
     driver.free.set()
     await happened(driver.stopped)
 
 
-async def test_a_stop_that_hangs_is_told_when_it_is_over() -> None:
+async def test_released_returns_when_a_hanging_stop_has_ended() -> None:
     driver, thread = driven()
     async with asyncio.timeout(60):
         await thread.released()
@@ -127,7 +127,7 @@ async def test_a_stop_that_hangs_is_told_when_it_is_over() -> None:
 
 
 @pytest.mark.parametrize("fault", [DeviceLost("gone"), ZeroDivisionError("a bug")])
-async def test_what_a_call_raises_reaches_whoever_waits_for_it(fault: Exception) -> None:
+async def test_an_error_of_a_driver_call_reaches_its_caller(fault: Exception) -> None:
     driver, thread = driven()
     driver.fault = fault
     with pytest.raises(type(fault)):
@@ -142,7 +142,7 @@ async def test_what_a_call_raises_reaches_whoever_waits_for_it(fault: Exception)
         assert await sight.shoot() == b"picture"
 
 
-async def test_a_bug_in_stopping_is_not_passed_over() -> None:
+async def test_a_bug_while_stopping_is_raised() -> None:
     @contextlib.contextmanager
     def opened() -> Iterator[CameraDriver]:
         yield lambda: b"picture"
@@ -153,7 +153,7 @@ async def test_a_bug_in_stopping_is_not_passed_over() -> None:
             await sight.shoot()
 
 
-async def test_who_is_cancelled_while_it_starts_leaves_it_stopped() -> None:
+async def test_a_start_that_is_cancelled_ends_with_a_stop() -> None:
     driver, thread = driven()
     driver.free.clear()
 
@@ -170,10 +170,10 @@ async def test_who_is_cancelled_while_it_starts_leaves_it_stopped() -> None:
     assert driver.starts == driver.stops == 1
 
 
-async def test_threads_do_not_gather() -> None:
+async def test_threads_do_not_accumulate() -> None:
     _, thread = driven()
     for _ in range(200):
         async with thread.look() as sight:
             await sight.shoot()
     left = [one for one in threading.enumerate() if one.name == "camera x"]
-    assert len(left) <= 1, "the last one may be on its way out"
+    assert len(left) <= 1, "the last thread may be about to end"

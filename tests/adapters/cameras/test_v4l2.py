@@ -1,4 +1,4 @@
-"""A webcam gives what it sees now, or says why it cannot."""
+"""A webcam gives a picture of this moment, or says why it cannot."""
 
 import ctypes
 import errno
@@ -20,7 +20,7 @@ COMPILER = shutil.which("gcc")
 
 
 def numbered(number: int) -> bytes:
-    """Return a picture as grey as its number says."""
+    """Return a picture whose grey level is its number."""
     return grey(number % 256)
 
 
@@ -31,7 +31,7 @@ async def test_a_camera_is_found_by_part_of_its_name_or_by_its_path() -> None:
             assert corners(await sight.shoot()) == UPRIGHT
 
 
-def test_only_what_gives_pictures_is_listed() -> None:
+def test_only_devices_that_give_pictures_are_listed() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     assert [(camera.path, camera.name) for camera in cameras(webcam)] == [
         ("/dev/video2", "HD Pro Webcam C920")
@@ -46,16 +46,16 @@ def test_only_what_gives_pictures_is_listed() -> None:
             errno.EACCES,
             [b"MJPG"],
             False,
-            "no permission; add the user that kioskd runs as to the group video",
+            "kioskd has no permission; add the user that kioskd runs as to the group video",
         ),
-        (None, [b"MJPG"], True, "in use by something else; stop that"),
+        (None, [b"MJPG"], True, "another program is using it; stop that program"),
         (
             None,
             [b"H264", b"\x01BA8"],
             False,
-            "its formats are H264, ?BA8, and kioskd takes MJPG, JPEG, YUYV,",
+            "its picture formats are H264, ?BA8, and kioskd takes MJPG, JPEG, YUYV,",
         ),
-        (None, [], False, "its formats are none, and kioskd takes"),
+        (None, [], False, "its picture formats are none, and kioskd takes"),
     ],
 )
 def test_a_camera_that_cannot_be_used_is_listed_with_the_reason(
@@ -68,11 +68,11 @@ def test_a_camera_that_cannot_be_used_is_listed_with_the_reason(
     assert why(camera).startswith(reason)
 
 
-async def test_a_camera_that_another_program_holds_says_so_however_it_is_named() -> None:
+async def test_a_camera_in_use_is_reported_by_name_and_by_path() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     webcam.busy = True
     for name in ("c920", "/dev/video2"):
-        with pytest.raises(DeviceLost, match="in use by something else"):
+        with pytest.raises(DeviceLost, match="another program is using it"):
             async with V4l2Camera(name, kernel=webcam, **form()).look():
                 pytest.fail("it was opened")
 
@@ -81,23 +81,23 @@ def test_this_machine_can_be_asked_for_its_cameras() -> None:
     assert all(camera.path.startswith("/dev/video") for camera in cameras())
 
 
-async def test_a_picture_is_of_now_and_not_of_when_the_last_one_was_taken() -> None:
+async def test_a_picture_is_taken_when_it_is_requested() -> None:
     webcam = SimulatedWebcam(numbered)
     async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         for _ in range(5):
             asked_at = webcam.exposed
             level = opened(await sight.shoot()).convert("L").getpixel((5, 5))
             assert isinstance(level, int)
-            assert asked_at < level + 2, "grey levels are within one of what was encoded"
+            assert asked_at < level + 2, "grey levels differ from the encoded ones by one at most"
 
 
-async def test_the_first_frames_are_left_to_the_exposure() -> None:
+async def test_the_first_frames_are_dropped_until_the_exposure_has_settled() -> None:
     webcam = SimulatedWebcam(numbered)
     async with V4l2Camera("c920", kernel=webcam, **form()).look():
         assert webcam.exposed >= SETTLE_FRAMES
 
 
-async def test_a_small_jpeg_goes_as_the_camera_made_it() -> None:
+async def test_a_small_jpeg_is_sent_as_the_camera_made_it() -> None:
     made = jpeg()
     webcam = SimulatedWebcam(lambda _: made)
     webcam.padding = bytes(512)
@@ -111,7 +111,7 @@ async def test_a_small_jpeg_goes_as_the_camera_made_it() -> None:
     ("rotate", "mirror", "seen"),
     [(0, True, ("green", "red", "white", "blue")), (90, False, ("blue", "red", "white", "green"))],
 )
-async def test_a_camera_that_hangs_askew_sees_upright(
+async def test_a_camera_mounted_askew_gives_upright_pictures(
     rotate: Rotation, mirror: bool, seen: tuple[str, ...]
 ) -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
@@ -125,7 +125,7 @@ async def test_a_picture_that_is_too_large_is_scaled() -> None:
         assert opened(await sight.shoot()).size == (200, 150)
 
 
-async def test_frames_that_came_damaged_are_passed_over() -> None:
+async def test_damaged_frames_are_skipped() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         webcam.damaged.update(range(webcam.exposed, webcam.exposed + 30))
@@ -133,10 +133,12 @@ async def test_frames_that_came_damaged_are_passed_over() -> None:
         assert webcam.exposed > max(webcam.damaged)
 
 
-async def test_a_camera_that_gives_cut_off_pictures_only_is_lost_and_says_so() -> None:
+async def test_a_camera_that_gives_only_truncated_pictures_is_lost() -> None:
     webcam = SimulatedWebcam(lambda _: encoded(quarters())[:700])
     async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
-        with pytest.raises(DeviceLost, match="camera v4l2:c920: gives damaged pictures; try another cable"):
+        with pytest.raises(
+            DeviceLost, match="camera v4l2:c920: its pictures arrive damaged; try another cable"
+        ):
             await sight.shoot()
 
 
@@ -144,12 +146,12 @@ async def test_a_camera_that_gives_cut_off_pictures_only_is_lost_and_says_so() -
     ("fault", "why", "listed"),
     [
         (errno.ENODEV, "plug it in, or name another", False),
-        (errno.EBUSY, "in use by something else", True),
-        (errno.ENOSPC, "no room on its USB bus", True),
+        (errno.EBUSY, "another program is using it", True),
+        (errno.ENOSPC, "its USB bus has no bandwidth left", True),
         (errno.EIO, "plug it in again, or try another", True),
     ],
 )
-async def test_a_camera_that_fails_says_what_to_do(fault: int, why: str, listed: bool) -> None:
+async def test_a_failing_camera_names_the_remedy(fault: int, why: str, listed: bool) -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     async with V4l2Camera("/dev/video2", kernel=webcam, **form()).look() as sight:
         webcam.fault = fault
@@ -161,7 +163,7 @@ async def test_a_camera_that_fails_says_what_to_do(fault: int, why: str, listed:
     assert webcam.mapped == 0
 
 
-async def test_a_camera_that_may_not_be_opened_says_so() -> None:
+async def test_a_camera_without_permission_names_the_group() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     webcam.fault = errno.EACCES
     with pytest.raises(DeviceLost, match="group video"):
@@ -172,14 +174,14 @@ async def test_a_camera_that_may_not_be_opened_says_so() -> None:
             pytest.fail("it was opened")
 
 
-async def test_a_camera_that_is_called_otherwise_is_named() -> None:
+async def test_an_unknown_name_is_reported_with_the_webcams_that_are_here() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
-    with pytest.raises(DeviceLost, match=r"no such camera \(here: 'HD Pro Webcam C920'"):
+    with pytest.raises(DeviceLost, match=r"no webcam has this name \(webcams here: 'HD Pro Webcam C920'"):
         async with V4l2Camera("lifecam", kernel=webcam, **form()).look():
             pytest.fail("it was opened")
 
 
-async def test_a_camera_without_a_format_that_can_be_read_names_those_that_it_has() -> None:
+async def test_a_camera_without_a_usable_format_is_reported_with_its_formats() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     webcam.formats = [b"H264", b"HEVC"]
     for name in ("/dev/video2", "c920"):
@@ -191,21 +193,21 @@ async def test_a_camera_without_a_format_that_can_be_read_names_those_that_it_ha
     assert not webcam.open_fds
 
 
-async def test_a_camera_that_changes_its_format_when_it_is_set_is_not_misread() -> None:
+async def test_a_camera_that_changes_the_chosen_format_is_rejected() -> None:
     class Stubborn(SimulatedWebcam):
         def ioctl(self, fd: int, request: int, argument: v4l2_abi.Argument) -> None:
             super().ioctl(fd, request, argument)
             if isinstance(argument, v4l2_abi.VideoFormat):
                 argument.pixelformat = int.from_bytes(b"H264", "little")
 
-    with pytest.raises(DeviceLost, match="its formats are H264"):
+    with pytest.raises(DeviceLost, match="its picture formats are H264"):
         async with V4l2Camera("c920", kernel=Stubborn(lambda _: jpeg()), **form()).look():
             pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize("stride", [0, 1024])
 @pytest.mark.parametrize("fourcc", [b"YUYV", b"UYVY", b"NV12", b"YU12", b"RGB3", b"BGR3"])
-async def test_a_camera_without_jpegs_gives_pictures_all_the_same(fourcc: bytes, stride: int) -> None:
+async def test_a_camera_without_jpegs_gives_pictures_too(fourcc: bytes, stride: int) -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), fourcc.decode(), stride), sizes=[(160, 120)])
     webcam.formats, webcam.stride = [b"H264", fourcc], stride
     async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
@@ -214,7 +216,7 @@ async def test_a_camera_without_jpegs_gives_pictures_all_the_same(fourcc: bytes,
         assert opened(shot).size == (160, 120)
 
 
-async def test_a_raw_camera_that_hangs_askew_sees_upright_and_small() -> None:
+async def test_a_raw_camera_mounted_askew_gives_upright_small_pictures() -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV"), sizes=[(160, 120)])
     webcam.formats = [b"YUYV"]
     async with V4l2Camera("c920", kernel=webcam, **form(size=80, rotate=90)).look() as sight:
@@ -223,17 +225,17 @@ async def test_a_raw_camera_that_hangs_askew_sees_upright_and_small() -> None:
         assert opened(shot).size == (60, 80)
 
 
-async def test_raw_frames_that_are_cut_off_are_damaged_pictures() -> None:
+async def test_truncated_raw_frames_are_damaged_pictures() -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV")[:-400], sizes=[(160, 120)])
     webcam.formats = [b"YUYV"]
     async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
-        with pytest.raises(DeviceLost, match="gives damaged pictures; try another cable"):
+        with pytest.raises(DeviceLost, match="its pictures arrive damaged; try another cable"):
             await sight.shoot()
 
 
-def test_the_system_s_own_calls_say_when_a_path_is_no_camera() -> None:
+def test_the_real_system_calls_reject_a_path_that_is_not_a_camera() -> None:
     with (
-        pytest.raises(OSError, match="its formats are none"),
+        pytest.raises(OSError, match="its picture formats are none"),
         v4l2_device.streaming(v4l2_device.V4l2Kernel(), "/dev/null", size=768),
     ):
         pytest.fail("it was opened")
@@ -258,16 +260,17 @@ async def test_a_silent_camera_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], (768, 576)),
     ],
 )
-def test_the_size_is_chosen_that_needs_no_work_and_shows_enough(
+def test_the_chosen_size_needs_no_scaling_and_shows_enough(
     sizes: list[tuple[int, int]], chosen: tuple[int, int]
 ) -> None:
     assert v4l2_device.fitting(sizes, 768) == chosen
 
 
 @pytest.mark.skipif(
-    COMPILER is None or not HEADER.exists(), reason=f"no gcc, or no {HEADER}: apt install gcc libc6-dev"
+    COMPILER is None or not HEADER.exists(),
+    reason=f"gcc or {HEADER} is missing; run `apt install gcc libc6-dev`",
 )
-def test_structures_and_numbers_are_the_kernel_s(tmp_path: Path) -> None:
+def test_structures_and_numbers_are_the_same_as_in_the_kernels_header(tmp_path: Path) -> None:
     structures = {
         "v4l2_capability": v4l2_abi.Capability,
         "v4l2_fmtdesc": v4l2_abi.FormatDescription,

@@ -1,4 +1,4 @@
-"""A lamp of the owner's own making, and what becomes of one that is badly made."""
+"""A lamp as a command of the owner, and the faults that such commands have."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ def light(state: str, level: float = 1.0) -> Light:
 
 
 class Words:
-    """What commands say, line by line, into a pipe that has a name."""
+    """Lines that commands write into a named pipe."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
         self.heard: asyncio.Queue[str] = asyncio.Queue()
         self._rest = b""
-        # To read and to write, or it would be over when the first command ends.
+        # Opened for reading and writing, or it would end with the first command.
         self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         asyncio.get_running_loop().add_reader(self._fd, self._read)
 
@@ -52,7 +52,7 @@ async def words(tmp_path: Path) -> AsyncIterator[Words]:
 
 @pytest.fixture
 def command(words: Words) -> Callable[..., CommandLamp]:
-    """Make a lamp of a line of shell: $1 is the pipe to speak into, $2 the state."""
+    """Make a lamp of a line of shell: $1 is the pipe to write to, $2 the state."""
 
     def make(line: str, deadline_s: float = 5.0) -> CommandLamp:
         return CommandLamp(["sh", "-c", line, "lamp", str(words.path)], deadline_s=deadline_s)
@@ -60,7 +60,7 @@ def command(words: Words) -> Callable[..., CommandLamp]:
     return make
 
 
-async def test_each_state_is_told_once_and_the_end_too(
+async def test_the_command_gets_each_state_once_and_the_end(
     words: Words, command: Callable[..., CommandLamp]
 ) -> None:
     lamp = command('echo "$2" > "$1"')
@@ -74,7 +74,7 @@ async def test_each_state_is_told_once_and_the_end_too(
     assert words.heard.empty()
 
 
-async def test_of_states_that_change_while_it_runs_the_newest_is_told(
+async def test_the_command_gets_the_newest_state_after_several_changes(
     words: Words, command: Callable[..., CommandLamp], tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -93,9 +93,7 @@ async def test_of_states_that_change_while_it_runs_the_newest_is_told(
     assert await words.next() == "off"
 
 
-async def test_it_is_told_the_code_of_what_is_wrong(
-    words: Words, command: Callable[..., CommandLamp]
-) -> None:
+async def test_the_command_gets_the_fault_code(words: Words, command: Callable[..., CommandLamp]) -> None:
     lamp = command('echo "$2 ${KIOSKD_CODE-none}" > "$1"')
     async with running(lamp.run()):
         assert await words.next() == "starting none"
@@ -107,7 +105,9 @@ async def test_it_is_told_the_code_of_what_is_wrong(
     assert await words.next() == "off none"
 
 
-async def test_it_is_told_what_lies_over_the_state(words: Words, command: Callable[..., CommandLamp]) -> None:
+async def test_the_command_gets_the_signal_over_the_state(
+    words: Words, command: Callable[..., CommandLamp]
+) -> None:
     lamp = command('echo "$2 ${KIOSKD_OVERLAY-none}" > "$1"')
     async with running(lamp.run()):
         assert await words.next() == "starting none"
@@ -119,7 +119,7 @@ async def test_it_is_told_what_lies_over_the_state(words: Words, command: Callab
     assert words.heard.empty()
 
 
-async def test_it_sees_nothing_of_our_environment(
+async def test_the_command_gets_nothing_of_the_daemons_environment(
     words: Words, command: Callable[..., CommandLamp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "not for you")
@@ -130,7 +130,7 @@ async def test_it_sees_nothing_of_our_environment(
         assert await words.next() == "LANG PATH "
 
 
-async def test_one_that_takes_too_long_is_killed_with_its_children_and_said_once(
+async def test_a_command_that_takes_too_long_is_killed_with_its_children_and_logged_once(
     words: Words, command: Callable[..., CommandLamp], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -147,13 +147,14 @@ async def test_one_that_takes_too_long_is_killed_with_its_children_and_said_once
     assert await words.next() == "off"
     fails, works = caplog.messages
     assert (
-        fails == "lamp command fails: command=sh: it took longer than 1 s, and was killed; mend the command"
+        fails == "lamp command fails: command=sh: it took longer than 1 s, and kioskd killed it; "
+        "correct the command"
     )
     assert works == "lamp command works again: command=sh"
 
 
 async def gone(process: int) -> None:
-    """Wait until a process is no more, or only what its parent has not asked for yet."""
+    """Wait until a process has ended, perhaps as a zombie."""
     try:
         handle = os.pidfd_open(process)
     except ProcessLookupError:
@@ -168,7 +169,7 @@ async def gone(process: int) -> None:
         os.close(handle)
 
 
-async def test_one_that_fails_is_said_once(
+async def test_a_failing_command_is_logged_once(
     words: Words, command: Callable[..., CommandLamp], caplog: pytest.LogCaptureFixture
 ) -> None:
     lamp = command('echo "$2" > "$1"; exit 3')
@@ -176,10 +177,10 @@ async def test_one_that_fails_is_said_once(
         for state in ("starting", "asleep", "waking"):
             lamp.shine(light(state))
             assert await words.next() == state
-    assert caplog.messages == ["lamp command fails: command=sh: it ended with status 3; mend the command"]
+    assert caplog.messages == ["lamp command fails: command=sh: it ended with status 3; correct the command"]
 
 
-async def test_one_that_hangs_keeps_nobody_from_leaving(
+async def test_a_hanging_command_does_not_delay_the_daemons_end(
     words: Words, command: Callable[..., CommandLamp]
 ) -> None:
     lamp = command('echo $$ > "$1"; exec sleep 1000', deadline_s=1.0)
@@ -190,16 +191,17 @@ async def test_one_that_hangs_keeps_nobody_from_leaving(
 
 
 @pytest.mark.parametrize(("mode", "says"), [(None, "No such file"), (0o644, "Permission denied")])
-async def test_one_that_is_not_there_is_a_lost_device(tmp_path: Path, mode: int | None, says: str) -> None:
+async def test_a_missing_command_is_a_lost_device(tmp_path: Path, mode: int | None, says: str) -> None:
     program = tmp_path / "blink"
     if mode is not None:
         program.write_text("#!/bin/sh\n")
         program.chmod(mode)
-    with pytest.raises(DeviceLost, match=rf"^command:{program}: cannot be started \({says}.*\); mend it$"):
+    expected = rf"^command:{program}: the command cannot be started \({says}.*\); correct controls.lamp$"
+    with pytest.raises(DeviceLost, match=expected):
         await soon(CommandLamp([str(program)]).run())
 
 
-async def test_the_tool_that_asks_is_told_with_the_overlay(
+async def test_the_command_gets_the_tool_that_waits_for_a_press(
     words: Words, command: Callable[..., CommandLamp]
 ) -> None:
     lamp = command('echo "$2 $KIOSKD_OVERLAY $KIOSKD_ASKING" > "$1"')

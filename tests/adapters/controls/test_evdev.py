@@ -1,4 +1,4 @@
-"""Keys of USB devices: which one is meant, who else hears them, and what becomes of them when it is unplugged."""
+"""Keys of USB devices: which device is chosen, which programs get its events, and what an unplugging does."""
 
 import asyncio
 import errno
@@ -38,7 +38,7 @@ def pedal() -> Iterator[MemoryPedal]:
 
 @asynccontextmanager
 async def watching(button: EvdevButton) -> AsyncIterator[asyncio.Queue[bool]]:
-    """Yield where edges are reported, when it was said how the button is."""
+    """Yield the queue of reports, once the button's first state was reported."""
     reports: asyncio.Queue[bool] = asyncio.Queue()
     async with running(button.watch(levels_into(reports))):
         await soon(reports.get())
@@ -46,21 +46,21 @@ async def watching(button: EvdevButton) -> AsyncIterator[asyncio.Queue[bool]]:
 
 
 async def fault(button: EvdevButton) -> str:
-    """Return why the button cannot be watched."""
+    """Return the error message of a button that cannot be watched."""
     with pytest.raises(DeviceLost) as caught:
         await soon(button.watch(lambda _pressed: None))
     assert caught.value.device == str(button)
     return str(caught.value)
 
 
-# Which device
+# The choice of a device.
 
 
 def test_devices_are_read_without_opening_any(tmp_path: Path) -> None:
     for number, name in enumerate(["Power Button", "PCsensor FootSwitch"]):
         (tmp_path / f"event{number}" / "device").mkdir(parents=True)
         (tmp_path / f"event{number}" / "device" / "name").write_text(f"{name}\n")
-    (tmp_path / "event2").mkdir()  # just unplugged
+    (tmp_path / "event2").mkdir()  # unplugged just now
     (tmp_path / "mice").mkdir()
     assert inputs(tmp_path) == [
         ListedInput("/dev/input/event0", "Power Button"),
@@ -69,13 +69,13 @@ def test_devices_are_read_without_opening_any(tmp_path: Path) -> None:
     assert inputs(tmp_path / "none") == []
 
 
-def test_a_device_whose_name_is_cut_in_mid_character_is_listed_all_the_same(tmp_path: Path) -> None:
+def test_a_device_name_cut_within_a_character_is_still_listed(tmp_path: Path) -> None:
     (tmp_path / "event1" / "device").mkdir(parents=True)
     (tmp_path / "event1" / "device" / "name").write_bytes("Pédale".encode()[:2] + b"\xff\n")
     assert [one.name for one in inputs(tmp_path)] == ["P\ufffd\ufffd"]
 
 
-def test_a_whole_name_goes_before_a_part_of_one() -> None:
+def test_a_whole_name_is_preferred_to_a_part_of_one() -> None:
     receiver, mouse = (
         ListedInput("/dev/input/event0", "USB Receiver"),
         ListedInput("/dev/input/event1", "USB Receiver Mouse"),
@@ -86,15 +86,15 @@ def test_a_whole_name_goes_before_a_part_of_one() -> None:
     assert pick("pedal", [receiver, mouse]) == []
 
 
-async def test_a_missing_device_names_those_that_are_here(pedal: MemoryPedal) -> None:
+async def test_a_missing_device_is_reported_with_the_devices_that_are_here(pedal: MemoryPedal) -> None:
     button = EvdevButton("Arcade", "KEY_ENTER", InputDevices(pedal.here, pedal.open))
     assert await fault(button) == (
-        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); "
+        "evdev:Arcade/KEY_ENTER: no input device has this name (devices here: PCsensor FootSwitch); "
         "plug it in, or remove the button from the configuration"
     )
 
 
-async def test_of_several_devices_the_one_with_the_key_is_meant(pedal: MemoryPedal) -> None:
+async def test_among_several_devices_the_one_with_the_key_is_used(pedal: MemoryPedal) -> None:
     mouse = MemoryPedal("PCsensor Mouse", (ecodes.BTN_LEFT,), "/dev/input/event8")
     both = {pedal.path: pedal, mouse.path: mouse}
     devices = InputDevices(lambda: [*pedal.here(), *mouse.here()], lambda path: both[path].open(path))
@@ -104,7 +104,7 @@ async def test_of_several_devices_the_one_with_the_key_is_meant(pedal: MemoryPed
         assert mouse.clients == []
 
 
-async def test_several_devices_with_the_key_are_named_and_left_alone(pedal: MemoryPedal) -> None:
+async def test_several_devices_with_the_key_are_listed_and_not_opened(pedal: MemoryPedal) -> None:
     twin = MemoryPedal(pedal.name, PRESENTER, "/dev/input/event8")
     both = {pedal.path: pedal, twin.path: twin}
     devices = InputDevices(lambda: [*pedal.here(), *twin.here()], lambda path: both[path].open(path))
@@ -115,7 +115,7 @@ async def test_several_devices_with_the_key_are_named_and_left_alone(pedal: Memo
     assert pedal.clients == twin.clients == []
 
 
-async def test_a_path_is_a_name_too(pedal: MemoryPedal) -> None:
+async def test_a_path_names_a_device_too(pedal: MemoryPedal) -> None:
     devices = InputDevices(list, pedal.open)
     async with watching(EvdevButton(pedal.path, "KEY_PAGEUP", devices)) as reports:
         pedal.press(ecodes.KEY_PAGEUP)
@@ -124,7 +124,7 @@ async def test_a_path_is_a_name_too(pedal: MemoryPedal) -> None:
 
 async def test_a_device_without_the_key_says_how_to_find_the_right_one(pedal: MemoryPedal) -> None:
     devices = InputDevices(pedal.here, pedal.open)
-    assert "the device has no such key; `evtest` shows" in await fault(
+    assert "the device does not have this key; `evtest` shows" in await fault(
         EvdevButton(pedal.name, "KEY_ENTER", devices)
     )
     assert pedal.clients == []
@@ -133,10 +133,10 @@ async def test_a_device_without_the_key_says_how_to_find_the_right_one(pedal: Me
 @pytest.mark.parametrize(
     ("err", "says"),
     [
-        (OSError(errno.EBUSY, "busy"), "taken by another program"),
+        (OSError(errno.EBUSY, "busy"), "another program has grabbed the device"),
         (
             PermissionError(errno.EACCES, "denied"),
-            "no permission; add the user that kioskd runs as to the group",
+            "kioskd has no permission; add the user that kioskd runs as to the group",
         ),
         (OSError(errno.ENODEV, "No such device"), "No such device"),
     ],
@@ -146,31 +146,33 @@ async def test_a_device_that_cannot_be_opened_says_why(pedal: MemoryPedal, err: 
     assert says in await fault(EvdevButton(pedal.name, "KEY_PAGEUP", InputDevices(pedal.here, pedal.open)))
 
 
-async def test_a_device_that_somebody_else_has_taken_says_so(pedal: MemoryPedal) -> None:
+async def test_a_device_that_another_program_has_grabbed_is_reported(pedal: MemoryPedal) -> None:
     other = pedal.open(pedal.path)
     other.grab()
     devices = InputDevices(pedal.here, pedal.open)
-    assert "taken by another program" in await fault(EvdevButton(pedal.name, "KEY_PAGEUP", devices))
+    assert "another program has grabbed the device" in await fault(
+        EvdevButton(pedal.name, "KEY_PAGEUP", devices)
+    )
     assert pedal.clients == [other]
 
 
-def test_a_key_that_does_not_exist_is_the_owners_to_mend() -> None:
-    with pytest.raises(ConfigError, match=r"there is no key KEY_ENTRE; did you mean KEY_ENTER\?"):
+def test_an_unknown_key_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match=r"no key is called KEY_ENTRE; did you mean KEY_ENTER\?"):
         EvdevButton("pedal", "KEY_ENTRE")
-    with pytest.raises(ConfigError, match=r"there is no key 28; `evtest` shows"):
+    with pytest.raises(ConfigError, match=r"no key is called 28; `evtest` shows"):
         EvdevButton("pedal", "28")
 
 
-def test_a_missing_library_is_the_owners_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "evdev", None)
     with pytest.raises(ConfigError, match=r"^evdev:pedal/KEY_A: the Python package evdev cannot be imported"):
         EvdevButton("pedal", "KEY_A")
 
 
-# Its events
+# The events of a device.
 
 
-async def test_repetition_and_other_keys_are_passed_over(pedal: MemoryPedal) -> None:
+async def test_repetition_and_other_keys_are_ignored(pedal: MemoryPedal) -> None:
     devices = InputDevices(pedal.here, pedal.open)
     async with watching(EvdevButton(pedal.name, "KEY_PAGEUP", devices)) as reports:
         pedal.press(ecodes.KEY_PAGEDOWN)
@@ -183,7 +185,7 @@ async def test_repetition_and_other_keys_are_passed_over(pedal: MemoryPedal) -> 
         assert reports.empty()
 
 
-async def test_after_events_were_dropped_the_key_is_looked_at(pedal: MemoryPedal) -> None:
+async def test_the_keys_state_is_read_again_after_dropped_events(pedal: MemoryPedal) -> None:
     devices = InputDevices(pedal.here, pedal.open)
     async with watching(EvdevButton(pedal.name, "KEY_PAGEUP", devices)) as reports:
         pedal.press(ecodes.KEY_PAGEUP)
@@ -200,7 +202,7 @@ async def test_after_events_were_dropped_the_key_is_looked_at(pedal: MemoryPedal
         assert await soon(reports.get()) is True
 
 
-async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(pedal: MemoryPedal) -> None:
+async def test_each_edge_has_the_kernels_time(pedal: MemoryPedal) -> None:
     edges: asyncio.Queue[Edge] = asyncio.Queue()
     button = EvdevButton(pedal.name, "KEY_PAGEUP", InputDevices(pedal.here, pedal.open))
     async with running(button.watch(edges.put_nowait)):
@@ -210,12 +212,12 @@ async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(pedal: MemoryPe
         assert [await soon(edges.get()) for _ in range(2)] == [Edge(True, 70.25), Edge(False, 70.5)]
 
 
-def test_the_clock_of_the_stamps_is_chosen_by_the_number_of_the_kernels_own_header() -> None:
+def test_the_clock_is_selected_by_the_kernels_number() -> None:
     # _IOW('E', 0xa0, int): direction 1 << 30, size 4 << 16, type 'E' << 8, number.
     assert 1 << 30 | 4 << 16 | ord("E") << 8 | 0xA0 == EVIOCSCLOCKID
 
 
-def test_a_device_that_cannot_stamp_by_our_clock_is_not_used() -> None:
+def test_a_device_that_cannot_use_our_clock_is_not_used() -> None:
     reader, writer = os.pipe()
     try:
         with pytest.raises(OSError, match=r"Inappropriate ioctl"):
@@ -256,7 +258,7 @@ async def test_both_buttons_of_a_device_lose_it_and_find_it_again(pedal: MemoryP
             )
         assert [type(each) for each in faults] == [DeviceLost, DeviceLost, type(None)]
         assert pedal.clients == []
-        assert "no such input device" in await fault(buttons[0])
+        assert "no input device has this name" in await fault(buttons[0])
         pedal.replug()
 
     async with watching(buttons[0]) as reports:
@@ -264,7 +266,7 @@ async def test_both_buttons_of_a_device_lose_it_and_find_it_again(pedal: MemoryP
         assert await soon(reports.get()) is True
 
 
-async def test_a_device_that_opens_after_nobody_waits_for_it_any_more_is_closed(pedal: MemoryPedal) -> None:
+async def test_a_device_that_opens_after_its_watch_was_cancelled_is_closed(pedal: MemoryPedal) -> None:
     loop = asyncio.get_running_loop()
     begun, closed = asyncio.Event(), asyncio.Event()
     go_on = threading.Event()
@@ -284,7 +286,7 @@ async def test_a_device_that_opens_after_nobody_waits_for_it_any_more_is_closed(
 
 
 class Telling:
-    """An open device that tells when it is closed."""
+    """Open device that reports its closing."""
 
     def __init__(self, keys: OpenInput, on_close: Callable[[], object]) -> None:
         self._keys = keys
@@ -301,7 +303,7 @@ class Telling:
 
 
 @pytest.mark.hardware
-async def test_nobody_else_hears_a_device_that_is_ours() -> None:
+async def test_other_programs_do_not_get_the_events_of_a_grabbed_device() -> None:
     if not uinput_is_possible():
         pytest.skip(NO_UINPUT)
     pedal = KernelPedal(f"kioskd test presenter {os.getpid()}")

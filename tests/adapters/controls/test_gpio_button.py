@@ -1,4 +1,4 @@
-"""A switch on a line: how it is asked for, and what bounces."""
+"""A push button on a line: how the line is requested, and how bouncing is handled."""
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ def lines() -> Iterator[MemoryLines]:
     ("pull", "bias"), [("up", Bias.PULL_UP), ("down", Bias.PULL_DOWN), ("none", Bias.DISABLED)]
 )
 @pytest.mark.parametrize(("active", "active_low"), [("low", True), ("high", False)])
-async def test_the_line_is_asked_for_as_the_switch_is_wired(
+async def test_the_line_is_requested_as_the_switch_is_wired(
     lines: MemoryLines, pull: Pull, bias: Bias, active: ActiveLevel, active_low: bool
 ) -> None:
     reports: asyncio.Queue[bool] = asyncio.Queue()
@@ -51,7 +51,7 @@ async def test_the_line_is_asked_for_as_the_switch_is_wired(
     assert not lines.taken
 
 
-async def test_edges_that_came_together_are_all_reported_in_order(lines: MemoryLines) -> None:
+async def test_edges_that_arrive_together_are_all_reported_in_order(lines: MemoryLines) -> None:
     reports: asyncio.Queue[bool] = asyncio.Queue()
     async with running(GpioButton("pi", 17, open_lines=lines.open).watch(levels_into(reports))):
         assert await soon(reports.get()) is False
@@ -61,7 +61,7 @@ async def test_edges_that_came_together_are_all_reported_in_order(lines: MemoryL
         assert [await soon(reports.get()) for _ in range(80)] == [True, False] * 40
 
 
-async def test_an_edge_from_while_the_line_was_opened_is_not_reported_twice(lines: MemoryLines) -> None:
+async def test_an_edge_from_the_opening_of_the_line_is_not_reported_twice(lines: MemoryLines) -> None:
     reports: asyncio.Queue[bool] = asyncio.Queue()
     lines.press()
     async with running(GpioButton("pi", 17, open_lines=lines.open).watch(levels_into(reports))):
@@ -78,14 +78,14 @@ async def test_the_line_is_never_read_when_nothing_waits(lines: MemoryLines) -> 
         for _ in range(3):
             lines.press()
             await soon(reports.get())
-            # The loop has seen the press twice by now. A read for the second time that blocked would end here.
+            # By now the loop has seen the press twice. A second read would block here.
             for _ in range(5):
                 await asyncio.sleep(0)
             lines.let_go()
             await soon(reports.get())
 
 
-async def test_a_bug_in_the_callback_is_not_swallowed(lines: MemoryLines) -> None:
+async def test_a_bug_in_the_callback_is_raised(lines: MemoryLines) -> None:
     def on_edge(_edge: Edge) -> None:
         raise ZeroDivisionError
 
@@ -94,7 +94,7 @@ async def test_a_bug_in_the_callback_is_not_swallowed(lines: MemoryLines) -> Non
     assert not lines.taken
 
 
-async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(lines: MemoryLines) -> None:
+async def test_each_edge_has_the_kernels_time(lines: MemoryLines) -> None:
     edges: asyncio.Queue[Edge] = asyncio.Queue()
     async with running(GpioButton("pi", 17, open_lines=lines.open).watch(edges.put_nowait)):
         assert await soon(edges.get()) == Edge(down=False)
@@ -103,10 +103,10 @@ async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(lines: MemoryLi
         assert [await soon(edges.get()) for _ in range(2)] == [Edge(True, 70.25), Edge(False, 70.5)]
 
 
-# Where the kernel does not debounce
+# Lines that the kernel does not debounce.
 
 
-async def test_bouncing_is_judged_by_when_it_happened_and_not_by_when_it_was_read(
+async def test_bouncing_is_judged_by_the_edges_times_and_not_by_the_time_of_reading(
     lines: MemoryLines,
 ) -> None:
     lines.debounces = False
@@ -126,7 +126,7 @@ async def test_bouncing_is_judged_by_when_it_happened_and_not_by_when_it_was_rea
         ]
 
 
-async def test_a_release_within_the_bouncing_is_no_lost_press_where_the_next_one_is_read_with_it(
+async def test_a_release_within_the_bouncing_is_kept_when_it_is_read_with_the_next_press(
     lines: MemoryLines,
 ) -> None:
     lines.debounces = False
@@ -139,7 +139,7 @@ async def test_a_release_within_the_bouncing_is_no_lost_press_where_the_next_one
         assert [(await soon(edges.get())).down for _ in range(4)] == [True, False, True, False]
 
 
-async def test_a_kernel_that_does_not_debounce_is_asked_for_plain_edges(
+async def test_a_kernel_that_cannot_debounce_gives_plain_edges(
     lines: MemoryLines, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -149,10 +149,10 @@ async def test_a_kernel_that_does_not_debounce_is_asked_for_plain_edges(
         await soon(reports.get())
     assert [asked.debounce_period for asked in lines.asked] == [timedelta(milliseconds=20), timedelta()]
     (said,) = caplog.messages
-    assert said.startswith("button not debounced by the kernel, but by kioskd: line=gpio:pi/17 error=")
+    assert said.startswith("button debounced by kioskd, as the kernel cannot: line=gpio:pi/17 error=")
 
 
-async def test_the_first_edge_counts_at_once_and_the_bounces_after_it_do_not(lines: MemoryLines) -> None:
+async def test_the_first_edge_counts_at_once_and_later_bounces_do_not(lines: MemoryLines) -> None:
     lines.debounces = False
     reports: asyncio.Queue[bool] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -167,13 +167,13 @@ async def test_the_first_edge_counts_at_once_and_the_bounces_after_it_do_not(lin
         assert await soon(reports.get()) is True
         lines.let_go()
         assert await soon(reports.get()) is False
-        # The release came at once, and was believed when the bouncing was over. The loop's timers may be early by
-        # its clock's grain.
+        # The release came at once, and counted when the bouncing was over. The loop's timers may be early by
+        # the grain of its clock.
         assert loop.time() - pressed_at >= 0.049
         assert reports.empty()
 
 
-async def test_a_line_whose_edges_were_lost_is_looked_at_when_the_bouncing_is_over(
+async def test_a_line_with_lost_edges_is_read_again_after_the_bouncing(
     lines: MemoryLines,
 ) -> None:
     lines.debounces = False
@@ -188,26 +188,28 @@ async def test_a_line_whose_edges_were_lost_is_looked_at_when_the_bouncing_is_ov
         assert await soon(reports.get()) is False
 
 
-async def test_a_line_that_is_taken_is_asked_for_once_and_says_why(lines: MemoryLines) -> None:
+async def test_a_line_in_use_is_requested_once_and_reported(lines: MemoryLines) -> None:
     lines.refusal = OSError(errno.EBUSY, "Device or resource busy")
-    with pytest.raises(DeviceLost, match=r"^gpio:pi/17: in use by something else"):
+    with pytest.raises(DeviceLost, match=r"^gpio:pi/17: another program is using it"):
         await GpioButton("pi", 17, open_lines=lines.open).watch(lambda _pressed: None)
     assert len(lines.asked) == 1
 
 
-async def test_a_line_that_is_not_there_says_why(lines: MemoryLines) -> None:
+async def test_a_missing_line_is_reported(lines: MemoryLines) -> None:
     lines.refusal = ValueError("line offset of out range")
-    with pytest.raises(DeviceLost, match=r"^gpio:pi/99: line offset of out range; `kioskd devices`"):
+    with pytest.raises(
+        DeviceLost, match=r"^gpio:pi/99: line offset of out range; see the chips' lines with `kioskd devices`"
+    ):
         await GpioButton("pi", 99, open_lines=lines.open).watch(lambda _pressed: None)
 
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO chips")
-async def test_the_default_configuration_without_its_button_says_to_plug_it_in_or_to_remove_it() -> None:
+async def test_the_default_configuration_on_a_machine_without_gpio_names_both_remedies() -> None:
     source = yaml.safe_load((Path(__file__).parents[3] / "config/kioskd.yaml").read_text())["controls"][
         "button"
     ]["source"]
     assert source == "gpio:pi/17"
-    with pytest.raises(DeviceLost, match=r"here: none\); plug it in .*or remove the button or lamp from"):
+    with pytest.raises(DeviceLost, match=r"here: none\); plug it in, .*or remove the button or lamp from"):
         await GpioButton("pi", 17).watch(lambda _edge: None)
 
 

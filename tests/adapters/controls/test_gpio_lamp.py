@@ -24,7 +24,7 @@ def lines() -> Iterator[MemoryLines]:
 
 
 @pytest.mark.parametrize(("active", "active_low"), [("high", False), ("low", True)])
-async def test_the_line_is_asked_for_dark_and_as_the_lamp_is_wired(
+async def test_the_line_is_requested_dark_and_as_the_lamp_is_wired(
     lines: MemoryLines, active: ActiveLevel, active_low: bool
 ) -> None:
     async with running(GpioLamp("pi", [25], active=active, open_lines=lines.open).run()):
@@ -36,7 +36,7 @@ async def test_the_line_is_asked_for_dark_and_as_the_lamp_is_wired(
     assert not lines.taken
 
 
-async def test_a_dim_light_is_on_where_there_is_no_dimming(lines: MemoryLines) -> None:
+async def test_a_dim_light_is_on_for_a_lamp_without_dimming(lines: MemoryLines) -> None:
     lamp = GpioLamp("pi", [25], open_lines=lines.open)
     async with running(lamp.run()):
         assert await soon(lines.levels.get()) == {25: False}
@@ -56,7 +56,7 @@ async def test_three_lines_show_the_colour_of_each_state(lines: MemoryLines, sta
     assert set(lines.lit.values()) == {False}
 
 
-async def test_the_same_light_again_is_not_written_again(lines: MemoryLines) -> None:
+async def test_an_equal_light_is_not_written_again(lines: MemoryLines) -> None:
     lamp = GpioLamp("pi", [25], open_lines=lines.open)
     async with running(lamp.run()):
         await soon(lines.levels.get())
@@ -74,19 +74,19 @@ async def test_the_same_light_again_is_not_written_again(lines: MemoryLines) -> 
         (lambda opened: GpioLamp("pi", (1, 2, 3), open_lines=opened), "rgb:pi/1,2,3"),
     ],
 )
-async def test_a_lamp_that_is_unplugged_or_taken_is_a_lost_device(
+async def test_a_lamp_that_is_unplugged_or_in_use_is_a_lost_device(
     lines: MemoryLines, lamp: Callable[[RequestLines], Lamp], name: str
 ) -> None:
     made = lamp(lines.open)
     lines.unplug()
-    with pytest.raises(DeviceLost, match=f"^{name}: went away"):
+    with pytest.raises(DeviceLost, match=f"^{name}: its GPIO chip is gone"):
         await soon(made.run())
     assert not lines.taken
     lines.refusal = OSError(errno.EBUSY, "Device or resource busy")
-    with pytest.raises(DeviceLost, match=f"^{name}: in use by something else"):
+    with pytest.raises(DeviceLost, match=f"^{name}: another program is using it"):
         await soon(made.run())
 
 
-async def test_a_chip_that_is_not_there_is_a_lost_device() -> None:
-    with pytest.raises(DeviceLost, match="no such chip"):
+async def test_a_lamp_on_a_missing_chip_is_a_lost_device() -> None:
+    with pytest.raises(DeviceLost, match="no GPIO chip has this name"):
         await GpioLamp("pinctrl-none", [25]).run()

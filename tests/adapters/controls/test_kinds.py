@@ -1,4 +1,4 @@
-"""The tables of button and lamp sources: each text has one kind, which knows what it needs."""
+"""The tables of button and lamp sources: each text has one kind, which declares what it needs."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ from kioskd.settings.buttons_lamps import ButtonSettings, LampSettings
         ("led:input3::capslock", "led", ("input3::capslock",)),
     ],
 )
-def test_a_lamps_source_is_kind_name_and_numbers(text: str, prefix: str, parts: tuple[str, ...]) -> None:
+def test_a_lamps_source_has_a_kind_a_name_and_numbers(text: str, prefix: str, parts: tuple[str, ...]) -> None:
     source = lamp_source(text)
     assert (source.prefix, source.parts, source.text) == (prefix, parts, text)
 
 
-def test_a_line_has_a_number_without_zeros_before_it() -> None:
+def test_a_line_number_has_no_leading_zeros() -> None:
     source = button_source("gpio:gpiochip0/17")
     assert isinstance(source, GpioSource)
     assert (source.chip, source.lines) == ("gpiochip0", (17,))
@@ -57,12 +57,12 @@ def test_a_key_is_the_last_part_of_an_input_device(source: str, device: str, key
 
 
 @pytest.mark.parametrize("source", ["evdev:Pedal", "evdev:Pedal/space", "led:ACT", "evdev:/KEY_A", "gpio"])
-def test_what_names_no_button_is_none(source: str) -> None:
+def test_a_text_that_names_no_button_is_rejected(source: str) -> None:
     with pytest.raises(ValueError, match=source):
         button_source(source)
 
 
-def test_the_same_line_has_the_same_name_in_all_kinds() -> None:
+def test_a_line_has_the_same_name_in_all_kinds() -> None:
     assert lamp_source("rgb:pi/5,6,13").wires == ("gpio:pi/5", "gpio:pi/6", "gpio:pi/13")
     assert button_source("gpio:pi/6").wires == lamp_source("gpio:pi/6").wires == ("gpio:pi/6",)
     assert lamp_source("pwm:chip/0").wires == ("pwm:chip/0",)
@@ -96,7 +96,7 @@ def test_each_kind_builds_its_button_and_the_keys_of_one_kiosk_share_their_devic
     assert shared["evdev"] is devices
 
 
-def test_each_kind_says_what_it_needs() -> None:
+def test_each_kind_declares_its_needs() -> None:
     kinds = {**LAMPS, **BUTTONS}
     assert {prefix: kind.access.group for prefix, kind in kinds.items() if kind.access is not None} == {
         "gpio": "gpio",
@@ -119,5 +119,5 @@ def test_each_list_of_devices_is_printed_once() -> None:
     ]
 
 
-def test_a_command_takes_nothing_that_another_lamp_may_have() -> None:
+def test_a_command_conflicts_with_no_other_lamp() -> None:
     assert CommandSource(("show",)).wires == ()

@@ -19,7 +19,7 @@ from kioskd.ports import Light
 
 
 class Numbers:
-    """A source of bytes that count up."""
+    """Source of bytes that count up."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -39,7 +39,7 @@ async def running(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Ta
         await asyncio.wait([task])
 
 
-async def test_a_microphone_is_lost_in_mid_capture_and_stays_so_until_it_is_plugged_in() -> None:
+async def test_an_unplugged_microphone_is_lost_during_its_capture_although_it_is_plugged_in_again() -> None:
     microphone = MemoryMicrophone()
     frames: asyncio.Queue[bytes] = asyncio.Queue()
     async with running(microphone.capture(frames.put_nowait)) as capturing:
@@ -61,7 +61,7 @@ async def test_a_speaker_without_a_clock_plays_on_command_in_periods() -> None:
         assert speaker.heard == b"\x01" * 480 + b"\x02" * 480 + b"\x03" * 480
 
 
-async def test_a_speaker_waits_with_its_command_for_something_to_play() -> None:
+async def test_a_speakers_command_waits_until_it_has_a_source() -> None:
     speaker, source = MemorySpeaker(), Numbers()
     async with running(speaker.advance(0.01)) as advancing, running(speaker.play(source)):
         async with asyncio.timeout(1):
@@ -69,7 +69,7 @@ async def test_a_speaker_waits_with_its_command_for_something_to_play() -> None:
         assert source.given == 1
 
 
-async def test_a_speaker_with_a_clock_plays_as_the_clock_goes() -> None:
+async def test_a_speaker_with_a_clock_plays_at_the_clocks_pace() -> None:
     clock = ManualClock()
     speaker, source = MemorySpeaker(clock), Numbers()
     async with running(speaker.play(source)) as playing:
@@ -82,7 +82,7 @@ async def test_a_speaker_with_a_clock_plays_as_the_clock_goes() -> None:
     assert source.given == 100
 
 
-async def test_a_button_keeps_what_was_done_to_it_before_it_is_watched() -> None:
+async def test_a_button_keeps_edges_from_before_its_watch() -> None:
     button = MemoryButton()
     edges: asyncio.Queue[bool] = asyncio.Queue()
     button.press()
@@ -97,7 +97,7 @@ async def test_a_button_keeps_what_was_done_to_it_before_it_is_watched() -> None
     assert edges.empty()
 
 
-async def test_a_lamp_is_lit_while_it_runs_and_remembers_what_it_showed() -> None:
+async def test_a_lamp_is_lit_while_it_runs_and_remembers_its_states() -> None:
     lamp = MemoryLamp()
     lamp.shine(Light("starting", 1.0, 1.0, 1.0))
     async with running(lamp.run()):
@@ -110,7 +110,7 @@ async def test_a_lamp_is_lit_while_it_runs_and_remembers_what_it_showed() -> Non
     assert lamp.light == Light("waking", 0.0, 0.5, 0.5)
 
 
-def test_a_notifier_remembers_what_it_was_told() -> None:
+def test_a_notifier_remembers_its_messages() -> None:
     notifier = MemoryNotifier(watchdog_s=30.0)
     notifier.ready()
     notifier.status("listening")

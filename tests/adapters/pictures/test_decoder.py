@@ -1,4 +1,4 @@
-"""A picture that is made to break its reader breaks a child process, and neither the loop nor the memory of the daemon."""
+"""A picture made to break its reader breaks a child process, but neither the daemon's loop nor its memory."""
 
 import asyncio
 import ctypes
@@ -30,16 +30,16 @@ MANY = 1_000 if SLOW else 60
 
 @dataclass
 class Hold:
-    """The longest time for which the loop was not free."""
+    """The longest time for which the loop was blocked."""
 
     longest_s: float = 0.0
 
 
 @asynccontextmanager
 async def watched_loop() -> AsyncIterator[Hold]:
-    """Measure the processor's time that the loop's own thread spends between two of its rounds.
+    """Measure the processor time that the loop's thread spends between two of its rounds.
 
-    The clock on the wall would count a busy machine, too.
+    A wall clock would also count other programs on a busy machine.
     """
     hold = Hold()
 
@@ -55,7 +55,7 @@ async def watched_loop() -> AsyncIterator[Hold]:
 
 
 def child_bytes(decoder: PictureDecoder) -> int:
-    """Return the most memory that the decoder's process has had; 0 where it had to be ended."""
+    """Return the most memory that the decoder's process has used; 0 if the process was killed."""
     if decoder.process_id is None:
         return 0
     status = Path(f"/proc/{decoder.process_id}/status").read_text()
@@ -63,7 +63,7 @@ def child_bytes(decoder: PictureDecoder) -> int:
 
 
 async def outcomes(decoder: PictureDecoder, files: Iterable[bytes]) -> dict[str, int]:
-    """Decode all, and count what became of them."""
+    """Decode all files, and count the results."""
     found: dict[str, int] = {}
     for data in files:
         try:
@@ -75,19 +75,19 @@ async def outcomes(decoder: PictureDecoder, files: Iterable[bytes]) -> dict[str,
     return found
 
 
-async def test_a_good_picture_comes_out_as_without_the_child() -> None:
+async def test_a_good_picture_is_the_same_as_without_the_child() -> None:
     made = await fit(encoded(quarters(320, 240), "PNG"), size=64, quality=80)
     assert corners(made) == UPRIGHT
     assert opened(made).size == (64, 48)
 
 
-def test_turning_and_mirroring_are_handed_on() -> None:
+def test_turning_and_mirroring_are_passed_on() -> None:
     with PictureDecoder() as decoder:
         made = decoder.fit(jpeg(), size=100, quality=80, rotate=90, mirror=True)
         assert corners(made) == ("red", "blue", "green", "white")
 
 
-def test_one_child_decodes_many_pictures_and_says_what_is_wrong_with_a_bad_one() -> None:
+def test_one_child_decodes_many_pictures_and_reports_bad_ones() -> None:
     with PictureDecoder() as decoder:
         for _ in range(3):
             assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
@@ -95,26 +95,26 @@ def test_one_child_decodes_many_pictures_and_says_what_is_wrong_with_a_bad_one()
                 decoder.fit(b"no picture", size=100, quality=80)
 
 
-def test_the_largest_picture_that_a_telephone_takes_fits_into_the_childs_memory() -> None:
+def test_the_largest_picture_of_a_telephone_fits_into_the_childs_memory() -> None:
     whole = encoded(noise(2_000, 1_500).resize((8_000, 6_000)), quality=60)
     with PictureDecoder() as decoder:
         assert opened(decoder.fit(whole, size=768, quality=75)).size == (768, 576)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_hostile_picture_is_over_soon_and_holds_nobody_up(kind: str) -> None:
+async def test_a_hostile_picture_ends_soon_and_does_not_block_the_loop(kind: str) -> None:
     data = KINDS[kind]()
     with PictureDecoder() as decoder:
-        decoder.fit(jpeg(), size=100, quality=80)  # the child is there
+        decoder.fit(jpeg(), size=100, quality=80)  # now the child runs
         async with watched_loop() as hold:
             await outcomes(decoder, [data])
         assert child_bytes(decoder) < MEMORY_BYTES + 100_000_000
     assert hold.longest_s < LONGEST_HOLD_S
 
 
-async def test_hundreds_of_damaged_pictures_end_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_many_damaged_pictures_break_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     damaged = list(itertools.islice(mutations(7), MANY))
-    bombs = [make() for make in KINDS.values()] if SLOW else []  # one by one, they have tests of their own
+    bombs = [make() for make in KINDS.values()] if SLOW else []  # each has a test of its own
     own_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with PictureDecoder() as decoder:
         async with watched_loop() as hold:
@@ -124,8 +124,8 @@ async def test_hundreds_of_damaged_pictures_end_nothing(capsys: pytest.CaptureFi
         peak = child_bytes(decoder)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own_before
     with capsys.disabled():
-        print(  # noqa: T201 - figures for who runs it
-            f"\n{MANY} damaged pictures: {found.get('a picture', 0)} decoded all the same, longest hold of the loop "
+        print(  # noqa: T201 - figures for people
+            f"\n{MANY} damaged pictures: {found.get('a picture', 0)} decoded, longest hold of the loop "
             f"{hold.longest_s * 1000:.1f} ms, peak of the child {peak / 1e6:.0f} MB, "
             f"growth of the daemon {own / 1e3:.0f} MB"
         )
@@ -134,11 +134,11 @@ async def test_hundreds_of_damaged_pictures_end_nothing(capsys: pytest.CaptureFi
     assert peak < MEMORY_BYTES + 100_000_000
 
 
-# What the child may
+# The rights of the child.
 
 
 def child(program: str) -> str:
-    """Return what a process prints that has given up the worker's rights, and then runs `program`."""
+    """Run `program` in a process that has given up the decoder's rights, and return its output."""
     ran = subprocess.run(
         [
             sys.executable,
@@ -165,10 +165,10 @@ def child(program: str) -> str:
         ("w.CPU_S = 1; w.allow_time()\nwhile True: pass", ""),
     ],
 )
-def test_a_child_that_was_taken_over_gets_neither_memory_nor_files_nor_time(program: str, said: str) -> None:
+def test_a_compromised_child_gets_neither_memory_nor_files_nor_time(program: str, said: str) -> None:
     if "open" in program or "listdir" in program:
         require_landlock()
-    # The interpreter prints an error by modules that such a child cannot read, since Python 3.13.
+    # Since Python 3.13, printing an error imports modules, which such a child cannot read.
     caught = "except Exception as error: print(type(error).__name__)"
     printed = child(f"try: exec({program!r}); print('done')\n{caught}")
     assert "done" not in printed
@@ -176,23 +176,23 @@ def test_a_child_that_was_taken_over_gets_neither_memory_nor_files_nor_time(prog
 
 
 def require_landlock() -> None:
-    """Skip where the kernel has none: the other bounds hold all the same."""
+    """Skip the test if the kernel has no Landlock; the other limits still hold."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(444, None, ctypes.c_size_t(0), 1) < 0:
         pytest.skip("this kernel has no Landlock")
 
 
-def test_the_child_knows_nothing_of_the_daemons_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_gets_nothing_of_the_daemons_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "sesame")
     with PictureDecoder() as decoder:
         decoder.fit(jpeg(), size=100, quality=80)
         assert b"sesame" not in Path(f"/proc/{decoder.process_id}/environ").read_bytes()
 
 
-# What may go wrong
+# Failures.
 
 
-def test_a_picture_that_takes_too_long_is_a_bad_one_and_the_next_is_decoded() -> None:
+def test_a_picture_that_takes_too_long_is_bad_and_the_next_is_decoded() -> None:
     with PictureDecoder(deadline_s=0.001) as decoder:
         with pytest.raises(BadPicture, match="more memory or time"):
             decoder.fit(encoded(noise(1_500, 1_500)), size=768, quality=75)
@@ -200,7 +200,7 @@ def test_a_picture_that_takes_too_long_is_a_bad_one_and_the_next_is_decoded() ->
         assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
 
 
-def test_a_child_that_has_died_is_replaced_with_the_next_picture() -> None:
+def test_a_dead_child_is_replaced_at_the_next_picture() -> None:
     with PictureDecoder() as decoder:
         decoder.fit(jpeg(), size=100, quality=80)
         assert decoder.process_id is not None
@@ -221,7 +221,7 @@ async def test_cancelling_ends_the_child_at_once() -> None:
     assert time.monotonic() - began_s < decoder.DEADLINE_S / 2
 
 
-def test_no_child_outlives_its_decoder() -> None:
+def test_the_child_ends_with_its_decoder() -> None:
     with PictureDecoder() as decoder:
         decoder.fit(jpeg(), size=100, quality=80)
         process_id = decoder.process_id

@@ -1,4 +1,4 @@
-"""PortAudio on a card that goes between its opening and its start: it hangs, and on a slow machine it aborts."""
+"""PortAudio on a card that is unplugged between opening and start: it hangs, or aborts if it is slow."""
 
 import os
 import shutil
@@ -11,7 +11,9 @@ from typing import Final
 import pytest
 
 pytest.importorskip("pyaudio", reason="no PyAudio here")
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler here (apt install gcc)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="the C compiler is missing; run `apt install gcc`"
+)
 
 GONE: Final = r"""
 #define _GNU_SOURCE
@@ -27,13 +29,15 @@ static void *late(void *given) {
   return threads(given);
 }
 int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *given) {
-  int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+  int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  real = dlsym(RTLD_NEXT, "pthread_create");
   Dl_info of;
-  if (dladdr((void *)run, &of) && of.dli_fname && strstr(of.dli_fname, "libportaudio")) { threads = run; run = late; }
+  int known = dladdr((void *)run, &of) && of.dli_fname;
+  if (known && strstr(of.dli_fname, "libportaudio")) { threads = run; run = late; }
   return real(thread, how, run, given);
 }
 """
-"""Put before ALSA: every start fails with ENODEV, and SLOW holds PortAudio's threads up."""
+"""C code that is loaded before ALSA: every start fails with ENODEV, and SLOW delays PortAudio's threads."""
 
 LISTEN: Final = """
 import asyncio, logging, sys
@@ -49,11 +53,14 @@ except streams.DeviceLost as lost:
     sys.stdout.flush()
     raise SystemExit(69)
 """
-KEEP: Final = "import sys; from pathlib import Path; from kioskd.adapters.portaudio import stderr; stderr.keep(Path(sys.argv[1]))"
+KEEP: Final = (
+    "import sys; from pathlib import Path; from kioskd.adapters.portaudio import stderr; "
+    "stderr.keep(Path(sys.argv[1]))"
+)
 
 
 def run(folder: Path, script: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as the daemon would, on a card that goes."""
+    """Run a script like the daemon, on a card that is unplugged."""
     (folder / "gone.c").write_text(GONE)
     (folder / "asound.conf").write_text("pcm.default { type null }\n")
     subprocess.run(
@@ -66,15 +73,15 @@ def run(folder: Path, script: str, **environ: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_an_opening_that_hangs_ends_in_a_new_process(tmp_path: Path) -> None:
+def test_an_opening_that_hangs_needs_a_new_process(tmp_path: Path) -> None:
     done = run(tmp_path, LISTEN)
     assert (done.returncode, done.stdout.partition(" ")[0]) == (69, "DeviceStuck")
     assert "Expression" not in done.stderr
 
 
-def test_an_abort_shows_its_stack_and_the_next_process_says_which_assertion_it_was(tmp_path: Path) -> None:
+def test_an_abort_shows_its_stack_and_the_next_process_logs_the_assertion(tmp_path: Path) -> None:
     done = run(tmp_path, LISTEN, SLOW="1")
     assert done.returncode == -signal.SIGABRT
     assert "start_stream" in done.stderr
-    assert "did not end by itself; a library had said: " in (after := run(tmp_path, KEEP).stderr)
+    assert "crashed; the last message of a library was: " in (after := run(tmp_path, KEEP).stderr)
     assert "Assertion `0 == paUtilErr_' failed" in after

@@ -15,7 +15,7 @@ from kioskd.errors import DeviceLost, DeviceStuck
 
 
 class Stuck:
-    """A device that hangs when it is opened, or closed, until it is let go."""
+    """Device whose opening or closing hangs until `let_go` is set."""
 
     def __init__(self, *, opening: bool = False, closing: bool = False) -> None:
         self.let_go = threading.Event()
@@ -40,7 +40,7 @@ class Stuck:
 async def test_a_silent_device_is_lost_after_a_second() -> None:
     stuck = Stuck()
     began = asyncio.get_running_loop().time()
-    with pytest.raises(DeviceLost, match="microphone: silent for 1 s"):
+    with pytest.raises(DeviceLost, match="microphone: the device gave no sign of life for 1 s"):
         await DeviceThread("microphone").run(stuck.opened)
     assert 0.9 < asyncio.get_running_loop().time() - began < 2.0
     assert stuck.closed.is_set()
@@ -59,7 +59,7 @@ async def test_a_device_that_calls_back_is_not_lost() -> None:
     assert stuck.closed.is_set()
 
 
-async def test_an_opening_that_is_late_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_opening_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_thread, "OPEN_S", 0.05)
     stuck = Stuck(opening=True)
     asyncio.get_running_loop().call_later(0.1, stuck.let_go.set)
@@ -67,14 +67,14 @@ async def test_an_opening_that_is_late_is_a_lost_device(monkeypatch: pytest.Monk
         await DeviceThread("microphone", "usb").run(stuck.opened)
     assert not isinstance(lost.value, DeviceStuck)
     assert (lost.value.listed, lost.value.device) == (True, "usb")
-    assert stuck.closed.is_set(), "what opens at last must be closed again"
+    assert stuck.closed.is_set(), "a device that opens too late must be closed again"
 
 
 async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_thread, "OPEN_S", 0.05)
     monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
     stuck = Stuck(opening=True)
-    with pytest.raises(DeviceStuck, match="microphone: does not close") as lost:
+    with pytest.raises(DeviceStuck, match="microphone: it did not close") as lost:
         await DeviceThread("microphone", "usb").run(stuck.opened)
     assert lost.value.device == "usb"
     assert "not open after" in str(lost.value.__cause__)
@@ -82,7 +82,7 @@ async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: p
     assert await asyncio.to_thread(stuck.closed.wait, 5)
 
 
-async def test_a_closing_that_hangs_needs_a_new_process_whoever_asked_for_it(
+async def test_a_closing_that_hangs_after_a_cancellation_needs_a_new_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
@@ -91,7 +91,7 @@ async def test_a_closing_that_hangs_needs_a_new_process_whoever_asked_for_it(
     assert await asyncio.to_thread(stuck.open.wait, 5)
     running.cancel()
     async with asyncio.timeout(1):
-        with pytest.raises(DeviceStuck, match="speaker: does not close"):
+        with pytest.raises(DeviceStuck, match="speaker: it did not close"):
             await running
     assert caplog.record_tuples == [
         (device_thread.__name__, logging.WARNING, "speaker does not close: waited=0.1s")
@@ -101,7 +101,7 @@ async def test_a_closing_that_hangs_needs_a_new_process_whoever_asked_for_it(
 
 
 async def closing_after_a_loss(stuck: Stuck) -> asyncio.Task[NoReturn]:
-    """Return a use of `stuck` that was lost, and cancelled while it was being closed."""
+    """Return a use of `stuck` that was lost, and was cancelled during its closing."""
     thread = DeviceThread("speaker")
     running = asyncio.create_task(thread.run(stuck.opened))
     assert await asyncio.to_thread(stuck.open.wait, 5)
@@ -121,14 +121,14 @@ async def test_a_lost_device_is_closed_before_a_cancellation_ends_its_use() -> N
     assert stuck.closed.is_set()
 
 
-async def test_a_lost_device_that_does_not_close_is_stuck_although_its_use_was_cancelled_meanwhile(
+async def test_a_lost_device_that_does_not_close_is_stuck_although_its_use_was_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device_thread, "CLOSE_S", 0.3)
     stuck = Stuck(closing=True)
     running = await closing_after_a_loss(stuck)
     async with asyncio.timeout(2):
-        with pytest.raises(DeviceStuck, match="speaker: does not close"):
+        with pytest.raises(DeviceStuck, match="speaker: it did not close"):
             await running
     stuck.let_go.set()
     assert await asyncio.to_thread(stuck.closed.wait, 5)
@@ -157,7 +157,7 @@ async def test_a_lost_device_that_does_not_close_needs_a_new_process(monkeypatch
     assert thread.quitting
     thread.lose(DeviceLost("second"))
     async with asyncio.timeout(1):
-        with pytest.raises(DeviceStuck, match="speaker: does not close") as lost:
+        with pytest.raises(DeviceStuck, match="speaker: it did not close") as lost:
             await running
     assert str(lost.value.__cause__) == "first"
     stuck.let_go.set()

@@ -55,39 +55,42 @@ def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, 
         "Audio (hw:1,0)",
     ],
 )
-def test_a_device_number_is_refused_as_a_name(wanted: str, sysfs: Path) -> None:
+def test_a_card_number_is_rejected_as_a_name(wanted: str, sysfs: Path) -> None:
     with pytest.raises(
-        DeviceLost, match=r"numbered anew .*; set microphone.device to .*'USB PnP Sound Device: Audio'"
+        DeviceLost, match=r"numbers may change .*; set microphone.device to .*'USB PnP Sound Device: Audio'"
     ):
         find(DEVICES, wanted, Direction.IN, sysfs)
 
 
 @pytest.mark.parametrize("wanted", ["hw:", "(", ",0"])
-def test_a_number_is_no_part_of_a_name(wanted: str, sysfs: Path) -> None:
-    with pytest.raises(DeviceLost, match="no such device"):
+def test_a_number_is_not_part_of_a_name(wanted: str, sysfs: Path) -> None:
+    with pytest.raises(DeviceLost, match="no device has this name"):
         find(DEVICES, wanted, Direction.IN, sysfs)
 
 
 def test_a_device_of_the_wrong_direction_is_not_found(sysfs: Path) -> None:
     with pytest.raises(
-        DeviceLost, match="speaker 'USB PnP': no such device; there is 'bcm2835 Headphones: -', "
+        DeviceLost,
+        match=r"speaker 'USB PnP': no device has this name \(devices here: 'bcm2835 Headphones: -', ",
     ):
         find(DEVICES, "USB PnP", Direction.OUT, sysfs)
 
 
-def test_a_name_that_two_devices_share_is_refused_with_names_that_tell_them_apart(sysfs: Path) -> None:
+def test_a_name_of_two_devices_is_rejected_with_names_that_differ(sysfs: Path) -> None:
     with pytest.raises(
-        DeviceLost, match=r"more than one .*'hw:CARD=Twin,DEV=0', 'hw:CARD=Twin_1,DEV=0'; set microphone"
+        DeviceLost, match=r"several devices .*'hw:CARD=Twin,DEV=0', 'hw:CARD=Twin_1,DEV=0'; set microphone"
     ):
         find(DEVICES, "twin", Direction.IN, sysfs)
 
 
-def test_a_machine_without_devices_is_named_as_that(sysfs: Path) -> None:
-    with pytest.raises(DeviceLost, match="microphone 'default': no such device; there is none at all"):
+def test_a_machine_without_devices_is_reported(sysfs: Path) -> None:
+    with pytest.raises(
+        DeviceLost, match=r"microphone 'default': no device has this name \(devices here: none\)"
+    ):
         find([], "default", Direction.IN, sysfs)
 
 
-def test_every_stable_name_finds_its_device_again_after_the_cards_were_renumbered(sysfs: Path) -> None:
+def test_every_stable_name_finds_its_device_after_the_cards_were_renumbered(sysfs: Path) -> None:
     names = [stable_name(device, DEVICES, sysfs) for device in DEVICES]
     assert names == [
         "bcm2835 Headphones: -",

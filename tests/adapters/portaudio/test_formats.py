@@ -1,4 +1,4 @@
-"""Devices that refuse everything but one format: files behind a library that works as PyAudio does."""
+"""Devices that accept one format only: files behind a library that works like PyAudio."""
 
 import asyncio
 from pathlib import Path
@@ -51,7 +51,7 @@ def _flat(data: bytes, form: SoundFormat) -> Samples:
 
 
 def level(samples: Samples, rate_hz: int) -> float:
-    """Return how loud the tone is in the middle of `samples`, and make sure that nothing else is in them."""
+    """Return the tone's loudness in the middle of `samples`, and check that they contain no other sound."""
     heard = samples[len(samples) // 4 : len(samples) * 3 // 4]
     angle = 2 * np.pi * PITCH_HZ * np.arange(len(heard)) / rate_hz
     waves = np.stack([np.sin(angle), np.cos(angle)], axis=1)
@@ -60,14 +60,14 @@ def level(samples: Samples, rate_hz: int) -> float:
     return float(np.hypot(*fit))
 
 
-async def test_a_microphone_of_any_format_is_heard_and_all_its_channels_count(taken: SoundFormat) -> None:
+async def test_a_microphone_of_any_format_works_and_all_its_channels_count(taken: SoundFormat) -> None:
     fill(taken)
     heard = await captured(PortAudioMicrophone("choosy"))
     assert level(heard, pcm.UPLINK_HZ) == pytest.approx(float(np.mean(levels(taken.channels))), abs=0.002)
 
 
 @pytest.mark.parametrize("channel", [1, 2, 4])
-async def test_one_channel_of_an_array_is_heard_alone(
+async def test_one_channel_of_an_array_can_be_used_alone(
     channel: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = SoundFormat(48_000, 4, "int32")
@@ -77,17 +77,17 @@ async def test_one_channel_of_an_array_is_heard_alone(
     assert level(heard, pcm.UPLINK_HZ) == pytest.approx(levels(4)[channel - 1], abs=0.002)
 
 
-async def test_a_channel_that_the_device_does_not_have_is_said(
+async def test_a_channel_that_the_device_does_not_have_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(SoundFormat(48_000, 2, "int16"), tmp_path, monkeypatch)
-    with pytest.raises(DeviceLost, match=r"has no channel 3, it has 2; set microphone\.channel") as lost:
+    with pytest.raises(DeviceLost, match=r"it has no channel 3, only 2; set microphone\.channel") as lost:
         await PortAudioMicrophone("choosy", channel=3).capture(lambda _: None)
-    assert not lost.value.listed, "a new process would not mend it"
+    assert not lost.value.listed, "a new process would not help"
 
 
 class Tone:
-    """A source of the tone, and of silence behind it; says when it is all gone."""
+    """Source of the tone, followed by silence; sets `gone` when the tone has been played."""
 
     def __init__(self) -> None:
         self.left = (tone(pcm.DOWNLINK_HZ, 0.5) * 32767).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""What speakers are fed in place of silence."""
+"""Noise that replaces silence for speakers."""
 
 import array
 
@@ -29,13 +29,13 @@ def _steps(sample: bytes, samples: SampleType) -> float:
     return int.from_bytes(sample, "little", signed=True) / (1 << (8 * len(sample) - 16))
 
 
-def test_sound_is_left_as_it_is() -> None:
+def test_sound_is_not_changed() -> None:
     sleepless = KeepaliveNoise(SoundFormat(24_000, 1, "int16"))
     sound = bytes(478) + b"\x01\x00"
     assert sleepless.fill(sound) is sound
 
 
-def test_silence_is_never_quite_silent_and_goes_on_where_it_was() -> None:
+def test_silence_becomes_noise_that_continues_from_period_to_period() -> None:
     form = SoundFormat(24_000, 1, "int16")
     sleepless = KeepaliveNoise(form)
     periods = [sleepless.fill(bytes(480)) for _ in range(30)]
@@ -44,6 +44,6 @@ def test_silence_is_never_quite_silent_and_goes_on_where_it_was() -> None:
     assert all(any(period) for period in periods)
 
 
-def test_a_period_longer_than_all_of_it_is_filled() -> None:
+def test_a_period_longer_than_the_noise_is_filled() -> None:
     form = SoundFormat(24_000, 1, "int16")
     assert len(KeepaliveNoise(form).fill(bytes(5 * FRAMES))) == 5 * FRAMES

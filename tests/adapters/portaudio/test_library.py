@@ -1,4 +1,4 @@
-"""PortAudio's one state: what it lets ALSA say, and its list of devices, which is as old as its first user."""
+"""PortAudio's state in the process: ALSA's messages, and a list of devices as old as its first user."""
 
 import asyncio
 import ctypes
@@ -41,11 +41,11 @@ def open_what_is_not_there() -> None:
     ALSA.snd_pcm_open(ctypes.byref(ctypes.c_void_p()), b"no-such-device", 0, 1)
 
 
-def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixture[str]) -> None:
-    ALSA.snd_lib_error_set_handler(None)  # whoever used PortAudio in this process has set it
+def test_alsa_prints_nothing_while_streams_run(capfd: pytest.CaptureFixture[str]) -> None:
+    ALSA.snd_lib_error_set_handler(None)  # an earlier use of PortAudio in this process has set it
     with captured("a test") as aloud:
         open_what_is_not_there()
-    assert "no-such-device" in " ".join(aloud), "left to itself it complains"
+    assert "no-such-device" in " ".join(aloud), "without kioskd, ALSA prints an error"
     with library.exclusive():
         open_what_is_not_there()
     with captured("a test") as said:
@@ -55,31 +55,31 @@ def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("text", ["", "pcm.spare { type null }\n"])
-def test_a_configuration_without_a_default_is_a_lost_device_and_no_abort(
+def test_a_configuration_without_a_default_is_a_lost_device_and_not_an_abort(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     (tmp_path / "asound.conf").write_text(text)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
     with (
-        pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"),
+        pytest.raises(DeviceLost, match=r"it defines no pcm\.default; correct .*asound\.conf"),
         library.exclusive(),
     ):
         pass
 
 
-def test_a_broken_configuration_is_told_with_its_file_and_line(
+def test_a_broken_configuration_is_reported_with_its_file_and_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "asound.conf").write_text("\npcm.default { type hw card")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
     with (
-        pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"),
+        pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; correct"),
         library.exclusive(),
     ):
         pass
 
 
-def test_an_unreadable_configuration_of_the_owners_is_told(
+def test_an_unreadable_configuration_of_the_owner_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".asoundrc").touch()
@@ -91,7 +91,7 @@ def test_an_unreadable_configuration_of_the_owners_is_told(
 
 
 class Stream:
-    """Calls back until it is closed, or its card is pulled."""
+    """Stream that calls back until it is closed, or its card is unplugged."""
 
     def __init__(
         self, audio: "StaleAudio", name: str, callback: Callable[..., object], silence: bytes | None
@@ -120,7 +120,7 @@ class Stream:
 
 
 class StaleAudio:
-    """The library as it is: it lists its devices when its first user comes, and not again before the last has gone."""
+    """PyAudio with PortAudio's list, which is made for the first user and kept until the last has gone."""
 
     present: ClassVar[list[str]]
     sysfs: ClassVar[Path]
@@ -129,7 +129,7 @@ class StaleAudio:
 
     @classmethod
     def plug(cls, *names: str, told: bool = True) -> None:
-        """Have these devices and no others; `told`: by the kernel, too."""
+        """Have exactly these devices. `told`: whether the kernel's list shows them, too."""
         cls.present = list(names)
         for number in range(2) if told else ():
             pull(cls.sysfs, number)
@@ -160,12 +160,12 @@ class StaleAudio:
     def is_format_supported(self, rate: int, **_wish: int) -> bool:
         return rate > 0
 
-    # As the library has it: `input` and `output` are its own names.
+    # `input` and `output` are the library's own names.
     def open(self, *, stream_callback: Callable[..., object], **wish: object) -> Stream:
         name = MICROPHONE if wish["input"] else SPEAKER
         if name not in self.present:
             raise OSError("No such device")
-        StaleAudio.users += 1  # each stream is a user by itself
+        StaleAudio.users += 1  # each stream is one more user
         return Stream(self, name, stream_callback, bytes(960) if wish["input"] else None)
 
 
@@ -173,7 +173,7 @@ class StaleAudio:
 def stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[StaleAudio]:
     monkeypatch.delenv("ALSA_CONFIG_PATH", raising=False)
     monkeypatch.setattr(pyaudio, "PyAudio", StaleAudio)
-    # No device opens: what PortAudio does not list is not there.
+    # No device can be opened, so a device outside the list is missing.
     monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path, tmp_path, lambda *_: None, lambda _: ""))
     monkeypatch.setattr(StaleAudio, "sysfs", tmp_path, raising=False)
     monkeypatch.setattr(StaleAudio, "users", 0, raising=False)
@@ -182,7 +182,7 @@ def stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[StaleAudio]:
 
 
 class Naps(ManualClock):
-    """Says when somebody waits, and for how long."""
+    """Clock that shows whether a task sleeps, and for how long."""
 
     def __init__(self, news: asyncio.Event) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class Naps(ManualClock):
 
 
 class Silence:
-    """What a speaker plays, and a sign of life for each pull."""
+    """Source of silence that gives a sign of life at each pull."""
 
     def __init__(self, works: Callable[[], None]) -> None:
         self._works = works
@@ -208,7 +208,7 @@ class Silence:
         return bytes(byte_count)
 
 
-async def test_a_card_that_comes_back_is_taken_up_in_time_and_the_other_was_never_lost(
+async def test_a_replugged_card_is_used_in_time_and_the_other_card_is_never_lost(
     stale: type[StaleAudio], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -257,10 +257,10 @@ async def test_a_card_that_comes_back_is_taken_up_in_time_and_the_other_was_neve
     assert {record.getMessage().partition(",")[0] for record in caplog.records} == {"microphone lost"}
 
 
-async def test_a_list_that_lost_a_device_is_made_again_at_once_the_next_time(
+async def test_an_incomplete_list_is_made_again_at_the_next_opening(
     stale: type[StaleAudio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A sound server's devices: the kernel knows nothing of them, and ALSA can open what is there.
+    # Devices of a sound server: the kernel's list does not have them, but ALSA can open them.
     def open_error(name: str, _direction: Direction) -> int:
         return 0 if name == "Mic" and MICROPHONE in stale.present else errno.ENOENT
 
@@ -279,14 +279,14 @@ async def test_a_list_that_lost_a_device_is_made_again_at_once_the_next_time(
             stale.plug(SPEAKER, told=False)
             playing = play()
             await plays.wait()
-            with pytest.raises(DeviceLost, match="no such device") as absent:
+            with pytest.raises(DeviceLost, match="no device has this name") as absent:
                 await listen()
-            assert not absent.value.again, "it is not there, and no list would have it"
+            assert not absent.value.again, "it is missing, so a new list would not have it"
 
             stale.plug(SPEAKER, MICROPHONE, told=False)
-            with pytest.raises(DeviceLost, match="no such device") as unlisted:
+            with pytest.raises(DeviceLost, match="no device has this name") as unlisted:
                 await listen()
-            with pytest.raises(DeviceLost, match="listed afresh") as given_up:
+            with pytest.raises(DeviceLost, match="listed again") as given_up:
                 await playing
             assert unlisted.value.again
             assert given_up.value.again
@@ -299,20 +299,20 @@ async def test_a_list_that_lost_a_device_is_made_again_at_once_the_next_time(
                 await listening
 
 
-async def test_a_number_that_is_another_cards_now_is_not_opened(stale: type[StaleAudio]) -> None:
+async def test_a_number_that_now_belongs_to_another_card_is_not_opened(stale: type[StaleAudio]) -> None:
     plays = asyncio.Event()
     playing = asyncio.create_task(PortAudioSpeaker("Spk").play(Silence(plays.set)))
     async with asyncio.timeout(60):
         await plays.wait()
         plug(stale.sysfs, 0, "Other", "0c")
-        with pytest.raises(DeviceLost, match="card 0 was pulled or put in") as moved:
+        with pytest.raises(DeviceLost, match="card 0 was plugged in or unplugged") as moved:
             await PortAudioMicrophone("Mic").capture(lambda _: None)
         assert moved.value.again
-        with pytest.raises(DeviceLost, match="listed afresh"):
+        with pytest.raises(DeviceLost, match="listed again"):
             await playing
 
 
-async def test_a_card_by_its_id_is_found_where_proc_is_hidden(stale: type[StaleAudio]) -> None:
+async def test_a_card_is_found_by_its_id_although_proc_is_hidden(stale: type[StaleAudio]) -> None:
     heard = asyncio.Event()
     listening = asyncio.create_task(PortAudioMicrophone("hw:CARD=Mic,DEV=0").capture(lambda _: heard.set()))
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""A card that has just been plugged in cannot be opened yet, and has refused no format."""
+"""A card that has just been plugged in cannot be opened yet; that is not a refusal of a format."""
 
 import errno
 from pathlib import Path
@@ -15,7 +15,7 @@ from kioskd.media import pcm
 
 
 class NotYet(FileAudio):
-    """A card that has just been plugged in: it takes its best format, and cannot be opened the first few times."""
+    """Card that has just been plugged in: it accepts its best format, but its first openings fail."""
 
     error: ClassVar[OSError | ValueError]
     tries: ClassVar[int]
@@ -51,7 +51,7 @@ def formats(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("error", UNSURE)
 @pytest.mark.parametrize("said", [errno.ENODEV, errno.EACCES, errno.EBUSY])
-async def test_a_card_that_cannot_be_opened_yet_has_refused_no_format(
+async def test_a_card_that_cannot_be_opened_yet_has_rejected_no_format(
     not_yet: type[NotYet],
     error: OSError | ValueError,
     said: int,
@@ -72,7 +72,7 @@ async def test_a_card_that_cannot_be_opened_yet_has_refused_no_format(
 
 
 @pytest.mark.parametrize("error", [each for each in UNSURE if each.id != "gone while it was asked"])
-async def test_a_card_that_became_ready_meanwhile_is_asked_again_for_the_best_format(
+async def test_a_card_that_became_ready_is_tried_again_in_the_best_format(
     not_yet: type[NotYet],
     error: OSError | ValueError,
     monkeypatch: pytest.MonkeyPatch,
@@ -85,11 +85,11 @@ async def test_a_card_that_became_ready_meanwhile_is_asked_again_for_the_best_fo
     assert formats(caplog) == [str(BEST)]
 
 
-async def test_a_card_that_is_in_use_is_not_called_missing(
+async def test_a_card_in_use_is_not_reported_as_missing(
     not_yet: type[NotYet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(not_yet, "error", ValueError("Device unavailable", -9985), raising=False)
     monkeypatch.setattr(not_yet, "tries", 1, raising=False)
     closed_with(monkeypatch, errno.EBUSY)
-    with pytest.raises(DeviceLost, match=r"in use by another program; `sudo fuser -v /dev/snd/pcmC1D0c`"):
+    with pytest.raises(DeviceLost, match=r"another program is using it; `sudo fuser -v /dev/snd/pcmC1D0c`"):
         await PortAudioMicrophone("choosy").capture(lambda _: None)

@@ -1,4 +1,4 @@
-"""libpulse on the virtual sound server: what ALSA's plugin does behind PortAudio."""
+"""libpulse on the virtual sound server, as ALSA's plugin uses it behind PortAudio."""
 
 import os
 import subprocess
@@ -20,10 +20,10 @@ with library.exclusive() as audio:
     input("reading\\n")
     stream.close()
 """
-"""Leaves the rest of what the server sent in ALSA's plugin, certainly: a daemon's callbacks do it now and then."""
+"""Script that always leaves part of the server's sound in ALSA's plugin; a daemon does that by chance."""
 
 
-def test_a_microphone_whose_server_dies_in_the_midst_of_a_piece_closes(
+def test_a_microphone_closes_although_its_server_died_within_a_block(
     sound_server: SoundServer, tmp_path: Path
 ) -> None:
     (tmp_path / "client.conf").write_text("enable-shm = yes\n")
@@ -46,7 +46,7 @@ def test_a_microphone_whose_server_dies_in_the_midst_of_a_piece_closes(
     "place", [".pulse/client.conf", ".config/pulse/client.conf", "named.conf", "set/client.conf"]
 )
 @pytest.mark.parametrize("beside", [False, True], ids=["the file", "the folder beside it"])
-def test_the_owners_settings_hold_as_before(
+def test_the_owners_settings_remain_in_force(
     sound_server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, beside: bool
 ) -> None:
     first = tmp_path / place
@@ -70,7 +70,7 @@ def test_the_owners_settings_hold_as_before(
     assert sound_server.address("mic") in about
 
 
-def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_left_out(tmp_path: Path) -> None:
     beside = tmp_path / "client.conf.d"
     beside.mkdir()
     (tmp_path / "client.conf").touch()
@@ -80,4 +80,4 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     named = environ["PULSE_CLIENTCONFIG"]
     assert Path(named).read_text().splitlines() == [f".include {tmp_path / 'client.conf'}", "enable-shm = no"]
     share_no_memory(environ)
-    assert environ["PULSE_CLIENTCONFIG"] == named, "it is done once"
+    assert environ["PULSE_CLIENTCONFIG"] == named, "the variable is set once"

@@ -8,7 +8,7 @@ from kioskd.adapters.portaudio.devices import Direction
 from kioskd.adapters.portaudio.sound_cards import Holder, Pcm, cards, holder, pcms
 
 
-def test_cards_and_what_can_be_opened_of_them_are_listed(tmp_path: Path) -> None:
+def test_cards_and_their_devices_are_listed(tmp_path: Path) -> None:
     plug(tmp_path, 1, "Spk", "0p")
     plug(tmp_path, 0, "Mic", "0c", "1p")
     assert {number: card.id for number, card in cards(tmp_path).items()} == {0: "Mic", 1: "Spk"}
@@ -16,7 +16,7 @@ def test_cards_and_what_can_be_opened_of_them_are_listed(tmp_path: Path) -> None
     assert pcms(tmp_path)[0].node == "/dev/snd/pcmC0D0c"
 
 
-def test_a_card_that_was_plugged_in_again_is_another_one(tmp_path: Path) -> None:
+def test_a_card_that_was_plugged_in_again_is_a_different_card(tmp_path: Path) -> None:
     plug(tmp_path, 0, "Mic")
     before = cards(tmp_path)
     assert cards(tmp_path) == before
@@ -24,7 +24,7 @@ def test_a_card_that_was_plugged_in_again_is_another_one(tmp_path: Path) -> None
     assert cards(tmp_path) != before
 
 
-def test_a_card_that_is_being_pulled_is_not_listed(tmp_path: Path) -> None:
+def test_a_card_that_is_being_unplugged_is_not_listed(tmp_path: Path) -> None:
     plug(tmp_path, 0, "Mic")
     (tmp_path / "card0" / "id").unlink()
     assert cards(tmp_path) == {}
@@ -45,5 +45,5 @@ def test_the_holder_of_a_device_is_the_process_of_the_thread_that_opened_it(tmp_
     assert holder(Pcm(0, 0, Direction.OUT), tmp_path) is None
 
 
-def test_without_proc_no_holder_is_named(tmp_path: Path) -> None:
+def test_without_proc_the_holder_is_unknown(tmp_path: Path) -> None:
     assert holder(Pcm(0, 0, Direction.IN), tmp_path) is None

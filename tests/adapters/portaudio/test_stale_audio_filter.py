@@ -1,4 +1,4 @@
-"""What counts as old sound behind a standstill, in pieces of 10 ms."""
+"""Old sound after a standstill, in pieces of 10 ms."""
 
 import pytest
 
@@ -8,14 +8,14 @@ PIECE_S = 0.01
 
 
 class Device:
-    """A clock, and pieces that come by it."""
+    """A clock, and pieces of sound that come by it."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.thaw = StaleAudioFilter()
 
     def give(self, count: int, *, every_s: float = PIECE_S) -> int:
-        """Give so many pieces at that pace; return how many of them were called old."""
+        """Give `count` pieces at that pace; return how many of them counted as old."""
         old = 0
         for _ in range(count):
             self.now += every_s
@@ -24,7 +24,7 @@ class Device:
 
 
 @pytest.mark.parametrize("every_s", [0.01, 0.011, 0.009])
-def test_sound_that_comes_in_time_is_never_old(every_s: float) -> None:
+def test_sound_in_real_time_is_never_old(every_s: float) -> None:
     assert Device().give(1000, every_s=every_s) == 0
 
 
@@ -49,16 +49,14 @@ def test_sound_held_back_during_a_pause_is_dropped_and_later_sound_is_kept(stood
     held_back = round(stood_s / PIECE_S)
     old = it.give(held_back, every_s=0.0001)
     assert held_back - 10 <= old <= held_back
-    assert (
-        it.give(50, every_s=0.0001) + it.give(50) <= 70
-    )  # what was captured in the burst's own time came as well
+    assert it.give(50, every_s=0.0001) + it.give(50) <= 70  # includes the burst's own time
     assert it.give(500) == 0
     assert it.thaw.gap_s == pytest.approx(stood_s, abs=0.02)
     assert it.thaw.dropped_s == pytest.approx(stood_s, abs=0.5)
     assert not it.thaw.dropping
 
 
-def test_a_burst_with_a_stumble_in_it_is_dropped_whole() -> None:
+def test_a_burst_with_a_pause_in_it_is_dropped_whole() -> None:
     it = Device()
     it.give(10)
     it.now += 2.0
@@ -68,7 +66,7 @@ def test_a_burst_with_a_stumble_in_it_is_dropped_whole() -> None:
     assert 195 <= old <= 200
 
 
-def test_a_server_that_lost_what_it_held_back_loses_no_more_than_a_third_of_a_second() -> None:
+def test_a_server_that_lost_the_held_back_sound_costs_at_most_0_3_s_of_new_sound() -> None:
     it = Device()
     it.give(10)
     it.now += 5.0
@@ -76,7 +74,7 @@ def test_a_server_that_lost_what_it_held_back_loses_no_more_than_a_third_of_a_se
     assert not it.thaw.dropping
 
 
-def test_a_server_that_lost_half_of_it_is_heard_again_at_once() -> None:
+def test_a_server_that_lost_half_of_the_sound_is_heard_again_at_once() -> None:
     it = Device()
     it.give(10)
     it.now += 30.0
@@ -96,7 +94,7 @@ def test_a_second_standstill_in_the_burst_counts_too() -> None:
     assert it.give(100) == 0
 
 
-def test_each_standstill_is_counted_for_itself() -> None:
+def test_each_standstill_is_counted_separately() -> None:
     it = Device()
     for stood_s in (1.0, 3.0):
         it.give(50)

@@ -1,4 +1,4 @@
-"""What C libraries print, and what a crash still says."""
+"""Messages of C libraries, and the reports of a crash."""
 
 import ctypes
 import logging
@@ -28,7 +28,7 @@ def prints(text: str) -> None:
 
 
 def ended(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own, as the daemon is started, and return how it ended."""
+    """Run a script in a process like the daemon's, and return its result."""
     begin = (
         "import ctypes, logging, os; from pathlib import Path; from kioskd.adapters.portaudio import stderr\n"
         "libc = ctypes.CDLL(None); logging.basicConfig(format='log: %(message)s')\n"
@@ -43,7 +43,7 @@ def ended(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_page_of_chatter_becomes_one_debug_line(
+def test_a_page_of_messages_becomes_one_debug_line(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with captured("sound") as lines:
@@ -55,7 +55,7 @@ def test_a_page_of_chatter_becomes_one_debug_line(
     assert capfd.readouterr().err == ""
 
 
-def test_what_a_librarys_own_thread_prints_at_any_time_is_kept_back_too(
+def test_messages_of_a_librarys_own_thread_are_caught_too(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with captured("sound"):
@@ -67,13 +67,13 @@ def test_what_a_librarys_own_thread_prints_at_any_time_is_kept_back_too(
     assert [record.args[1] for record in caplog.records if isinstance(record.args, tuple)] == [3]
 
 
-def test_descriptor_2_is_never_diverted(capfd: pytest.CaptureFixture[str]) -> None:
+def test_descriptor_2_is_never_redirected(capfd: pytest.CaptureFixture[str]) -> None:
     with captured("sound"):
         os.write(2, b"a crash\n")
     assert capfd.readouterr().err == "a crash\n"
 
 
-def test_a_library_that_prints_without_an_end_fills_nothing(tmp_path: Path) -> None:
+def test_endless_messages_of_a_library_fill_nothing(tmp_path: Path) -> None:
     keep = f"stderr.keep(Path({str(tmp_path)!r}))\n"
     done = ended(keep + "for _ in range(5000): prints(b'Expression failed ' * 50 + b'\\n')\nos._exit(0)")
     assert (done.returncode, done.stderr) == (0, "")
@@ -81,7 +81,7 @@ def test_a_library_that_prints_without_an_end_fills_nothing(tmp_path: Path) -> N
     assert "Expression failed" in ended(keep).stderr
 
 
-def test_after_a_flood_it_listens_again() -> None:
+def test_messages_after_a_flood_are_caught_again() -> None:
     with captured("flood"):
         for _ in range(2000):
             prints("x" * 100 + "\n")
@@ -90,7 +90,7 @@ def test_after_a_flood_it_listens_again() -> None:
     assert lines == ["heard"]
 
 
-def test_silence_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_block_without_messages_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with captured("sound"):
         pass
     assert caplog.records == []
@@ -105,7 +105,7 @@ def test_captures_may_be_nested(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["inner", "outer"]
 
 
-def test_an_error_passes_and_what_was_printed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_are_logged_although_the_block_raises(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> None:
         prints("last words\n")
         raise ArithmeticError
@@ -143,9 +143,10 @@ def test_descriptors_do_not_leak() -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_an_abort_inside_a_library_shows_where_it_was(tmp_path: Path) -> None:
+def test_an_abort_in_a_library_shows_its_place(tmp_path: Path) -> None:
     done = ended(
-        f"stderr.keep(Path({str(tmp_path)!r}))\nwith stderr.captured('sound'):\n os.dup2(os.open('/dev/null', 1), 2); os.abort()"
+        f"stderr.keep(Path({str(tmp_path)!r}))\nwith stderr.captured('sound'):\n"
+        " os.dup2(os.open('/dev/null', 1), 2); os.abort()"
     )
     assert done.returncode == -signal.SIGABRT
     assert "Fatal Python error: Aborted" in done.stderr
@@ -160,22 +161,25 @@ def test_the_next_process_logs_the_assertion_that_ended_the_last(tmp_path: Path)
     )
     after = ended(keep).stderr
     assert (
-        after
-        == "log: the process before this one did not end by itself; a library had said: 'pa.c:1454: Assertion `n > 0` failed.'\n"
+        after == "log: the previous kioskd process crashed; the last message of a library was: "
+        "'pa.c:1454: Assertion `n > 0` failed.'\n"
     )
-    assert ended(keep).stderr == "", "it is said once"
+    assert ended(keep).stderr == "", "it is logged once"
 
 
-def test_a_process_that_ended_well_leaves_no_words(tmp_path: Path) -> None:
+def test_a_process_that_ended_well_leaves_no_messages(tmp_path: Path) -> None:
     keep = f"stderr.keep(Path({str(tmp_path)!r}))\n"
     ended(keep + "prints(b'no jack\\n')")
     assert not any((tmp_path / FILE).read_bytes())
     assert ended(keep).stderr == ""
 
 
-def test_a_folder_that_takes_no_file_is_said_and_costs_nothing(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_hold_the_file_is_logged_and_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / FILE).symlink_to("/etc/passwd")
-    assert "messages of libraries are not kept" in ended(f"stderr.keep(Path({str(tmp_path)!r}))").stderr
+    assert (
+        "messages of sound libraries are not recorded"
+        in ended(f"stderr.keep(Path({str(tmp_path)!r}))").stderr
+    )
 
 
 def test_a_process_without_stderr_starts() -> None:

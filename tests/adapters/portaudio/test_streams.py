@@ -1,4 +1,4 @@
-"""PortAudio on the virtual sound server: what only it can do wrong."""
+"""PortAudio on the virtual sound server: faults that only the real library has."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from kioskd.media import pcm
 
 
 class Traffic:
-    """Frames in or pulls out, as a sink and as a source; says when there were so many."""
+    """Sink and source that counts frames or pulls, and waits for a number of them."""
 
     def __init__(self, sound: bytes = b"") -> None:
         self.heard = bytearray()
@@ -74,7 +74,7 @@ async def server(sound_server: SoundServer) -> AsyncIterator[SoundServer]:
 
 
 @pytest.mark.parametrize("device", ["mic", "spk"])
-async def test_a_device_pulled_in_mid_stream_is_lost_within_two_seconds_and_comes_back(
+async def test_a_device_unplugged_in_mid_stream_is_lost_within_two_seconds_and_comes_back(
     server: SoundServer, device: Device
 ) -> None:
     traffic = Traffic()
@@ -82,7 +82,7 @@ async def test_a_device_pulled_in_mid_stream_is_lost_within_two_seconds_and_come
     await traffic.until(5)
     server.unplug(device)
     async with asyncio.timeout(2.5):
-        with pytest.raises(DeviceLost, match="silent for 1 s") as lost:
+        with pytest.raises(DeviceLost, match="no sign of life for 1 s") as lost:
             await using
     assert lost.value.device == (MICROPHONE if device == "mic" else SPEAKER)
     await asyncio.to_thread(server.replug, device)
@@ -92,7 +92,7 @@ async def test_a_device_pulled_in_mid_stream_is_lost_within_two_seconds_and_come
     await stop(using)
 
 
-async def test_one_device_pulled_leaves_the_other_alone(server: SoundServer) -> None:
+async def test_one_unplugged_device_leaves_the_other_alone(server: SoundServer) -> None:
     heard, played = Traffic(), Traffic()
     listening, playing = use("mic", heard), use("spk", played)
     await heard.until(5)
@@ -121,23 +121,23 @@ async def test_a_device_frozen_for_two_seconds_is_lost_and_closes_when_it_thaws(
     seen = traffic.count
     server.thaw(device)
     async with asyncio.timeout(2.0):
-        with pytest.raises(DeviceLost, match="silent for 1 s") as lost:
+        with pytest.raises(DeviceLost, match="no sign of life for 1 s") as lost:
             await using
     assert not isinstance(lost.value, DeviceStuck)
-    assert traffic.count == seen, "a lost device gives nothing and gets nothing any more"
+    assert traffic.count == seen, "a lost device gives no sound and gets none"
     again = Traffic()
     using = use(device, again)
     await again.until(5)
     await stop(using)
 
 
-async def test_a_device_that_stays_frozen_ends_in_a_new_process(server: SoundServer) -> None:
+async def test_a_device_that_stays_frozen_needs_a_new_process(server: SoundServer) -> None:
     traffic = Traffic()
     using = use("mic", traffic)
     await traffic.until(5)
     server.freeze("mic")
     async with asyncio.timeout(6.0):
-        with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': does not close within 3 s"):
+        with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': it did not close within 3 s"):
             await using
     server.thaw("mic")
     again = Traffic()
@@ -160,7 +160,7 @@ async def test_sound_held_back_by_a_stopped_server_is_dropped_and_logged_once(
         air.stdin.flush()
         await heard.until(heard.count + 40)
         server.freeze("mic")
-        await asyncio.sleep(0.8)  # less than a loss
+        await asyncio.sleep(0.8)  # shorter than a loss takes
         before, thawed_at = heard.count, asyncio.get_running_loop().time()
         server.thaw("mic")
         await heard.until(before + 25)
@@ -181,7 +181,7 @@ async def test_a_device_that_came_later_is_found_although_another_is_in_use(
     played = Traffic()
     playing = use("spk", played)
     await played.until(5)
-    with pytest.raises(DeviceLost, match="no such device") as lost:
+    with pytest.raises(DeviceLost, match="no device has this name") as lost:
         await use("mic", Traffic())
     assert (lost.value.device, lost.value.listed) == (MICROPHONE, False)
     await played.until(played.count + 10)
@@ -190,9 +190,9 @@ async def test_a_device_that_came_later_is_found_although_another_is_in_use(
     if hint == "the kernel":
         plug(tmp_path, 1, "microphone")
         monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path, open_error=lambda *_: None))
-    with pytest.raises(DeviceLost, match="no such device"):
+    with pytest.raises(DeviceLost, match="no device has this name"):
         await use("mic", Traffic())
-    with pytest.raises(DeviceLost, match="listed afresh"):
+    with pytest.raises(DeviceLost, match="listed again"):
         await playing
     heard, played = Traffic(), Traffic()
     playing, listening = use("spk", played), use("mic", heard)
@@ -201,33 +201,33 @@ async def test_a_device_that_came_later_is_found_although_another_is_in_use(
     await stop(playing, listening)
 
 
-async def test_other_streams_are_not_closed_repeatedly_for_a_device_that_no_list_has(
+async def test_other_streams_are_not_closed_repeatedly_for_a_device_outside_all_lists(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # ALSA opens it, and PortAudio will not list it: as a device that is no microphone.
+    # ALSA opens it, but PortAudio does not list it, like a device that is not a microphone.
     monkeypatch.setattr(library, "probe", AlsaProbe(open_error=lambda *_: 0))
     played = Traffic()
     playing = use("spk", played)
     await played.until(5)
-    with pytest.raises(DeviceLost, match="no such device"):
+    with pytest.raises(DeviceLost, match="no device has this name"):
         await PortAudioMicrophone("nowhere").capture(lambda _: None)
-    with pytest.raises(DeviceLost, match="listed afresh"):
+    with pytest.raises(DeviceLost, match="listed again"):
         await playing
     played = Traffic()
     playing = use("spk", played)
     await played.until(5)
-    with pytest.raises(DeviceLost, match="no such device"):
+    with pytest.raises(DeviceLost, match="no device has this name"):
         await PortAudioMicrophone("nowhere").capture(lambda _: None)
     await played.until(played.count + 10)
     await stop(playing)
 
 
 class ChoosyAudio(pyaudio.PyAudio):
-    """The real library, with devices that take one format only, as many USB ones do: 48 kHz, stereo, 16 bits."""
+    """The real library, with devices that accept one format only, as many USB devices do."""
 
     taken: tuple[int, int, int] | None = (48_000, 2, pyaudio.paInt16)
 
-    def is_format_supported(  # noqa: PLR0917 - as the library has it
+    def is_format_supported(  # noqa: PLR0917 - the library's own signature
         self,
         rate: int,
         input_device: int | None = None,
@@ -269,7 +269,7 @@ async def test_a_speaker_of_another_format_plays_the_same_sound(
 
 
 @pytest.mark.parametrize("taken", TAKEN)
-async def test_a_microphone_of_another_format_hears_the_same_sound(
+async def test_a_microphone_of_another_format_gives_the_same_sound(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch, taken: tuple[int, int, int]
 ) -> None:
     monkeypatch.setattr(ChoosyAudio, "taken", taken)
@@ -284,7 +284,7 @@ async def test_a_microphone_of_another_format_hears_the_same_sound(
     assert carried(said, bytes(heard.heard), pcm.UPLINK_HZ) >= THROUGH_THE_AIR
 
 
-async def test_a_device_that_takes_no_format_says_so(
+async def test_a_device_that_accepts_no_format_is_reported(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ChoosyAudio, "taken", None)
@@ -316,7 +316,7 @@ async def test_a_loop_that_stalls_keeps_five_seconds_at_most(
     listening = asyncio.create_task(microphone.capture(heard.sink))
     await heard.until(5)
     before = heard.count
-    # Hold the loop up, as a bug would.
+    # Block the loop, as a bug would.
     threading.Event().wait(0.4)
     await heard.until(before + 1)
     assert heard.count <= before + 6

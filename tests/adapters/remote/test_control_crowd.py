@@ -1,4 +1,4 @@
-"""Clients of the control socket that want too much: nothing ends, nobody else is kept out, nothing holds the loop."""
+"""Greedy clients of the control socket: they neither block the loop nor keep other clients out."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ def place() -> Iterator[Path]:
 
 
 async def much(_request: Mapping[str, object], _bytes: bytes, answer: SendLine, *, privileged: bool) -> None:
-    """Answer with so much that a client who does not read fills every buffer."""
+    """Answer with so much text that a client that does not read fills every buffer."""
     await answer({"ok": True, "privileged": privileged, "much": "x" * 5_000})
 
 
 async def watched(
     request: Mapping[str, object], _bytes: bytes, answer: SendLine, *, privileged: bool
 ) -> None:
-    """Answer, and go on for ever if that is asked for."""
+    """Answer; for `watch`, never return."""
     await answer({"ok": True, "privileged": privileged})
     if request.get("do") == "watch":
         await asyncio.Event().wait()
@@ -45,7 +45,7 @@ async def watched(
 async def broken(
     _request: Mapping[str, object], _bytes: bytes, _answer: SendLine, *, privileged: bool
 ) -> None:
-    """Be a bug that a request finds."""
+    """Raise an error, like a bug."""
     raise RuntimeError(f"what the client has sent {privileged}")
 
 
@@ -58,27 +58,25 @@ async def test_a_client_that_asks_400_times_and_reads_late_ends_nothing(
             transport = cast(asyncio.Transport, caller.writer.transport)
             transport.pause_reading()
             caller.send(b'{"do": "status"}\n' * 400)
-            await asyncio.sleep(
-                0.7
-            )  # the daemon has given it up, and closes: what it sent is still to be read
+            await asyncio.sleep(0.7)  # now the daemon closes; its earlier answers can still be read
             transport.resume_reading()
             answers = 0
             while await caller.answer() is not None:
                 answers += 1
             assert 0 < answers < 400
-        await asyncio.sleep(1.2)  # longer than the daemon waits for a close
+        await asyncio.sleep(1.2)  # longer than the daemon waits for the end of a close
         async with calling(place) as caller:
             assert (await caller.asks({"do": "status"}))["ok"]
 
 
-async def test_a_bug_that_a_request_finds_ends_that_client_alone(
+async def test_a_bug_in_a_request_ends_that_client_only(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(place, broken):
         for _ in range(2):
             async with calling(place) as caller:
                 assert await caller.asks({"do": "status"}) is None
-    assert "met a bug: RuntimeError in broken" in caplog.text
+    assert "met a bug in kioskd: RuntimeError in broken" in caplog.text
     assert "what the client has sent" not in caplog.text
 
 
@@ -109,7 +107,7 @@ sys.stdin.read()
 
 @contextmanager
 def member(place: Path, number: int, do: str) -> Iterator[int]:
-    """Be a member of the group that holds so many connections; yield how many were refused."""
+    """Be a group member with `number` connections; yield the number of refused ones."""
     process = subprocess.Popen(
         ["/usr/bin/python3", "-c", HOLD, str(place), str(number), do],
         stdin=subprocess.PIPE,
@@ -127,9 +125,9 @@ def member(place: Path, number: int, do: str) -> Iterator[int]:
         process.communicate()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(("do", "let_in"), [("status", CLIENTS_EACH), ("watch", WATCHERS_EACH)])
-async def test_a_member_who_takes_all_places_keeps_neither_root_nor_others_out(
+async def test_a_member_with_all_places_keeps_neither_root_nor_others_out(
     place: Path, do: str, let_in: int
 ) -> None:
     os.chown(place.parent, -1, GROUP)
@@ -138,8 +136,8 @@ async def test_a_member_who_takes_all_places_keeps_neither_root_nor_others_out(
         refused = await asyncio.to_thread(hold.__enter__)
         try:
             assert refused == 12 - let_in
-            code = f"import socket; s=socket.socket(socket.AF_UNIX); s.connect('{place}'); s.sendall(b'{{}}\\n'); "
-            code += "print(s.makefile().readline())"
+            connect = f"s=socket.socket(socket.AF_UNIX); s.connect('{place}'); s.sendall(b'{{}}\\n'); "
+            code = f"import socket; {connect}print(s.makefile().readline())"
             done = await asyncio.to_thread(
                 subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True
             )

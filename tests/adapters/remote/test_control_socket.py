@@ -1,4 +1,4 @@
-"""The control socket: who is let in, what is taken, and that nobody at its other end can disturb the daemon."""
+"""The control socket: access and requests are checked, and no client can disturb the daemon."""
 
 import asyncio
 import json
@@ -41,15 +41,15 @@ def place() -> Iterator[Path]:
 async def echo(
     request: Mapping[str, object], attachment: bytes, answer: SendLine, *, privileged: bool
 ) -> None:
-    """Answer with what came."""
-    assert privileged, "whoever runs the tests runs the daemon"
+    """Answer with the request."""
+    assert privileged, "the tests and the daemon have the same user"
     await answer({"ok": True, "heard": request.get("do"), "bytes": len(attachment)})
 
 
 async def tell(
     _request: Mapping[str, object], _attachment: bytes, answer: SendLine, *, privileged: bool
 ) -> None:
-    """Answer with who asks."""
+    """Answer with the client's rank."""
     await answer({"ok": True, "privileged": privileged})
 
 
@@ -75,20 +75,20 @@ def mode_and_group(path: Path) -> tuple[int, int]:
     return stat.S_IMODE(found.st_mode), found.st_gid
 
 
-async def test_each_request_of_a_connection_is_answered_in_its_turn(place: Path) -> None:
+async def test_each_request_of_a_connection_is_answered_in_turn(place: Path) -> None:
     async with serving(place, echo), calling(place) as caller:
         assert await caller.asks({"do": "one"}) == {"ok": True, "heard": "one", "bytes": 0}
         assert await caller.asks({"do": "two"}) == {"ok": True, "heard": "two", "bytes": 0}
 
 
-async def test_the_bytes_that_follow_a_request_come_with_it(place: Path) -> None:
+async def test_the_bytes_behind_a_request_belong_to_it(place: Path) -> None:
     async with serving(place, echo), calling(place) as caller:
         caller.send(json.dumps({"do": "show", "bytes": 300_000}).encode() + b"\n" + b"x" * 300_000)
         assert await caller.answer() == {"ok": True, "heard": "show", "bytes": 300_000}
         assert (await caller.asks({"do": "after"}))["heard"] == "after"
 
 
-async def test_the_socket_is_for_its_owner_and_the_group_of_its_folder(place: Path) -> None:
+async def test_the_socket_belongs_to_its_owner_and_the_group_of_its_folder(place: Path) -> None:
     if os.geteuid() == 0:
         os.chown(place.parent, -1, GROUP)
     async with serving(place, echo):
@@ -173,7 +173,7 @@ async def test_a_client_that_does_not_read_is_disconnected_while_others_are_serv
             await until(lambda: "client gone: TimeoutError" in caplog.text)
 
 
-async def test_one_client_too_many_is_told_so_and_let_in_when_another_has_left(place: Path) -> None:
+async def test_one_client_too_many_is_refused_and_accepted_after_another_has_left(place: Path) -> None:
     async with serving(place, hang), AsyncExitStack() as stack:
         callers = [await stack.enter_async_context(calling(place)) for _ in range(CLIENTS)]
         async with calling(place) as late:
@@ -186,7 +186,7 @@ async def test_one_client_too_many_is_told_so_and_let_in_when_another_has_left(p
                 try:
                     async with asyncio.timeout(0.05):
                         return await another.answer() is None
-                except TimeoutError:  # it waits for its answer, which is what `hang` gives
+                except TimeoutError:  # it waits for an answer of `hang`, so it was accepted
                     return True
 
         async with asyncio.timeout(60):
@@ -194,12 +194,12 @@ async def test_one_client_too_many_is_told_so_and_let_in_when_another_has_left(p
                 pass
 
 
-async def test_one_picture_is_taken_in_at_a_time(place: Path) -> None:
+async def test_one_picture_is_received_at_a_time(place: Path) -> None:
     async with serving(place, echo), calling(place) as slow, calling(place) as quick:
         slow.send(b'{"do": "show", "bytes": 4}\nab')
         await slow.writer.drain()
         refused: Any = {"ok": True}
-        while refused["ok"]:  # until the daemon has begun to take in the first
+        while refused["ok"]:  # until the daemon has begun to receive the first
             refused = await quick.asks(b'{"do": "show", "bytes": 1}\nx')
         assert "try again" in refused["why"]
         slow.send(b"cd")
@@ -213,7 +213,7 @@ async def test_a_client_that_leaves_in_mid_answer_costs_nothing(place: Path) -> 
                 assert (await caller.asks({"do": "watch"}))["ok"]
 
 
-async def test_a_socket_that_a_dead_daemon_left_is_replaced(place: Path) -> None:
+async def test_the_socket_of_a_dead_daemon_is_replaced(place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(place))
     async with running(ControlSocket(place, SystemClock()).serve(echo)):
@@ -230,7 +230,7 @@ async def test_a_socket_that_a_dead_daemon_left_is_replaced(place: Path) -> None
 async def test_a_second_daemon_is_refused_in_one_line_and_the_first_goes_on(place: Path) -> None:
     async with serving(place, echo):
         second = ControlSocket(place, SystemClock())
-        with pytest.raises(KioskError, match=r"another kioskd runs already: .*; stop that one") as refusal:
+        with pytest.raises(KioskError, match=r"another kioskd is running already: .*; stop it") as refusal:
             second.claim()
         assert "\n" not in str(refusal.value)
         with pytest.raises(KioskError, match="another kioskd"):
@@ -239,7 +239,7 @@ async def test_a_second_daemon_is_refused_in_one_line_and_the_first_goes_on(plac
             assert (await caller.asks({"do": "status"}))["ok"]
 
 
-async def test_a_daemon_that_ends_takes_its_socket_along_and_makes_room(place: Path) -> None:
+async def test_a_daemon_that_ends_removes_its_socket_and_frees_the_lock(place: Path) -> None:
     async with serving(place, echo):
         pass
     await until(lambda: not place.exists())
@@ -247,7 +247,7 @@ async def test_a_daemon_that_ends_takes_its_socket_along_and_makes_room(place: P
         assert (await caller.asks({"do": "status"}))["ok"]
 
 
-async def test_a_socket_path_that_cannot_be_used_is_logged_once_and_tried_again(
+async def test_a_socket_path_that_cannot_be_used_is_logged_once_and_retried(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(place.write_text, "the owner's")
@@ -258,7 +258,10 @@ async def test_a_socket_path_that_cannot_be_used_is_logged_once_and_tried_again(
         await clock.advance(3 * connection_limiter.RETRY_S)
         assert await asyncio.to_thread(place.read_text) == "the owner's"
         assert [record.getMessage() for record in caplog.records] == [
-            f"control socket cannot be made, going on without and trying again: {place} is there and no socket; remove it"
+            (
+                "control socket cannot be created, kioskd goes on without it and retries each minute: "
+                f"{place} is not a socket; remove it"
+            )
         ]
         await asyncio.to_thread(place.unlink)
         await clock.advance(connection_limiter.RETRY_S)
@@ -266,27 +269,27 @@ async def test_a_socket_path_that_cannot_be_used_is_logged_once_and_tried_again(
             assert (await caller.asks({"do": "status"}))["ok"]
 
 
-async def test_a_place_whose_folder_cannot_be_made_ends_nothing(
+async def test_a_socket_folder_that_cannot_be_created_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = ControlSocket(tmp_path / "not" / "there" / "control", ManualClock())
     made.claim()
     async with running(made.serve(echo)):
-        await until(lambda: "cannot be made" in caplog.text)
+        await until(lambda: "cannot be created" in caplog.text)
 
 
 ASK = """
 import contextlib, socket, sys
 daemon = socket.socket(socket.AF_UNIX)
 daemon.connect(sys.argv[1])
-with contextlib.suppress(BrokenPipeError):  # it may have hung up already
+with contextlib.suppress(BrokenPipeError):  # the daemon may have hung up already
     daemon.sendall(b'{"do": "status"}\\n')
 print(daemon.makefile().readline())
 """
 
 
 def client(place: Path, **credentials: Any) -> Any:
-    """Ask as somebody else."""
+    """Send a request as another user."""
     done = subprocess.run(
         ["/usr/bin/python3", "-c", ASK, str(place)],
         capture_output=True,
@@ -298,8 +301,8 @@ def client(place: Path, **credentials: Any) -> Any:
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-async def test_members_of_the_group_are_let_in_and_strangers_are_not(place: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_members_of_the_group_are_served_and_other_users_are_not(place: Path) -> None:
     os.chown(place.parent, -1, GROUP)
     nobody = {"user": NOBODY, "group": NOBODY}
     async with serving(place, tell):
@@ -308,9 +311,9 @@ async def test_members_of_the_group_are_let_in_and_strangers_are_not(place: Path
         assert await asyncio.to_thread(client, place) == {"ok": True, "privileged": True}
         stranger = await asyncio.to_thread(client, place, **nobody, extra_groups=[])
         assert "PermissionError" in stranger
-        await asyncio.to_thread(place.chmod, 0o666)  # as if somebody had opened it by mistake
+        await asyncio.to_thread(place.chmod, 0o666)  # as if the mode was changed by mistake
         stranger = await asyncio.to_thread(client, place, **nobody, extra_groups=[])
-        assert stranger == {"ok": False, "why": "not for this user"}
+        assert stranger == {"ok": False, "why": "this user may not control kioskd; use sudo"}
 
 
 def test_the_socket_is_in_the_runtime_directory_and_found_there() -> None:

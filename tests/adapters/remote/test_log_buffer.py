@@ -1,4 +1,4 @@
-"""The last lines of the journal, for who watches."""
+"""The last lines of the journal, for `kioskd watch`."""
 
 import logging
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_a_reader_gets_each_line_once(recent: LogBuffer) -> None:
     assert [line["text"] for line in recent.since(newest)[0]] == ["link up: epoch=2"]
 
 
-def test_the_newest_lines_are_kept_and_none_below_info(recent: LogBuffer) -> None:
+def test_only_the_newest_lines_from_info_up_are_kept(recent: LogBuffer) -> None:
     for number in range(3 * LINES):
         log.info("line %d %s", number, "x" * 1000)
         log.debug("nothing")

@@ -1,4 +1,4 @@
-"""Prometheus' text, read back by its own parser, and the door on loopback."""
+"""The text for Prometheus, read back by its own parser, and the HTTP port on loopback."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ def samples(said: str) -> dict[tuple[str, str], float]:
     }
 
 
-def test_the_text_is_read_back_as_it_was_meant() -> None:
+def test_prometheus_reads_the_text_back_correctly() -> None:
     assert samples(text(FAMILIES)) == {
         ("kioskd_turns_total", "heard"): 3,
         ("kioskd_turns_total", 'a "quoted" \\ cause\n'): 1,
@@ -71,7 +71,7 @@ async def test_other_paths_are_not_found(method: str, path: str, status: int) ->
         assert (await client.request(method, url + path)).status_code == status
 
 
-async def test_what_is_no_request_is_hung_up_on_and_the_next_one_answered(
+async def test_an_invalid_request_is_closed_and_the_next_one_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(prometheus, "REQUEST_S", 0.05)
@@ -86,7 +86,7 @@ async def test_what_is_no_request_is_hung_up_on_and_the_next_one_answered(
         assert (await client.get(f"{url}/metrics")).status_code == 200
 
 
-async def test_a_client_too_many_is_told_that_the_server_is_busy() -> None:
+async def test_one_client_too_many_gets_the_answer_busy() -> None:
     async with door() as url:
         port = int(url.rpartition(":")[2])
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS + 1)]
@@ -96,13 +96,13 @@ async def test_a_client_too_many_is_told_that_the_server_is_busy() -> None:
             writer.transport.abort()
 
 
-async def test_it_listens_on_loopback_alone_and_waits_for_a_port_that_is_taken(
+async def test_the_server_listens_on_loopback_only_and_waits_for_a_port_in_use(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         made = MetricsServer(other.getsockname()[1], SystemClock())
         async with running(made.serve(lambda: FAMILIES)):
-            await until(lambda: "metrics socket cannot be made" in caplog.text)
+            await until(lambda: "metrics socket cannot be created" in caplog.text)
     async with door() as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""Whether a folder can be written to, asked without writing: on real file systems, full, read-only, or without inodes."""
+"""The check whether a folder can be written: on real file systems that are full or read-only."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ except OSError as error:
 
 
 def mounted(options: str, fill: str, folder: Path, *, below: str = "") -> str:
-    """Return what a look at a tmpfs with such `options` finds, after `fill` was run in it."""
+    """Return the result of a check of a tmpfs with these `options`, after `fill` was run in it."""
     script = (
         f"mount -t tmpfs -o {options} state {folder} && cd {folder} && {{ {fill}; }} && cd / && "
         f'exec "$0" -c "$1" {folder / below}'
@@ -38,7 +38,7 @@ def mounted(options: str, fill: str, folder: Path, *, below: str = "") -> str:
     return done.stdout.strip()
 
 
-mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of its own")
+mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 
 
 @mounts
@@ -53,32 +53,32 @@ mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a fil
     ],
     ids=["room", "without bounds", "full", "no inodes", "read-only"],
 )
-def test_a_place_is_judged_as_a_write_would_find_it(
+def test_the_check_gives_the_error_that_a_write_would_raise(
     tmp_path: Path, options: str, fill: str, number: int
 ) -> None:
     assert mounted(options, fill, tmp_path) == (f"{number} {tmp_path}" if number else "")
 
 
 @mounts
-def test_a_folder_that_is_to_be_made_is_judged_by_where_it_would_be(tmp_path: Path) -> None:
+def test_a_missing_folder_is_judged_by_its_parent(tmp_path: Path) -> None:
     found = mounted("size=64k", "mount -o remount,ro .", tmp_path, below="deep/er")
     assert found == f"{errno.EROFS} {tmp_path / 'deep/er'}"
 
 
-def test_a_folder_that_is_to_be_made_where_there_is_room_is_good(tmp_path: Path) -> None:
+def test_a_missing_folder_on_a_good_disk_is_good(tmp_path: Path) -> None:
     atomic_file.check_folder(tmp_path / "deep" / "er")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_folders_place_is_trouble(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(NotADirectoryError) as trouble:
         atomic_file.check_folder(tmp_path / "state" / "deeper")
     assert trouble.value.filename == str(tmp_path / "state" / "deeper")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another")
-def test_a_folder_of_somebody_else_is_trouble(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_of_another_user_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     looking = subprocess.run(
         ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", LOOK, "/root"],

@@ -1,4 +1,4 @@
-"""The day's figures on a disk: small, private, whole or not at all."""
+"""The day's usage on disk: small, private, and written whole or not at all."""
 
 import errno
 import os
@@ -12,16 +12,16 @@ from kioskd.adapters.storage.state_files import BUDGET, BudgetFile
 ENTRY = {"day": "2026-11-20", "seconds": 90.5, "tokens": 700}
 
 
-def test_what_is_saved_is_loaded_by_the_next_process(tmp_path: Path) -> None:
+def test_the_next_process_loads_the_saved_entry(tmp_path: Path) -> None:
     BudgetFile(tmp_path / "state").save(ENTRY)
     assert BudgetFile(tmp_path / "state").load() == ENTRY
 
 
-def test_without_a_file_nothing_is_loaded(tmp_path: Path) -> None:
+def test_without_a_file_the_entry_is_none(tmp_path: Path) -> None:
     assert BudgetFile(tmp_path / "state").load() is None
 
 
-def test_only_its_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file_and_no_draft_remains(tmp_path: Path) -> None:
     ledger = BudgetFile(tmp_path)
     ledger.save(ENTRY)
     ledger.save(ENTRY)

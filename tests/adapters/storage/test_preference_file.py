@@ -26,7 +26,7 @@ def test_saved_preferences_survive_a_restart(tmp_path: Path, kept: Preferences) 
     assert PreferenceFile(tmp_path / "state").load() == kept
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     PreferenceFile(tmp_path / "state").save(Preferences(30))
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "state" / PREFERENCES).stat().st_mode) == 0o600
@@ -59,7 +59,7 @@ def test_loaded_preferences_that_did_not_change_are_not_written_again(tmp_path: 
         *(b'{"volume": 101, "muted": false}', b'{"volume": true, "muted": false}', b'"\xff"', b"[" * 100_000),
     ],
 )
-def test_a_broken_file_costs_one_warning_and_the_next_change_mends_it(
+def test_a_broken_file_costs_one_warning_and_the_next_change_replaces_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / PREFERENCES).write_bytes(content)
@@ -71,7 +71,7 @@ def test_a_broken_file_costs_one_warning_and_the_next_change_mends_it(
     assert PreferenceFile(tmp_path).load() == Preferences()
 
 
-def test_a_directory_that_cannot_be_written_is_said_to_who_saves_and_tried_again(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_raises_and_is_retried(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the directory should be")
     state = PreferenceFile(tmp_path / "state")
     for _ in range(2):
@@ -83,7 +83,7 @@ def test_a_directory_that_cannot_be_written_is_said_to_who_saves_and_tried_again
     assert PreferenceFile(tmp_path / "state").load() == Preferences(30)
 
 
-def test_on_a_disk_that_takes_nothing_more_the_old_stays_and_is_written_anew_afterwards(
+def test_a_full_disk_keeps_the_old_file_and_the_next_save_writes_again(
     tmp_path: Path,
 ) -> None:
     state = PreferenceFile(tmp_path)
@@ -98,10 +98,12 @@ def test_on_a_disk_that_takes_nothing_more_the_old_stays_and_is_written_anew_aft
     assert PreferenceFile(tmp_path).load() == Preferences(30)
     before = (tmp_path / PREFERENCES).stat().st_ino
     state.save(Preferences(30))
-    assert (tmp_path / PREFERENCES).stat().st_ino != before, "what a write that failed has left is not sure"
+    assert (tmp_path / PREFERENCES).stat().st_ino != before, (
+        "after a failed write the file's content is unknown"
+    )
 
 
-def test_a_link_in_the_drafts_place_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_draft_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     (tmp_path / f".{PREFERENCES}").symlink_to(victim)
@@ -110,6 +112,6 @@ def test_a_link_in_the_drafts_place_is_not_followed(tmp_path: Path) -> None:
     assert victim.read_text() == "untouched"
 
 
-def test_the_state_directory_is_the_service_managers() -> None:
+def test_the_state_directory_comes_from_the_service_manager() -> None:
     assert state_directory({"STATE_DIRECTORY": "/var/lib/kioskd:/var/lib/other"}) == Path("/var/lib/kioskd")
     assert state_directory({}) is None

@@ -1,4 +1,4 @@
-"""Files of what was said: private, bounded in age and size, and nobody ever waits for them."""
+"""Files of conversations: private, limited in age and size, and never waited for."""
 
 import logging
 import os
@@ -72,32 +72,32 @@ def test_words_are_added_line_by_line(folder: Path, make: Make) -> None:
     ]
 
 
-def test_sound_stands_where_it_belongs_with_silence_before_it(folder: Path, make: Make) -> None:
+def test_sound_is_placed_by_its_time_with_silence_before_it(folder: Path, make: Make) -> None:
     record = make()
     sound = b"\x01\x02" * 1600
     record.sound(f"{ONE}-visitor", pcm.UPLINK_HZ, 0.5, sound)
-    record.sound(f"{ONE}-visitor", pcm.UPLINK_HZ, 0.55, sound)  # came early: behind the one before
+    record.sound(f"{ONE}-visitor", pcm.UPLINK_HZ, 0.55, sound)  # too early, so it goes behind the one before
     record.close()
     with wave.open(str(folder / f"{ONE}-visitor.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
         assert file.readframes(100_000) == bytes(16_000) + sound + sound
 
 
-def test_a_file_can_be_played_at_any_moment_should_the_daemon_be_killed(folder: Path, make: Make) -> None:
+def test_a_file_can_be_played_at_any_moment_even_if_the_daemon_is_killed(folder: Path, make: Make) -> None:
     record = make()
     record.sound(f"{ONE}-kiosk", pcm.DOWNLINK_HZ, 0.0, b"\x01\x02" * 24_000)
     path = folder / f"{ONE}-kiosk.wav"
     deadline = time.monotonic() + 5
     while not path.exists() or path.stat().st_size < 48_044:
         assert time.monotonic() < deadline
-    record.write(TWO, "after it\n")  # one piece later the header is there as well
+    record.write(TWO, "after it\n")  # when the next piece is written, the header is, too
     while not (folder / f"{TWO}.txt").exists():
         assert time.monotonic() < deadline
     with wave.open(str(path)) as file:
         assert file.getnframes() == 24_000
 
 
-def test_only_the_daemon_may_read_them(folder: Path, make: Make) -> None:
+def test_only_the_daemon_may_read_the_files(folder: Path, make: Make) -> None:
     record = make()
     record.write(ONE, "hello\n")
     record.close()
@@ -106,7 +106,7 @@ def test_only_the_daemon_may_read_them(folder: Path, make: Make) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
-def test_a_folder_that_is_open_to_others_is_left_alone(
+def test_a_folder_that_other_users_may_read_is_not_used(
     folder: Path, make: Make, caplog: pytest.LogCaptureFixture, mode: int
 ) -> None:
     folder.mkdir()
@@ -130,7 +130,7 @@ def test_only_recordings_that_are_too_old_are_deleted(folder: Path, make: Make) 
     assert kept(folder) == {f"{TWO}.txt", "holiday.wav", f"{ONE}.txt.d"}
 
 
-def test_the_oldest_go_when_there_is_too_much(folder: Path, make: Make) -> None:
+def test_the_oldest_files_are_deleted_when_the_limit_is_reached(folder: Path, make: Make) -> None:
     for days in (1, 2, 3):
         old_file(folder, f"2026111{days}T000000-0001.txt", days=days, size=400_000)
     old_file(folder, "holiday.wav", days=100, size=400_000)
@@ -163,7 +163,7 @@ def test_silence_counts_like_sound(folder: Path, make: Make, caplog: pytest.LogC
     assert len(warnings(caplog)) == 1
 
 
-def test_a_disk_that_takes_nothing_costs_one_warning_and_is_tried_with_the_next_conversation(
+def test_a_failing_disk_costs_one_warning_and_is_retried_with_the_next_conversation(
     folder: Path, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -198,8 +198,8 @@ def test_recovery_is_logged(folder: Path, make: Make, caplog: pytest.LogCaptureF
     record.write(TWO, "hello\n")
     record.close()
     assert [line.getMessage().partition(":")[0] for line in caplog.records] == [
-        "recordings cannot be kept, going on without",
-        "recordings kept again",
+        "recordings cannot be stored, kioskd goes on without",
+        "recordings are stored again",
     ]
 
 
@@ -246,9 +246,7 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(make: Make, monkeypatch: py
     going.set()
 
 
-def test_a_file_that_is_there_already_is_not_touched(
-    folder: Path, make: Make, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_existing_file_is_not_changed(folder: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     folder.mkdir(mode=0o700)
     (folder / f"{ONE}.txt").symlink_to(folder / "elsewhere")
     record = make()

@@ -1,4 +1,4 @@
-"""What outlives a kill: kept for its owner alone, given back once, and dropped without a word when it is no good."""
+"""The resumption handle in a file: private, returned once, and silently dropped if it is unusable."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ SERVICE = "gemini None None None gemini-3.8-live"
 
 @pytest.fixture(autouse=True)
 def nothing_says_the_handle(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a test does, no log line holds the handle."""
+    """Check after each test that no log line contains the handle."""
     caplog.set_level(logging.DEBUG)
     yield
     assert SECRET not in caplog.text
@@ -31,13 +31,13 @@ def nothing_says_the_handle(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def silent(caplog: pytest.LogCaptureFixture, nothing_says_the_handle: None) -> Iterator[None]:
-    """... and here there is no line at all."""
+    """Check after the test that it logged nothing."""
     yield
     assert caplog.records == []
 
 
 def resumption(directory: Path, session_of: str = SERVICE) -> ResumptionFile:
-    """Return what a process of its own would use."""
+    """Return the store as another process would open it."""
     return ResumptionFile(directory, session_of=session_of)
 
 
@@ -47,14 +47,14 @@ def recovered(directory: Path, session_of: str = SERVICE) -> tuple[int, str] | N
 
 
 def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what is kept, as a fault or another program would."""
+    """Change the stored object, as a fault or another program would."""
     path = directory / NAME
     kept = json.loads(path.read_text())
     change(kept)
     path.write_text(json.dumps(kept))
 
 
-def test_another_process_gets_what_was_kept_last_and_gets_it_once(tmp_path: Path, silent: None) -> None:
+def test_another_process_gets_the_last_handle_once(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
     mine.keep(7, SecretStr("an-older-handle"))
     mine.keep(7, HANDLE)
@@ -74,7 +74,7 @@ def test_forget_deletes_the_file(tmp_path: Path, silent: None) -> None:
     assert recovered(tmp_path) is None
 
 
-def test_nobody_else_can_read_it(tmp_path: Path, silent: None) -> None:
+def test_no_other_user_can_read_the_file(tmp_path: Path, silent: None) -> None:
     before = os.umask(0)
     try:
         resumption(tmp_path).keep(7, HANDLE)
@@ -84,10 +84,10 @@ def test_nobody_else_can_read_it(tmp_path: Path, silent: None) -> None:
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
 
 
-def test_it_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> None:
+def test_the_file_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
     mine.keep(7, HANDLE)
-    with (tmp_path / NAME).open() as reader:  # a reader that opened the old file sees all of it to the end
+    with (tmp_path / NAME).open() as reader:  # a reader of the old file can read all of it
         mine.keep(8, SecretStr("a-newer-handle"))
 
         assert json.load(reader)["conversation"] == 7
@@ -98,7 +98,7 @@ def test_it_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> 
 def test_a_handle_that_is_too_old_or_from_before_a_reboot_is_dropped(
     tmp_path: Path, silent: None, age_s: float
 ) -> None:
-    """Seconds since boot that lie ahead are of a boot before."""
+    """A time ahead of the seconds since boot comes from an earlier boot."""
     resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - age_s))
 
@@ -123,7 +123,7 @@ def test_a_handle_of_another_service_or_model_is_dropped(tmp_path: Path, silent:
 DAMAGED: dict[str, bytes] = {
     "empty": b"",
     "half": b'{"conversation": 7, "hand',
-    "no JSON": b"\x00\xff\xfe\x80",
+    "not JSON": b"\x00\xff\xfe\x80",
     "deep": b"[" * 200_000,
     "a list": b"[1, 2]",
     "a number": b"7",
@@ -174,7 +174,7 @@ def test_a_file_of_another_user_is_dropped(tmp_path: Path, silent: None) -> None
     assert recovered(tmp_path) is None
 
 
-def test_a_link_planted_in_its_place_is_replaced_and_not_followed(tmp_path: Path, silent: None) -> None:
+def test_a_link_in_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path, silent: None) -> None:
     other = tmp_path / "something of the owner's"
     other.write_text("precious")
     (tmp_path / NAME).symlink_to(other)
@@ -184,7 +184,7 @@ def test_a_link_planted_in_its_place_is_replaced_and_not_followed(tmp_path: Path
     assert recovered(tmp_path) == (7, SECRET)
 
 
-def test_a_directory_in_its_place_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_the_file_raises_nothing(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     mine = resumption(tmp_path)
 
@@ -193,7 +193,7 @@ def test_a_directory_in_its_place_is_no_reason_to_fail(tmp_path: Path) -> None:
     mine.forget()
 
 
-def test_a_missing_directory_is_said_once_and_the_daemon_goes_on(
+def test_a_missing_directory_is_logged_once_and_the_daemon_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = resumption(tmp_path / "nowhere")
@@ -203,18 +203,18 @@ def test_a_missing_directory_is_said_once_and_the_daemon_goes_on(
     mine.forget()
 
     [line] = caplog.messages
-    assert "cannot be kept" in line
+    assert "cannot be stored" in line
 
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of a few pages, filled to the last byte."""
+    """A tmpfs of a few pages, for tests that fill it."""
     folder = tmp_path / "run"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
     mounted = subprocess.run(mounting, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here (root only): {mounted.stderr.strip()}")
+        pytest.skip(f"no tmpfs can be mounted here; run the tests as root: {mounted.stderr.strip()}")
     try:
         yield folder
     finally:
@@ -222,7 +222,7 @@ def full(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Write until nothing more fits."""
+    """Write until the disk is full."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -231,16 +231,14 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
-    full: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_disk_is_logged_once_and_no_file_remains(full: Path, caplog: pytest.LogCaptureFixture) -> None:
     ballast = fill(full)
     mine = resumption(full)
     for _ in range(3):
         mine.keep(7, HANDLE)
 
     [line] = caplog.messages
-    assert "cannot be kept" in line
+    assert "cannot be stored" in line
     assert list(full.iterdir()) == [ballast]
 
     ballast.unlink()
@@ -249,7 +247,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
 
 
 def test_an_old_handle_is_not_recovered_after_saving_a_newer_one_failed(full: Path) -> None:
-    """A new handle voids the ones before it: an old one would only be refused."""
+    """A new handle voids the earlier ones: the service would refuse an old one."""
     mine = resumption(full)
     mine.keep(7, SecretStr("a-void-handle"))
     fill(full)
@@ -258,7 +256,7 @@ def test_an_old_handle_is_not_recovered_after_saving_a_newer_one_failed(full: Pa
     assert recovered(full) in (None, (7, SECRET))
 
 
-def test_the_directory_is_the_first_that_the_service_manager_made() -> None:
+def test_the_directory_is_the_first_of_the_service_managers() -> None:
     assert runtime_directory({"RUNTIME_DIRECTORY": "/run/kioskd:/run/more"}) == Path("/run/kioskd")
     assert runtime_directory({"RUNTIME_DIRECTORY": ""}) is None
     assert runtime_directory({}) is None

@@ -1,4 +1,4 @@
-"""State files that hold anything at all: what they hold is lost, one line says so, and the daemon starts."""
+"""State files with any content: it is lost, one line reports it, and the daemon starts."""
 
 import json
 import os
@@ -54,13 +54,13 @@ NAMES = (state_files.PREFERENCES, resumption_file.NAME, state_files.BUDGET)
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: repr(content[:24]))
-def test_no_content_keeps_the_daemon_from_starting(tmp_path: Path, content: bytes) -> None:
+def test_the_daemon_starts_with_any_content(tmp_path: Path, content: bytes) -> None:
     for name in NAMES:
         (tmp_path / name).write_bytes(content)
     read_all(tmp_path)
 
 
-def test_a_pipe_or_a_device_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_or_device_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
     for name in NAMES:
         os.mkfifo(tmp_path / name)
     read_all(tmp_path)
@@ -81,7 +81,7 @@ days = st.sampled_from(["2026-11-20", "2026-11-19", "9999-12-31", "0001-01-01"])
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entry=st.dictionaries(st.sampled_from(KEYS), values, max_size=9), day=days)
-def test_no_field_of_a_count_breaks_what_is_made_of_it(entry: dict[str, Any], day: str) -> None:
+def test_no_field_of_the_days_usage_breaks_its_reader(entry: dict[str, Any], day: str) -> None:
     plausible = {"day": day, "seconds": 1, "tokens": 1, "behind_s": 0, "unknown": False, "calls": {}}
     kept = json.loads(json.dumps(plausible | entry))
     counted = Counted(Budget(tokens_per_day=5), MemoryLedger(kept), NOON)

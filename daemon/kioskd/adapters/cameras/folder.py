@@ -1,4 +1,4 @@
-"""A folder of pictures in the place of a camera: for rehearsals, and for other programs that drop pictures there."""
+"""A folder of pictures in place of a camera, for rehearsals and for programs that write pictures."""
 
 import bisect
 import contextlib
@@ -20,41 +20,42 @@ from kioskd.media.picture import BadPicture
 log = logging.getLogger(__name__)
 
 MOST_FILES: Final = 10_000
-"""Files of a folder that are looked at; those that the file system lists after them are not."""
+"""The number of files that are read from a folder's listing. Files that are listed later are ignored."""
 
 _MOST_TRIES: Final = 20
-"""Files that are passed over for one picture: each may take a tenth of a second to be found out."""
+"""The number of files that may be skipped for one picture. Reading and rejecting a file may take 0.1 s."""
 
 _Version = tuple[int, int, int]
-"""When a file was written, and when it was changed in any way (its rights, say), in nanoseconds; and its bytes."""
+"""Version of a file: times of its last write and last change (also of rights) in ns, and size in bytes."""
 
 _UNSEEN: Final[_Version] = (0, 0, 0)
-"""Of a file that nothing may be known of but its name."""
+"""The version of a file whose name is all that may be read."""
 
 
 class _Refusal(NamedTuple):
-    """Why a file is passed over until it changes."""
+    """Why a file is skipped until it changes."""
 
     version: _Version
     closed: bool
-    """It may not be read."""
+    """Whether kioskd has no permission to read the file."""
 
 
 def content(path: Path) -> bytes:
-    """Return what a picture's file holds, or a little more of it than a picture may have. Blocks.
+    """Return the bytes of a picture file, at most one more than a picture may have. Blocks.
 
-    OSError: it cannot be read, or is no regular file.
+    OSError: the file cannot be read, or is not a regular file.
     """
     return regular_file.content(path, picture.MOST_BYTES + 1)
 
 
 class FolderCamera(CameraThread):
-    """Sees the pictures of a folder in the order of their names, round and round, going on after the last one.
+    """Camera that takes the pictures of a folder by name, one after another, and starts again after the last
+    one.
 
-    JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
-    listed for each picture, so what comes and goes is noticed. A file that is no picture, is too large or may not be read
-    is passed over and logged once, and again when it has changed. A program that writes pictures there while the kiosk
-    looks should write beside it, and rename: what is half written is no picture.
+    It reads JPEG, PNG and WebP, whatever the file's name. Folders and names with a leading dot are skipped.
+    The folder is listed again for each picture, so new and deleted files are noticed. A file that is not a
+    picture, is too large or unreadable is skipped and logged, once until it changes. A program that writes
+    pictures while the kiosk runs should write to another name and rename: half a picture is skipped.
     """
 
     def __init__(self, path: Path, **form: Unpack[PictureForm]) -> None:
@@ -67,7 +68,7 @@ class FolderCamera(CameraThread):
 
     @property
     def passed_over(self) -> frozenset[str]:
-        """The names of files that are passed over until they change, as of the last picture."""
+        """Names of the files that are skipped until they change, as of the last picture."""
         return frozenset(self._refused)
 
     @contextlib.contextmanager
@@ -88,17 +89,21 @@ class FolderCamera(CameraThread):
             try:
                 seen = self._decoder.fit(content(self._path / name), **self._form)
             except FileNotFoundError:
-                continue  # gone since it was listed
+                continue  # deleted since it was listed
             except (BadPicture, OSError) as error:
                 self._refused[name] = _Refusal(files[name], isinstance(error, PermissionError))
-                log.warning("picture passed over: folder=%s file=%r error=%s", self._path, name, error)
+                log.warning("picture skipped: folder=%s file=%r error=%s", self._path, name, error)
                 continue
             self._last = name
             return seen
         closed = sum(refusal.closed for refusal in self._refused.values())
         raise DeviceLost(
-            f"{self._name}: no picture among its {len(files)} files"
-            + (f", {closed} of which kioskd may not read; let it, or" if closed else ";")
+            f"{self._name}: no usable picture among its {len(files)} files"
+            + (
+                f", {closed} of which kioskd may not read; give kioskd the right to read them, or"
+                if closed
+                else ";"
+            )
             + " put a JPEG, PNG or WebP there",
             listed=True,
             device=self._name,
@@ -115,20 +120,20 @@ class FolderCamera(CameraThread):
                         files[entry.name] = version
         except OSError as error:
             raise DeviceLost(
-                f"{self._name}: {error.strerror}; make the folder, or let the user that kioskd runs as read it",
+                f"{self._name}: {error.strerror}; create the folder, or let kioskd's user read it",
                 device=self._name,
             ) from error
         return files
 
 
 def _version(entry: "os.DirEntry[str]") -> _Version | None:
-    """Return how new a file is; None: it is none."""
+    """Return the version of a file, or None if the entry is not a regular file."""
     try:
         status = entry.stat()
     except PermissionError:
-        return _UNSEEN  # reading it will tell why
+        return _UNSEEN  # reading the file will report why
     except OSError:
-        return None  # a link may lead nowhere, and a file vanish between its listing and its stat
+        return None  # the link is broken, or the file was deleted since it was listed
     if not stat.S_ISREG(status.st_mode):
         return None
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NoCamera(CameraSource):
-    """`off`."""
+    """`off`: no camera."""
 
     prefix = form = pattern = "off"
     on = False
@@ -24,7 +24,7 @@ class NoCamera(CameraSource):
 
 
 class PiCameraSource(CameraSource):
-    """`picamera`, or `picamera:1` for the second one."""
+    """`picamera`, or `picamera:1` for the second ribbon-cable camera."""
 
     prefix = form = "picamera"
     pattern = r"picamera(?::([0-9]))?"
@@ -46,7 +46,7 @@ class PiCameraSource(CameraSource):
 
     @classmethod
     def found(cls, sysfs: Path) -> tuple[list[str], dict[str, str]]:
-        """Return the cameras; see `CameraSource.found`. It takes a second where there may be one."""
+        """Return the cameras; see `CameraSource.found`. Takes a second where the machine may have one."""
         from kioskd.adapters.cameras import picamera  # noqa: PLC0415
 
         fault = picamera.fault(sysfs)
@@ -54,7 +54,7 @@ class PiCameraSource(CameraSource):
 
 
 class V4l2Source(CameraSource):
-    """`v4l2:NAME`; the name is a part of the webcam's own, or a path."""
+    """`v4l2:NAME`, where NAME is a part of the webcam's name, or a path."""
 
     prefix, form = "v4l2", "v4l2:NAME"
     pattern = r"v4l2:(.+)"
@@ -68,7 +68,7 @@ class V4l2Source(CameraSource):
 
     @classmethod
     def found(cls, sysfs: Path) -> tuple[list[str], dict[str, str]]:
-        """Return the webcams; see `CameraSource.found`. Of two with one name, one that can be used counts."""
+        """Return the webcams; see `CameraSource.found`. Of two with one name, a usable one counts."""
         from kioskd.adapters.cameras import v4l2  # noqa: PLC0415
 
         usable: list[str] = []
@@ -83,14 +83,14 @@ class V4l2Source(CameraSource):
 
 
 class FolderSource(CameraSource):
-    """`folder:PATH`; a relative path starts at the YAML's own folder."""
+    """`folder:PATH`. A relative path starts at the folder of the YAML file."""
 
     prefix, form = "folder", "folder:PATH"
     pattern = r"folder:((?s:.*))"
     rehearsed = True
 
     def resolved(self, info: ValidationInfo) -> str:
-        """Return the text with the path from / on; see `Source.resolved`."""
+        """Return the text with an absolute path; see `Source.resolved`."""
         return f"{self.prefix}:{resolved_path(self.parts[0], info)}"
 
     @property
@@ -109,12 +109,12 @@ CAMERAS: Final[dict[str, type[CameraSource]]] = by_prefix(NoCamera, PiCameraSour
 
 
 def camera_source(text: str) -> CameraSource:
-    """Return a `camera.source`, taken apart. ValueError: `text` is none."""
+    """Return a parsed `camera.source`. ValueError: `text` is not the name of a camera."""
     return parsed(CAMERAS, text)
 
 
 def cameras_found(sysfs: Path) -> tuple[list[str], dict[str, str]]:
-    """Return the sources of all cameras that this machine has, and those that cannot be used; see `CameraSource.found`."""
+    """Return the sources of all usable cameras, and the faults of unusable ones; see `CameraSource.found`."""
     usable: list[str] = []
     faults: dict[str, str] = {}
     for kind in CAMERAS.values():
@@ -125,6 +125,6 @@ def cameras_found(sysfs: Path) -> tuple[list[str], dict[str, str]]:
 
 
 CameraSourceText = Annotated[
-    str, source_text(camera_source, lambda _text: f"is no camera: none has that name; use {forms(CAMERAS)}")
+    str, source_text(camera_source, lambda _text: f"is not a camera; use {forms(CAMERAS)}")
 ]
 """The value of `camera.source`."""

@@ -1,7 +1,7 @@
-"""What PiCamera opens: one camera of picamera2 in its one configuration, and the JPEGs that it gives. In one thread.
+"""One picamera2 camera in its one configuration, opened for `PiCamera`, and its JPEGs. All in one thread.
 
-Of picamera2's JPEG encoders the one in hardware runs along with the camera; without it, a frame is encoded when it is
-asked for, which is less work than encoding all.
+The hardware JPEG encoder runs along with the camera. Without it, a frame is encoded only when it is
+requested, which is less work than encoding every frame.
 """
 
 import contextlib
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     from picamera2 import Picamera2
 
 BUFFERS: Final = 3
-"""One being exposed, one waiting, one being encoded; at 768 x 576 half a megabyte each."""
+"""One frame being exposed, one waiting, one being encoded. At 768 x 576 each takes half a megabyte."""
 
 FRAME_US: Final = (33_333, 100_000)
-"""30 frames a second in light, 10 in the dark: longer exposures blur a visitor who moves."""
+"""Frame times: 30 frames a second in light, 10 in the dark. Longer exposures blur a visitor who moves."""
 
 SETTLE_FRAMES: Final = 8
 """Frames until exposure and white balance have settled."""
 
 WAIT_S: Final = 4.0
-"""Seconds for one frame; the longest exposure is 0.1 s."""
+"""Seconds to wait for one frame; the longest exposure is 0.1 s."""
 
 _HARDWARE_ENCODER: Final = Path("/dev/video11")
-"""Where picamera2 finds the JPEG encoder of Raspberry Pis before the 5."""
+"""The device where picamera2 finds the JPEG encoder, on Raspberry Pis before the 5."""
 
 _ENCODED_OF: Final = 6
-"""One frame in so many is encoded by hardware: 5 a second in light."""
+"""The hardware encodes every sixth frame: 5 a second in light."""
 
 FAILURES: Final = (RuntimeError, OSError, TimeoutError, LookupError, CancelledError)
-"""What picamera2 raises at a camera that is missing, taken or gone."""
+"""Exceptions of picamera2 for a camera that is missing, in use, or unplugged."""
 
 
 def quiet_libcamera() -> None:
-    """Keep libcamera and picamera2 from writing to stderr at each start; to be called before they are imported."""
+    """Keep libcamera and picamera2 from writing to stderr at each start. Call it before they are imported."""
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     logging.getLogger("picamera2").setLevel(logging.WARNING)
 
 
 class OpenedCamera:
-    """A camera that is ours, and configured; all in the camera's thread."""
+    """Open and configured camera. All calls come from the camera's thread."""
 
     def __init__(
         self, number: int, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
@@ -68,21 +68,21 @@ class OpenedCamera:
 
     @property
     def running(self) -> bool:
-        """Whether it is started."""
+        """Whether the camera is started."""
         return bool(self._camera.started)
 
     def start(self) -> None:
-        """Start, and let exposure and white balance settle."""
+        """Start the camera, and drop frames until exposure and white balance have settled."""
         self._camera.start()
         self._camera.drop_frames(SETTLE_FRAMES, wait=WAIT_S)
 
     def stop(self) -> None:
-        """Stop, and cancel what is waited for first: it never comes if the camera is gone."""
+        """Stop the camera. Cancels waiting requests first, as an unplugged camera never answers them."""
         self._camera.cancel_all_and_flush()
         self._camera.stop()
 
     def close(self) -> None:
-        """Give the camera and its memory back; does its best with one that is gone."""
+        """Close the camera and free its memory; ignores the errors of an unplugged one."""
         with contextlib.suppress(*FAILURES):
             self.stop()
         with contextlib.suppress(*FAILURES):
@@ -91,7 +91,7 @@ class OpenedCamera:
             self._camera.close()
 
     def shoot(self) -> bytes:
-        """Return the next frame as a JPEG, upright. BadPicture: it is none."""
+        """Return the next frame as an upright JPEG. BadPicture: the frame cannot be decoded."""
         raw = self._encoder.next() if self._encoder is not None else self._encoded()
         if not self._rotate and not self._mirror:
             jpeg = picture.bare(raw, size=self._size)
@@ -112,11 +112,11 @@ class OpenedCamera:
         return out.getvalue()
 
     def _configure(self, rotate: Rotation, *, mirror: bool) -> tuple[Rotation, bool]:
-        """Choose size and mode; return the turn and the mirroring that the camera does not do itself."""
+        """Choose size and mode. Return the rotation and mirroring that the camera does not do itself."""
         from libcamera import Transform  # noqa: PLC0415 - as above
 
         camera = self._camera
-        # Only sensors turn their pictures: libcamera's virtual camera promises to, and does not.
+        # Only sensors turn their pictures: libcamera's virtual camera says that it does, but it does not.
         sensor = "ColorFilterArrangement" in camera.camera_properties
         flipped = rotate in (0, 180) and sensor
         width, height = camera.camera_properties.get("PixelArraySize", (4, 3))
@@ -128,12 +128,12 @@ class OpenedCamera:
             main={"size": (_even(width * scale), _even(height * scale)), "format": "YUV420"},
             raw=None,
             lores=None,
-            # Half the sensor is, with all Raspberry Pi cameras, the mode that sees all of it with the least memory.
-            # Left to itself, picamera2 takes the mode nearest to the picture's size, which with some sees the middle only.
+            # On all Raspberry Pi cameras, half the sensor's size selects the mode with the whole view and the
+            # least memory. picamera2 itself takes the mode nearest to the picture's size, perhaps cropped.
             sensor={"output_size": (width // 2, height // 2)} if sensor else {},
             transform=Transform(hflip=flipped and (rotate == 180) != mirror, vflip=flipped and rotate == 180),
             buffer_count=BUFFERS,
-            queue=False,  # a frame that waits in a queue is as old as the last one
+            queue=False,  # a queued frame would be as old as the picture before
             controls={name: value for name, value in controls.items() if name in camera.camera_controls},
         )
         camera.configure(configuration)
@@ -144,10 +144,12 @@ class OpenedCamera:
 
 
 def _acquired(kind: Any, number: int) -> "Picamera2":
-    """Open a camera. picamera2 would keep a pipe open each time that it fails, and a lost camera is tried for months."""
+    """Open a camera. On failure it closes the pipe that picamera2 would leave open at each retry."""
     found = len(kind.global_camera_info())
     if number >= found:
-        raise RuntimeError(f"no camera {number} among {found}")
+        raise RuntimeError(
+            f"the machine has no camera number {number} (cameras found: {found}, counted from 0)"
+        )
     camera: Picamera2 = kind.__new__(kind)
     try:
         camera.__init__(number)
@@ -159,7 +161,7 @@ def _acquired(kind: Any, number: int) -> "Picamera2":
 
 
 class _HardwareEncoder:
-    """Gives the next picture of picamera2's JPEG encoder, which runs as long as the camera does."""
+    """Receiver of the pictures of picamera2's JPEG encoder, which runs as long as the camera does."""
 
     def __init__(self) -> None:
         self._came = threading.Condition()
@@ -171,17 +173,17 @@ class _HardwareEncoder:
             self._came.notify_all()
 
     def next(self) -> bytes:
-        """Return the first picture from now. TimeoutError: none came."""
+        """Return the first picture that comes after the call. TimeoutError: none came within `WAIT_S`."""
         with self._came:
             self._newest = b""
             if not self._came.wait_for(lambda: self._newest, WAIT_S):
-                raise TimeoutError(f"no picture of the encoder for {WAIT_S:.0f} s")
+                raise TimeoutError(f"the JPEG encoder gave no picture for {WAIT_S:.0f} s")
             jpeg, self._newest = self._newest, b""
         return jpeg
 
 
 def _hardware_encoder(camera: "Picamera2", quality: int) -> _HardwareEncoder | None:
-    """Start the hardware encoder, to run until the camera is closed: its buffers are contiguous memory too."""
+    """Start the hardware encoder until the camera is closed: its buffers are in contiguous memory, too."""
     if not _HARDWARE_ENCODER.exists() or "FrameDurationLimits" not in camera.camera_controls:
         return None
     from picamera2.encoders import MJPEGEncoder, Quality  # noqa: PLC0415 - as above
@@ -196,7 +198,7 @@ def _hardware_encoder(camera: "Picamera2", quality: int) -> _HardwareEncoder | N
         def outputframe(self, frame: Any, *_args: object, **_more: object) -> None:
             newest.write(bytes(frame))
 
-    # Its rate control knows five qualities.
+    # Its rate control has five quality steps.
     steps = (Quality.VERY_LOW, Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.VERY_HIGH)
     encoder = MJPEGEncoder()
     encoder.frame_skip_count = _ENCODED_OF
@@ -205,9 +207,10 @@ def _hardware_encoder(camera: "Picamera2", quality: int) -> _HardwareEncoder | N
 
 
 def remaining(rotate: Rotation, *, mirror: bool, hflip: bool, vflip: bool) -> tuple[Rotation, bool]:
-    """Return what is left of a turn and a mirroring after it, where the camera has flipped its pictures already.
+    """Return the rotation and the mirroring after it that remain to be done on pictures that the camera
+    flipped.
 
-    A vertical flip is a half turn and a mirroring; what is turned after a mirroring, turns the other way.
+    A vertical flip is a half turn and a mirroring. Turning a mirrored picture turns it the other way.
     """
     half = 180 if vflip else 0
     mirrored = hflip != vflip

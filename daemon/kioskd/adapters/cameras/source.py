@@ -1,4 +1,4 @@
-"""What each kind of `camera.source` declares about itself."""
+"""The base class of all kinds of `camera.source`."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PictureForm(TypedDict):
-    """The form in which a camera delivers its pictures; see `media.picture.fit`."""
+    """Form in which a camera delivers its pictures; see `media.picture.fit`."""
 
     size: int
     """Pixels of the longer side, at most."""
@@ -22,24 +22,24 @@ class PictureForm(TypedDict):
 
 
 class CameraSource(Source, ABC):
-    """One `camera.source`, taken apart."""
+    """Parsed `camera.source`."""
 
     on: ClassVar[bool] = True
-    """Whether there is a camera."""
+    """Whether the source is a camera; false for `off`."""
     rehearsed: ClassVar[bool] = False
-    """Whether a rehearsal uses it, too; a picture of colours takes its place otherwise."""
+    """Whether a rehearsal uses this source, too. Otherwise a picture of colours replaces it there."""
 
     @abstractmethod
     def build(self, form: PictureForm) -> "ports.Camera | None":
-        """Return the camera, not opened yet; None where there is none.
+        """Return the camera, not opened yet; None if there is none.
 
-        ConfigError: a library that it needs is missing.
+        ConfigError: a library that the camera needs is missing.
         """
 
     @classmethod
     def found(cls, sysfs: Path) -> tuple[list[str], dict[str, str]]:
-        """Return the sources of this kind that this machine has, and those that cannot be used with the reason. Blocks.
+        """Return this machine's usable sources of this kind, and the reason for each unusable one. Blocks.
 
-        `sysfs`: where /sys is.
+        `sysfs`: the path of /sys.
         """
         return [], {}

@@ -1,7 +1,8 @@
-"""The thread that owns one running camera: starts it, takes pictures on request, stops it. No camera library here.
+"""The thread that owns one running camera: it starts it, takes pictures on request, stops it. Uses no camera
+library.
 
-What a camera's driver does to its caller is not known: any call may block. So each is made in a thread, awaited with a
-deadline, and left alone when it runs out; a daemon thread cannot keep the process from ending.
+Any call of a camera's driver may block. So each call is made in a thread and awaited with a deadline. A
+thread that misses it is left alone: as a daemon thread it does not keep the process from ending.
 """
 
 import asyncio
@@ -20,36 +21,38 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 START_S: Final = 10.0
-"""Seconds that starting may take: a Raspberry Pi's first import of its camera library is three of them."""
+"""Seconds allowed for starting. A Raspberry Pi's first import of its camera library takes three of them."""
 
 SHOOT_S: Final = 5.0
 """Seconds without a picture after which a camera is lost."""
 
 STOP_S: Final = 2.0
-"""Seconds that stopping may take before the camera is left to itself."""
+"""Seconds allowed for stopping; after that kioskd goes on without waiting."""
 
 CameraDriver = Callable[[], bytes]
-"""Takes one picture, in the camera's thread; ends within `SHOOT_S` whatever the camera does."""
+"""Function that takes one picture in the camera's thread, and returns or raises within `SHOOT_S`."""
 
 
 class CameraThread:
-    """A `ports.Camera` that runs in one thread at a time; what there is of each kind is how it is opened."""
+    """A `ports.Camera` that runs in one thread at a time. Each kind of camera supplies how it is opened."""
 
     def __init__(self, name: str, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> None:
-        """`name`: for messages; `opened` starts the camera and stops it, both in the thread."""
+        """`name`: for messages; `opened`: starts the camera, and stops it on exit; in the thread."""
         self._name = name
         self._opened = opened
         self._use: _Use | None = None
 
     @contextlib.asynccontextmanager
     async def look(self) -> AsyncIterator["_Use"]:
-        """Enter `opened()` in a thread, yield what takes pictures, and leave it in the same thread; see `ports.Camera`.
+        """Open the camera in a thread, yield an object that takes pictures, and close it in that thread; see
+        `ports.Camera`.
 
-        DeviceLost: it did not start within 10 s, or has not let go since it was left.
+        DeviceLost: the camera did not start within 10 s, or its last use has not ended yet.
         """
         if self._use is not None and not self._use.over:
             raise DeviceLost(
-                f"{self._name}: has not let go since it was used last; its driver hangs: restart the machine if it stays so",
+                f"{self._name}: its driver hangs, and has not released the camera since its last use; "
+                "if this does not end, restart the machine",
                 listed=True,
                 device=self._name,
             )
@@ -62,23 +65,23 @@ class CameraThread:
             await use.end()
 
     async def released(self) -> None:
-        """Return when the camera has been stopped; at once if it does not run."""
+        """Return when the camera has stopped; at once if it does not run."""
         if self._use is not None:
             await self._use.stopped()
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is kept open between looks."""
+        """Do nothing: no camera stays open between looks."""
 
 
 class _Use:
-    """One use of a camera, from its start to its stop; a `ports.RunningCamera`. Made in the loop's thread."""
+    """One use of a camera, from start to stop; a `ports.RunningCamera`. Create it in the loop's thread."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
-        # Holds the one picture that is asked for, and those whose caller was cancelled.
+        # Holds the request for one picture, and requests whose caller was cancelled. None asks to stop.
         self._asked: queue.SimpleQueue[asyncio.Future[bytes] | None] = queue.SimpleQueue()
 
     @property
@@ -105,21 +108,21 @@ class _Use:
             raise self._lost(f"no picture for {SHOOT_S:.0f} s") from None
 
     async def stopped(self) -> None:
-        """Wait until the thread has stopped the camera, however long that takes."""
+        """Wait until the thread has stopped the camera, without a time limit."""
         await asyncio.wait([self._stopped])
 
     async def end(self) -> None:
-        """Have the camera stopped, and wait for it a while."""
+        """Ask the thread to stop the camera, and wait for it up to `STOP_S`."""
         self._asked.put(None)
-        # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
+        # Not asyncio.timeout: on Python 3.11 it does not report an expiry in a task that is being cancelled.
         stopped, _ = await asyncio.wait([self._stopped], timeout=STOP_S)
         if not stopped:
-            log.warning("%s does not stop, left alone: waited=%.1fs", self._name, STOP_S)
+            log.warning("%s does not stop, kioskd goes on without it: waited=%.1fs", self._name, STOP_S)
         else:
             self._stopped.result()
 
     def own(self, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> None:
-        """Run the camera until it is to be stopped; in the thread."""
+        """Run the camera until `end` is called; in the thread."""
         failure: BaseException | None = None
         try:
             with opened() as shutter:
@@ -127,9 +130,9 @@ class _Use:
                 while (shot := self._asked.get()) is not None:
                     if not shot.done():
                         self._take(shot, shutter)
-        except BaseException as error:  # noqa: BLE001 - the loop's side raises it
+        except BaseException as error:  # noqa: BLE001 - raised again in the loop's thread
             failure = error
-        self._resolve(self._started, None, failure)  # nothing happens if it had started
+        self._resolve(self._started, None, failure)  # no effect if the camera had started
         self._resolve(self._stopped, None, failure if not isinstance(failure, KioskError) else None)
 
     def _take(self, shot: asyncio.Future[bytes], shutter: CameraDriver) -> None:
@@ -148,12 +151,12 @@ class _Use:
                 future.set_result(result)
             else:
                 future.set_exception(error)
-                future.exception()  # read once: asyncio logs an error that is never read
+                future.exception()  # read it once: asyncio logs errors that are never read
 
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(resolve)
 
     def _lost(self, what: str) -> DeviceLost:
         return DeviceLost(
-            f"{self._name}: {what}; see its cable, and the power supply", listed=True, device=self._name
+            f"{self._name}: {what}; check its cable and its power supply", listed=True, device=self._name
         )

@@ -1,4 +1,4 @@
-"""A USB webcam, by the kernel's Video4Linux; named by its maker's name, which stays when its number changes."""
+"""A USB webcam, by the kernel's Video4Linux. It is found by its maker's name, since its number may change."""
 
 import contextlib
 import errno
@@ -21,34 +21,34 @@ from kioskd.media import picture, raw_frame
 from kioskd.media.picture import BadPicture
 
 SETTLE_FRAMES: Final = 10
-"""Frames until a webcam has found its exposure."""
+"""Frames until a webcam has settled its exposure."""
 
 WAIT_S: Final = 2.0
-"""Seconds for one frame: of 5 a second in the dark, several may come damaged over a bad cable."""
+"""Seconds for one good frame. In the dark 5 a second come, and a bad cable may damage several of them."""
 
 _DAMAGED_AT_MOST: Final = 2
 
 
 def cameras(kernel: V4l2Kernel | None = None) -> list[VideoDevice]:
-    """Return the webcams of this machine, those that cannot be used last and with the reason; see `why`."""
+    """Return the webcams of this machine, usable ones first, others with the reason; see `why`."""
     return sorted(devices(kernel or V4l2Kernel(), busy=True), key=lambda camera: camera.fault is not None)
 
 
 def why(camera: VideoDevice) -> str:
-    """Return what keeps a camera from being used, and what to do; empty where nothing does."""
+    """Return why a camera cannot be used, and what to do; empty if it can."""
     return "" if camera.fault is None else _reason(camera.fault)[0]
 
 
 class V4l2Camera(CameraThread):
-    """A webcam; a `ports.Camera`.
+    """Webcam; a `ports.Camera`.
 
-    A JPEG that is small enough goes as the camera made it, but for its metadata. Other JPEGs are decoded and encoded
-    again, and uncompressed frames are encoded.
-    Each `look` opens the camera, and each end gives it back: its buffers are ordinary memory, not contiguous.
+    A JPEG that is small enough is sent as the camera made it, without its metadata. Larger or turned JPEGs
+    are decoded and encoded again, and uncompressed frames are encoded. Each `look` opens the camera and
+    closes it at its end: its buffers are ordinary memory, not contiguous.
     """
 
     def __init__(self, name: str, *, kernel: V4l2Kernel | None = None, **form: Unpack[PictureForm]) -> None:
-        """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
+        """`name`: a path (/dev/video0), or part of the name that `cameras` returns (case does not matter)."""
         super().__init__(f"camera v4l2:{name}", self._running)
         self._wanted = name
         self._form = form
@@ -69,7 +69,7 @@ class V4l2Camera(CameraThread):
             for _ in range(_DAMAGED_AT_MOST):
                 with contextlib.suppress(BadPicture):
                     return self._fitted(stream.next(WAIT_S), stream)
-            raise OSError(errno.EIO, "gives damaged pictures; try another cable or USB socket")
+            raise OSError(errno.EIO, "its pictures arrive damaged; try another cable or USB socket")
 
     def _fitted(self, frame: bytes, stream: VideoStream) -> bytes:
         if stream.layout.fourcc not in JPEGS:
@@ -90,7 +90,7 @@ class V4l2Camera(CameraThread):
                 raise camera.fault
             return camera.path
         names = ", ".join(dict.fromkeys(f"{camera.name!r}" for camera in here)) or "none"
-        raise OSError(errno.ENODEV, f"no such camera (here: {names})")
+        raise OSError(errno.ENODEV, f"no webcam has this name (webcams here: {names})")
 
     @contextlib.contextmanager
     def _as_device_lost(self) -> Iterator[None]:
@@ -106,17 +106,17 @@ class V4l2Camera(CameraThread):
 
 
 def _reason(error: OSError) -> tuple[str, bool]:
-    """Return what is wrong and what to do, and whether the camera is there."""
+    """Return the fault and what to do, and whether the camera is still connected."""
     match error.errno:
         case _ if isinstance(error, NoFormat):
-            return f"{error.strerror}; take another camera", True
+            return f"{error.strerror}; use another camera", True
         case errno.EBUSY:
-            return "in use by something else; stop that (`fuser -v /dev/video*` names it)", True
+            return "another program is using it; stop that program (`fuser -v /dev/video*` names it)", True
         case errno.EACCES | errno.EPERM:
-            return "no permission; add the user that kioskd runs as to the group video", True
+            return "kioskd has no permission; add the user that kioskd runs as to the group video", True
         case errno.ENOSPC:
-            return "no room on its USB bus; plug it into another socket, away from other cameras", True
+            return "its USB bus has no bandwidth left; plug it into a socket away from other cameras", True
         case errno.ENODEV | errno.ENOENT | errno.ENXIO:
-            return f"{error.strerror}; plug it in, or name another: `kioskd devices` lists them", False
+            return f"{error.strerror}; plug it in, or name another one (`kioskd devices` lists them)", False
         case _:
             return f"{error.strerror or error}; plug it in again, or try another", True

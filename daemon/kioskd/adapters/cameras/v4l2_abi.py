@@ -1,4 +1,4 @@
-"""Structures and numbers of the kernel's Video4Linux: linux/videodev2.h's, for 64-bit machines. A test compares them."""
+"""Structures and numbers of the kernel's Video4Linux (linux/videodev2.h) on 64-bit machines."""
 
 import ctypes
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ HAS_DEVICE_CAPS: Final = 0x8000_0000
 DISCRETE: Final = 1  # V4L2_FRMSIZE_TYPE_DISCRETE
 DAMAGED: Final = 0x0000_0040  # V4L2_BUF_FLAG_ERROR
 JPEG_COLORS: Final = 7
-"""V4L2_COLORSPACE_JPEG: of full range where nothing else is said."""
+"""V4L2_COLORSPACE_JPEG: full range, unless the driver reports another one."""
 FULL_RANGE: Final = 1  # V4L2_QUANTIZATION_FULL_RANGE
 
 
@@ -42,7 +42,7 @@ class FormatDescription(ctypes.Structure):
 
 
 class FrameSize(ctypes.Structure):
-    """struct v4l2_frmsizeenum; of the sizes by steps, the largest is in `steps[1]` and `steps[4]`."""
+    """struct v4l2_frmsizeenum; for sizes in steps, `steps[1]` and `steps[4]` hold the largest."""
 
     _fields_ = (
         *_u32("index pixel_format type"),

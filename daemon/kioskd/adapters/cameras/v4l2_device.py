@@ -1,7 +1,7 @@
-"""The part of the kernel's Video4Linux interface that a webcam needs: find it, have it stream, take a frame.
+"""The part of the kernel's Video4Linux interface that a webcam needs: find it, let it stream, take a frame.
 
-Own code, and small: of the libraries, linuxpy (GPL) does not go with this licence, OpenCV and PyAV are 30 to 90 MB that
-hide when a camera is lost.
+It is own, small code. linuxpy's licence (GPL) does not fit this project's. OpenCV and PyAV take 30 to 90 MB,
+and do not report a lost camera.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from kioskd.media.raw_frame import LAYOUTS, Layout
 SYSFS: Final = Path("/sys/class/video4linux")
 
 PI_PARTS: Final = ("bcm2835-", "rpi", "pispbe", "rp1-cfe", "unicam")
-"""How the kernel calls a Raspberry Pi's receivers, converters and codecs."""
+"""Name prefixes, in the kernel, of a Raspberry Pi's receivers, converters and codecs."""
 
 JPEGS: Final = ("MJPG", "JPEG")
 
@@ -31,11 +31,11 @@ FORMATS: Final = (*JPEGS, *LAYOUTS)
 """The pixel formats (fourcc) that kioskd takes, the best first."""
 
 BUFFERS: Final = 3
-"""Of the kernel's ordinary memory; one being filled while the others wait to be thrown away."""
+"""Buffers in ordinary memory: the kernel fills one while the other frames wait to be dropped."""
 
 
 class MappedMemory(Protocol):
-    """Frames of the kernel, mapped."""
+    """Memory-mapped frames of the kernel."""
 
     def __getitem__(self, part: slice, /) -> bytes: ...
 
@@ -43,65 +43,67 @@ class MappedMemory(Protocol):
 
 
 class V4l2Kernel:
-    """The system calls of which a camera is made; each may raise OSError."""
+    """The system calls that reach a camera; each may raise OSError."""
 
     def nodes(self) -> Sequence[str]:
-        """Return the paths of the video devices, by their numbers."""
+        """Return the paths of the video devices, sorted by number."""
         numbers = [path.name.removeprefix("video") for path in Path("/dev").glob("video*")]
         return [f"/dev/video{number}" for number in sorted(int(n) for n in numbers if n.isdecimal())]
 
     def name(self, path: str) -> str:
-        """Return what sysfs calls the device, or the path where it says nothing. Needs no permission."""
+        """Return the device's name in sysfs, or its path if sysfs has none. Needs no permission."""
         with contextlib.suppress(OSError):
             return (SYSFS / Path(path).name / "name").read_text(errors="replace").strip()
         return path
 
     def open(self, path: str) -> int:
-        """Open without ever waiting."""
+        """Open the device without blocking."""
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def ioctl(self, fd: int, request: int, argument: abi.Argument) -> None:
-        """Have the kernel fill in `argument`."""
+        """Call the device; the kernel reads `argument` and fills it in."""
         fcntl.ioctl(fd, request, argument)
 
     def map(self, fd: int, length: int, offset: int) -> MappedMemory:
-        """Map one buffer."""
+        """Map one buffer into memory."""
         return mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
 
     def wait(self, fd: int, seconds: float) -> bool:
-        """Return whether a frame, or a loss, is there within so many seconds."""
+        """Return whether, within `seconds`, a frame came or the camera was lost."""
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
     def close(self, fd: int) -> None:
-        """Close."""
+        """Close the device."""
         os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoDevice:
-    """A camera of this machine. `name` is what its maker calls it."""
+    """Camera of this machine. `name` comes from its maker."""
 
     path: str
     name: str
     fault: OSError | None = None
-    """Why it cannot be used."""
+    """Why the camera cannot be used; None if it can."""
 
 
 class NoFormat(OSError):
-    """A camera gives its pictures in no format that kioskd takes; the message names those that it has."""
+    """Error of a camera that has no pixel format for kioskd; the message names the formats that it has."""
 
     def __init__(self, formats: Sequence[str]) -> None:
         has = ", ".join(formats) or "none"
-        super().__init__(errno.EINVAL, f"its formats are {has}, and kioskd takes {', '.join(FORMATS)}")
+        super().__init__(
+            errno.EINVAL, f"its picture formats are {has}, and kioskd takes {', '.join(FORMATS)} only"
+        )
 
 
 def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
-    """Yield the cameras of this machine, and those that cannot be used with the reason.
+    """Yield the cameras of this machine, unusable ones with the reason.
 
-    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: `picamera` lists
-    those.
+    `busy`: also find out whether another program uses the camera. A Raspberry Pi's own video devices are left
+    out, as `picamera` lists its cameras.
     """
     for path in kernel.nodes():
         name, fault = "", None
@@ -116,37 +118,40 @@ def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
                 if not (can & abi.CAN_CAPTURE and can & abi.CAN_STREAM):
                     continue
                 _format(kernel, fd)
-                if busy:  # giving back no buffers changes nothing, and is refused while they are another's
+                if busy:  # this changes nothing, and fails if another program has buffers
                     kernel.ioctl(
                         fd, abi.REQBUFS, abi.BufferRequest(count=0, type=abi.CAPTURE, memory=abi.MAPPED)
                     )
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
-                continue  # gone meanwhile, or no camera at all
+                continue  # unplugged since it was listed, or not a camera
             name, fault = name or kernel.name(path), error
         if fault is None or not name.startswith(PI_PARTS):
             yield VideoDevice(path, name, fault)
 
 
 class VideoStream:
-    """A camera that streams."""
+    """Streaming camera."""
 
     def __init__(self, kernel: V4l2Kernel, fd: int, memory: Sequence[MappedMemory], layout: Layout) -> None:
         self._kernel = kernel
         self._fd = fd
         self._memory = memory
         self.layout = layout
-        """Of each frame; its `fourcc` is one of `FORMATS`."""
+        """The layout of each frame; its `fourcc` is one of `FORMATS`."""
 
     def drain(self) -> None:
-        """Throw away the frames that wait: they are as old as the last one that was taken."""
+        """Drop the frames that wait: they date from right after the last picture."""
         for _ in self._memory:
             if not self._kernel.wait(self._fd, 0.0):
                 return
             self._take(keep=False)
 
     def next(self, within_s: float) -> bytes:
-        """Return the next frame, padding and all. TimeoutError: none came in time. OSError: the camera is gone."""
+        """Return the next frame, with its padding.
+
+        TimeoutError: no frame came in time. OSError: the camera is gone.
+        """
         due = time.monotonic() + within_s
         while (left_s := due - time.monotonic()) > 0 and self._kernel.wait(self._fd, left_s):
             frame = self._take(keep=True)
@@ -169,9 +174,10 @@ class VideoStream:
 
 @contextlib.contextmanager
 def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStream]:
-    """Have the camera at `path` stream pictures whose longer side is about `size` pixels, at most if it can.
+    """Let the camera at `path` stream pictures whose longer side is near `size` pixels, and not above if it
+    can.
 
-    OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
+    OSError: the camera is gone, is in use, or has no format in `FORMATS` (`NoFormat`).
     """
     with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
         fourcc = _format(kernel, fd)
@@ -198,14 +204,15 @@ def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStre
         try:
             yield VideoStream(kernel, fd, memory, layout)
         finally:
-            with contextlib.suppress(OSError):  # one that is gone has stopped
+            with contextlib.suppress(OSError):  # a camera that is unplugged has stopped
                 kernel.ioctl(fd, abi.STREAMOFF, ctypes.c_int(abi.CAPTURE))
 
 
 def fitting(sizes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
-    """Return the largest of a camera's sizes that is not larger than `size`, unless it is much smaller; else the next.
+    """Return a camera's picture size: the largest one whose longer side is between 3/4 of `size` and `size`.
 
-    Without any, the camera chooses what is nearest to the answer.
+    If none is, return the next larger one, or else the largest. If the camera lists none, return `size` by
+    3/4 of it: the camera then chooses the nearest size.
     """
     within = [one for one in sizes if size * 3 // 4 <= max(one) <= size]
     beyond = [one for one in sizes if max(one) > size]
@@ -226,7 +233,7 @@ def _opened(kernel: V4l2Kernel, path: str) -> Iterator[int]:
 
 
 def _format(kernel: V4l2Kernel, fd: int) -> str:
-    """Return the best format of a camera. `NoFormat` where it has none that is in `FORMATS`."""
+    """Return the camera's best format. `NoFormat`: it has none that is in `FORMATS`."""
     has: list[str] = []
     description = abi.FormatDescription(type=abi.CAPTURE)
     with contextlib.suppress(OSError):  # EINVAL after the last
@@ -252,6 +259,6 @@ def _sizes(kernel: V4l2Kernel, fd: int, pixel_format: int) -> list[tuple[int, in
             found = abi.FrameSize(index=index, pixel_format=pixel_format)
             kernel.ioctl(fd, abi.ENUM_FRAMESIZES, found)
             if found.type != abi.DISCRETE:
-                break  # any size will do
+                break  # the camera takes any size
             sizes.append((int(found.steps[0]), int(found.steps[1])))
     return sizes

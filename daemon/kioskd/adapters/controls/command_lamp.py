@@ -1,4 +1,4 @@
-"""A lamp of the owner's own making: a command that is run for each state."""
+"""A lamp as a command of the owner, run at each change of state."""
 
 import asyncio
 import contextlib
@@ -14,29 +14,31 @@ from kioskd.ports import DARK, Light
 log = logging.getLogger(__name__)
 
 OFF: Final = "off"
-"""The argument when the daemon ends."""
+"""Argument of the command when the daemon ends."""
 DEADLINE_S: Final = 5.0
 LEAVING_S: Final = 1.0
-"""The same when the daemon leaves, which has 5 s for everything."""
+"""Seconds for the command when the daemon ends, which has 5 s in all."""
 KILLED_S: Final = 1.0
 
 
 def _message(light: Light) -> tuple[str, dict[str, str]]:
-    """Return what the command gets: its argument and its variables."""
+    """Return the command's argument and environment variables for a light."""
     known = {"KIOSKD_CODE": light.code, "KIOSKD_OVERLAY": light.overlay, "KIOSKD_ASKING": light.asking}
     return light.state, {name: value for name, value in known.items() if value}
 
 
 class CommandLamp:
-    """Runs `argv` with one more argument, the state, at each change of what is shown, and with `off` at the end.
+    """Lamp that runs `argv` plus the state as last argument at each change, and with `off` at the end.
 
-    One runs at a time: of what has changed meanwhile it is told the newest. Of our environment it sees PATH and LANG.
-    KIOSKD_CODE is set while something is wrong, KIOSKD_OVERLAY while something lies over the state (asking, armed_mute,
-    armed_restart, recording). KIOSKD_ASKING is the tool that waits for a press. It is killed with its children after 5 s.
+    One command runs at a time. If the light changes meanwhile, only the newest state is passed on. Of the
+    daemon's environment the command receives PATH only, and LANG is C.UTF-8. KIOSKD_CODE is set while a fault
+    exists. KIOSKD_OVERLAY is set while a signal replaces the state's (asking, armed_mute, armed_restart,
+    recording). KIOSKD_ASKING names the tool that waits for a button press. A command that takes longer than 5
+    s is killed with its children.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
-        """`argv`: the program, found in PATH, and its arguments; no shell."""
+        """`argv`: the program, looked up in PATH, and its arguments. No shell is used."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
         self._wanted = _message(DARK)
@@ -44,13 +46,13 @@ class CommandLamp:
         self._failing = False
 
     def shine(self, light: Light) -> None:
-        """Tell the command what `light` tells, if that is new; brightness and rhythm are its own business."""
+        """Pass `light` on if its state, code, overlay or tool changed; brightness and rhythm are ignored."""
         if (wanted := _message(light)) != self._wanted:
             self._wanted = wanted
             self._changed.set()
 
     async def run(self) -> NoReturn:
-        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`. A failing command is logged once."""
+        """Run the command for each state until cancelled, then for `off`; see `ports.Lamp`."""
         sent = None
         try:
             while True:
@@ -78,31 +80,33 @@ class CommandLamp:
             )
         except OSError as err:
             name = f"command:{self._argv[0]}"
-            raise DeviceLost(f"{name}: cannot be started ({err.strerror}); mend it", device=name) from err
+            raise DeviceLost(
+                f"{name}: the command cannot be started ({err.strerror}); correct controls.lamp", device=name
+            ) from err
         try:
             async with asyncio.timeout(deadline_s):
                 status = await process.wait()
             self._note("" if status == 0 else f"it ended with status {status}")
         except TimeoutError:
-            self._note(f"it took longer than {deadline_s:g} s, and was killed")
+            self._note(f"it took longer than {deadline_s:g} s, and kioskd killed it")
         finally:
             await _end(process)
 
     def _note(self, fault: str) -> None:
         if fault and not self._failing:
-            log.warning("lamp command fails: command=%s: %s; mend the command", self._argv[0], fault)
+            log.warning("lamp command fails: command=%s: %s; correct the command", self._argv[0], fault)
         elif self._failing and not fault:
             log.info("lamp command works again: command=%s", self._argv[0])
         self._failing = bool(fault)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the process and all its children, if it runs; it is the leader of a group of its own."""
+    """Kill the process and its children, if it still runs. It leads a process group of its own."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    # One that the kernel holds on to is left to it.
+    # A process that hangs in the kernel is left alone.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(KILLED_S):
             await process.wait()

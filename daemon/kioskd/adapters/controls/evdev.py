@@ -1,7 +1,7 @@
 """Buttons that are keys of a USB device: pedals, presenters, arcade buttons; by the kernel's input events.
 
-The only importer of evdev. A device is taken for ourselves alone (EVIOCGRAB), so that no key of it reaches a console;
-the kernel lets one taker in, so the buttons of one device share it.
+No other module imports evdev. The daemon grabs a device (EVIOCGRAB), so that none of its keys reaches a
+console. The kernel allows one grab per device, so all buttons on one device share it.
 """
 
 import asyncio
@@ -19,45 +19,45 @@ from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 
 EVIOCSCLOCKID: Final = 0x400445A0
-"""_IOW('E', 0xa0, int) of linux/input.h: which clock stamps the events."""
+"""_IOW('E', 0xa0, int) of linux/input.h: selects the clock that stamps the events."""
 
 
 class InputEvent(Protocol):
-    """One `struct input_event`; `evdev.InputEvent` is one."""
+    """One `struct input_event`, as in `evdev.InputEvent`."""
 
     type: int
     code: int
     value: int
 
     def timestamp(self) -> float:
-        """Return when it happened, in seconds."""
+        """Return the time of the event, in seconds."""
 
 
 class OpenInput(Protocol):
-    """An input device that is open; `evdev.InputDevice` is one."""
+    """Open input device, as in `evdev.InputDevice`."""
 
     @property
     def fd(self) -> int:
-        """Readable when an event waits, and when the device is gone; not blocking."""
+        """Non-blocking file descriptor: readable when an event waits, and when the device is gone."""
 
     def read(self) -> Iterable[InputEvent]:
-        """Return the events that wait. BlockingIOError if none does, OSError where the device is gone."""
+        """Return the waiting events. BlockingIOError: none waits. OSError: the device is gone."""
 
     def active_keys(self) -> Sequence[int]:
-        """Return the keys that are down."""
+        """Return the codes of the keys that are down."""
 
     def capabilities(self) -> dict[int, list[int]]:
-        """Return what codes it has, by type of event."""
+        """Return the device's event codes, by type of event."""
 
     def grab(self) -> None:
-        """Keep its events from other programs. OSError (EBUSY) where another program has done so."""
+        """Keep the device's events from other programs. OSError (EBUSY): another program has grabbed it."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the device, which ends the grab."""
 
 
 def open_device(path: str) -> OpenInput:
-    """Open the input device at `path`. Takes some 50 ms for a USB device. OSError where it cannot be."""
+    """Open the input device at `path`. Takes about 50 ms for a USB device. OSError: it cannot be opened."""
     from evdev import InputDevice  # noqa: PLC0415 - only machines with such a button need it
 
     device: OpenInput = InputDevice(path)
@@ -70,32 +70,38 @@ def open_device(path: str) -> OpenInput:
 
 
 def stamp_by_monotonic_clock(fd: int) -> None:
-    """Have the events stamped by the clock of `Clock.now`. OSError where it cannot be."""
+    """Let the kernel stamp the events by the clock of `Clock.now`. OSError: it refuses."""
     fcntl.ioctl(fd, EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))
 
 
 class InputDevices:
-    """The devices in use, each opened once for all buttons that are keys of it."""
+    """The input devices in use, each opened once for all buttons on it."""
 
     def __init__(
         self,
         here: Callable[[], Sequence[ListedInput]] = inputs,
         open_device: Callable[[str], OpenInput] = open_device,
     ) -> None:
-        """`here` tells what devices there are, `open_device` opens one, in a thread."""
+        """`here` lists the machine's devices; `open_device` opens one, in a thread."""
         self._here = here
         self._open_device = open_device
         self._grabbed: dict[str, _Grabbed] = {}
         self._opening = asyncio.Lock()
 
     async def watch(self, button: "EvdevButton", on_edge: Callable[[Edge], None]) -> NoReturn:
-        """As `EvdevButton.watch`. DeviceLost: no such device or key, it is taken, or it went away."""
+        """Watch a button; see `EvdevButton.watch`.
+
+        DeviceLost: the device or key does not exist, another program has grabbed the device, or it was
+        unplugged.
+        """
         async with self._opening:
             path, grabbed = await self._grab(button)
             listener = grabbed.join(button.code, on_edge)
         try:
             await grabbed.lost.wait()
-            raise DeviceLost(f"{button}: went away ({grabbed.error}); plug it in", device=str(button))
+            raise DeviceLost(
+                f"{button}: the device was unplugged ({grabbed.error}); plug it in", device=str(button)
+            )
         finally:
             grabbed.listeners.remove(listener)
             if not grabbed.listeners:
@@ -104,7 +110,7 @@ class InputDevices:
                     del self._grabbed[path]
 
     def catch_up(self) -> None:
-        """Report the edges that wait, of all buttons; see `ports.Button`."""
+        """Report all waiting edges of all buttons; see `ports.Button`."""
         for grabbed in list(self._grabbed.values()):
             if not grabbed.lost.is_set():
                 grabbed.read()
@@ -133,13 +139,14 @@ class InputDevices:
         if not found:
             names = ", ".join(sorted({one.name for one in here})) or "none"
             raise DeviceLost(
-                f"{button}: no such input device (here: {names}); plug it in, or remove the button from the configuration",
+                f"{button}: no input device has this name (devices here: {names}); "
+                "plug it in, or remove the button from the configuration",
                 device=str(button),
             )
         return [one.path for one in found]
 
     def _open(self, button: "EvdevButton", paths: Sequence[str]) -> tuple[str, OpenInput]:
-        """Open and grab the one device that has the key. In a thread."""
+        """Open and grab the one device that has the key. Runs in a thread."""
         fitting: dict[str, OpenInput] = {}
         try:
             for path in paths:
@@ -159,16 +166,16 @@ class InputDevices:
         if fitting:
             why = f"several devices fit ({', '.join(fitting)}); write a path from /dev/input/by-id or by-path"
         else:
-            why = "the device has no such key; `evtest` shows what its keys are called"
+            why = "the device does not have this key; `evtest` shows the names of its keys"
         raise DeviceLost(f"{button}: {why}", listed=True, device=str(button))
 
 
 class EvdevButton:
-    """The key `key` (KEY_ENTER, BTN_LEFT, ...) of the input device `device`.
+    """Button that is the key `key` (KEY_ENTER, BTN_LEFT, ...) of the input device `device`.
 
-    `device` is its name, as the kernel has it; a part of that which fits no other device with such a key; or a path.
-    Buttons on one device must share `devices`.
-    ConfigError: there is no key of that name, or the Python package evdev is missing.
+    `device` is a path, or the name that the kernel gives the device, or a part of the name. A part must fit
+    one device with such a key only. Buttons on one device must share `devices`. ConfigError: no key has that
+    name, or the Python package evdev is missing.
     """
 
     def __init__(self, device: str, key: str, devices: InputDevices | None = None) -> None:
@@ -181,11 +188,11 @@ class EvdevButton:
         return f"evdev:{self.device}/{self._key}"
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then each press and release until cancelled; see `ports.Button`."""
+        """Report the button's state, then each press and release until cancelled; see `ports.Button`."""
         await self._devices.watch(self, on_edge)
 
     def catch_up(self) -> None:
-        """Report the edges that wait; see `ports.Button`."""
+        """Report the waiting edges; see `ports.Button`."""
         self._devices.catch_up()
 
 
@@ -202,7 +209,7 @@ class _Listener:
 
 
 class _Grabbed:
-    """A device that only we read: its events go to those who listen for their keys."""
+    """Grabbed device, which passes its events to the listeners of their keys."""
 
     def __init__(self, device: OpenInput) -> None:
         from evdev import ecodes  # noqa: PLC0415 - as above
@@ -226,7 +233,7 @@ class _Grabbed:
         self.device.close()
 
     def read(self) -> None:
-        """Take the events that wait. A device that is gone sets `lost`."""
+        """Pass on the waiting events. Sets `lost` if the device is gone."""
         try:
             events = list(self.device.read())
         except BlockingIOError:
@@ -240,7 +247,7 @@ class _Grabbed:
     def _take(self, event: InputEvent) -> None:
         codes = self._codes
         if event.type == codes.EV_SYN:
-            # The kernel's buffer ran over: what comes until the next report is not whole, and what came is unknown.
+            # The kernel's buffer ran over: earlier events are lost, and the next report is incomplete.
             if event.code == codes.SYN_DROPPED:
                 self._dropped = True
             elif event.code == codes.SYN_REPORT and self._dropped:
@@ -249,7 +256,7 @@ class _Grabbed:
                 for listener in list(self.listeners):
                     listener.tell(Edge(listener.code in down, event.timestamp()))
         elif event.type == codes.EV_KEY and not self._dropped:
-            # 2 is the repetition of a key that is held.
+            # Value 2 is the repetition of a held key.
             for listener in list(self.listeners):
                 if listener.code == event.code and event.value != 2:
                     listener.tell(Edge(bool(event.value), event.timestamp()))
@@ -262,7 +269,7 @@ class _Grabbed:
             return ()
 
     def _lose(self, err: OSError) -> None:
-        # A device that is gone is readable for ever.
+        # An unplugged device stays readable for ever.
         asyncio.get_running_loop().remove_reader(self.device.fd)
         self.error = err
         self.lost.set()
@@ -284,24 +291,24 @@ def _code(button: str, key: str) -> int:
         from evdev import ecodes  # noqa: PLC0415 - as above
     except ImportError as err:
         raise ConfigError(
-            f"{button}: the Python package evdev cannot be imported ({err}); install it "
-            "(apt install python3-evdev), or take this source out of the configuration"
+            f"{button}: the Python package evdev cannot be imported ({err}); "
+            "run `apt install python3-evdev`, or remove this button from the configuration"
         ) from err
     keys: dict[str, int] = {
         name: code for name, code in ecodes.ecodes.items() if name.startswith(("KEY_", "BTN_"))
     }
     if key not in keys:
         near = difflib.get_close_matches(key, keys, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`evtest` shows what a device's keys are called"
-        raise ConfigError(f"{button}: there is no key {key}; {hint}")
+        hint = f"did you mean {near[0]}?" if near else "`evtest` shows the names of a device's keys"
+        raise ConfigError(f"{button}: no key is called {key}; {hint}")
     return keys[key]
 
 
 def _reason(err: OSError) -> str:
     match err.errno:
         case errno.EBUSY:
-            return "taken by another program (a desktop, or a second kioskd); stop that"
+            return "another program has grabbed the device (a desktop, or a second kioskd); stop that program"
         case errno.EACCES | errno.EPERM:
-            return "no permission; add the user that kioskd runs as to the group input"
+            return "kioskd has no permission; add the user that kioskd runs as to the group input"
         case _:
-            return err.strerror or str(err)
+            return f"{err.strerror or err}; plug it in again"

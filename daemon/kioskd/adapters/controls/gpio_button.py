@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 Pull = Literal["up", "down", "none"]
 
 DEBOUNCE_MS: Final = 20
-"""Longer than the contacts of a common push button bounce (5 to 10 ms), shorter than anybody notices."""
+"""Milliseconds: longer than a common push button bounces (5 to 10 ms), too short for people to notice."""
 
 
 class GpioButton:
-    """A switch on line `line` of `chip` (a name, a label or `pi`).
+    """Push button on line `line` of `chip` (a chip's name, its label, or `pi`).
 
-    `active`: the level of the wire while it is pressed, low for a switch to ground. `pull`: the line's own resistor;
-    with `none` there is one on the board. Changes shorter than `debounce_ms` are ignored, by the kernel; where it
-    refuses, by ourselves: the first edge counts at once, and those that follow within that time do not.
-    ConfigError: the Python package gpiod is missing, or is older than 2.
+    `active`: the wire's level while the button is pressed; `low` for a switch to ground. `pull`: the line's
+    internal resistor; use `none` if the board has a resistor. The kernel ignores changes shorter than
+    `debounce_ms`. If it cannot, the button does: the first edge counts at once, and edges within that time
+    after it do not. ConfigError: the Python package gpiod is missing, or is older than 2.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GpioButton:
         self._watch: _Watch | None = None
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then each press and release until cancelled; see `ports.Button`."""
+        """Report the button's state, then each press and release until cancelled; see `ports.Button`."""
         lines, debounced = self._open()
         self._watch = _Watch(self._name, lines, self._line, on_edge, 0.0 if debounced else self._debounce_s)
         try:
@@ -65,12 +65,12 @@ class GpioButton:
             lines.release()
 
     def catch_up(self) -> None:
-        """Report the edges that the kernel has kept for us; see `ports.Button`."""
+        """Report the edges that wait in the kernel; see `ports.Button`."""
         if self._watch is not None:
             self._watch.catch_up()
 
     def _open(self) -> tuple[RequestedLines, bool]:
-        """Return the line, and whether the kernel debounces it: one that refuses to may still give its edges."""
+        """Return the line, and whether the kernel debounces it. If it cannot, edges still work."""
         try:
             return self._open_lines(self._chip, [self._line], self._settings(self._debounce_s)), True
         except gpio_chips.REFUSALS as err:
@@ -81,7 +81,7 @@ class GpioButton:
             lines = self._open_lines(self._chip, [self._line], self._settings(0.0))
         except gpio_chips.REFUSALS as err:
             raise gpio_chips.refused(self._name, err) from err
-        log.info("button not debounced by the kernel, but by kioskd: line=%s error=%s", self._name, refusal)
+        log.info("button debounced by kioskd, as the kernel cannot: line=%s error=%s", self._name, refusal)
         return lines, False
 
     def _settings(self, debounce_s: float) -> "LineSettings":
@@ -90,7 +90,7 @@ class GpioButton:
 
         return LineSettings(
             direction=Direction.INPUT,
-            # Of the logical level: pressed is active, whatever the wire does.
+            # Edges of the logical level: pressed is active, whatever the wire's level.
             edge_detection=Edge.BOTH,
             bias={"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "none": Bias.DISABLED}[self._pull],
             active_low=self._active == "low",
@@ -99,12 +99,12 @@ class GpioButton:
 
 
 class _Watch:
-    """One line that is ours, read until it is lost."""
+    """Requested line, read until it is lost."""
 
     def __init__(
         self, name: str, lines: RequestedLines, line: int, on_edge: Callable[[Edge], None], debounce_s: float
     ) -> None:
-        """`debounce_s`: 0.0 where the kernel debounces."""
+        """`debounce_s`: seconds; 0.0 if the kernel debounces."""
         self._name = name
         self._lines = lines
         self._line = line
@@ -113,16 +113,16 @@ class _Watch:
         self._readable = asyncio.Event()
         self._pressed = False
         self._bouncing_until_s = -math.inf
-        """Until then, by the edges' own clock, a change is taken for bouncing."""
+        """Until this time, by the clock of the edges, a change counts as bouncing."""
         self._last_bounce: Edge | None = None
-        """The last edge that was taken for bouncing."""
+        """The last edge that counted as bouncing."""
         self._settle_timer: asyncio.TimerHandle | None = None
         self._lost: DeviceLost | None = None
 
     async def run(self) -> NoReturn:
-        """Report how the line is, then each edge. DeviceLost: the line went away."""
+        """Report whether the button is down, then each edge. DeviceLost: the line went away."""
         loop = asyncio.get_running_loop()
-        # The loop may find the line readable once more before we have read it.
+        # The loop may find the line readable once more although it has been read.
         os.set_blocking(self._lines.fd, False)
         loop.add_reader(self._lines.fd, self._readable.set)
         try:
@@ -140,7 +140,7 @@ class _Watch:
                 self._settle_timer.cancel()
 
     def catch_up(self) -> None:
-        """Report what waits. A line that went away is for `run` to tell."""
+        """Report the waiting edges. If the line went away, `run` raises DeviceLost."""
         self._read()
         if self._lost is not None:
             self._readable.set()
@@ -161,12 +161,12 @@ class _Watch:
                 self._report(bounce)
         if self._at(edge) < self._bouncing_until_s:
             self._last_bounce = edge
-        # An edge from before we first looked repeats what we saw.
+        # An edge from before the first look repeats the level that was seen then.
         elif edge.down is not self._pressed:
             self._report(edge)
 
     def _check_level(self) -> None:
-        """Read the level when the bouncing is over: the edges since then were ignored, or lost."""
+        """Read the level when the bouncing is over: edges since then were ignored or lost."""
         wait_s = self._bouncing_until_s - time.monotonic()
         if wait_s > 0:
             if self._settle_timer is None:
@@ -202,5 +202,5 @@ class _Watch:
             edges = self._lines.read_edge_events()
         except BlockingIOError:
             return ()
-        # gpiod asks for stamps of CLOCK_MONOTONIC if it is not told otherwise.
+        # gpiod asks for stamps of CLOCK_MONOTONIC by default.
         return [Edge(edge.event_type is edge.Type.RISING_EDGE, edge.timestamp_ns / 1e9) for edge in edges]

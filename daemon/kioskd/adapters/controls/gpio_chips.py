@@ -1,8 +1,7 @@
 """GPIO chips and their lines, by the kernel's character device.
 
-A chip is named as a person may know it: `gpiochip0` or `/dev/gpiochip0`; by its label, which says what the chip is
-and holds across kernels (`pinctrl-rp1` is a Raspberry Pi 5's); or `pi`, the chip behind the pin header of whatever
-Raspberry Pi this is.
+A chip has three kinds of names: its name in /dev (`gpiochip0`), its label, and `pi`. A label describes the
+chip, and is the same on all kernels (`pinctrl-rp1` on a Raspberry Pi 5). `pi` is a Raspberry Pi's pin header.
 """
 
 import contextlib
@@ -24,39 +23,39 @@ ActiveLevel = Literal["low", "high"]
 PI: Final = "pi"
 
 PI_LABELS: Final = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-"""The header's chip of a Raspberry Pi 5; of a 4; of all before. In this order: a 5 has an inner chip as well."""
+"""Labels of the header's chip on a Raspberry Pi 5, a 4, and older. Newest first, as a 5 has two chips."""
 
 NOT_OURS: Final = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM})
-"""The line is there, and is kept from us."""
+"""Errors for a line that exists, but is in use or not permitted."""
 
 
 class RequestedLines(Protocol):
-    """Lines that were asked for and are ours now; `gpiod.LineRequest` is one."""
+    """Requested GPIO lines, as in `gpiod.LineRequest`."""
 
     @property
     def fd(self) -> int:
-        """Readable when an edge waits, and when the chip is gone."""
+        """File descriptor: readable when an edge waits, and when the chip is gone."""
 
     def get_value(self, line: int, /) -> "Value":
-        """Return the line's logical level. OSError where the chip is gone."""
+        """Return the line's logical level. OSError: the chip is gone."""
 
     def read_edge_events(self) -> "Sequence[EdgeEvent]":
-        """Return the edges that wait. OSError where the chip is gone."""
+        """Return the waiting edges. OSError: the chip is gone."""
 
     def set_value(self, line: int, value: "Value", /) -> None:
-        """Drive a line. OSError where the chip is gone."""
+        """Drive a line. OSError: the chip is gone."""
 
     def release(self) -> None:
-        """Give the lines back."""
+        """Release the lines."""
 
 
 RequestLines = Callable[[str, Sequence[int], "LineSettings"], RequestedLines]
-"""`open_lines`, or what takes its place where there is no chip: of which chip, which lines, set how."""
+"""Type of `open_lines`, for tests that replace it: takes the chip's name, the lines, their settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A GPIO chip of this machine. `label` and `line_count` are None where we may not open it."""
+    """GPIO chip of this machine. `label` and `line_count` are None if kioskd may not open it."""
 
     path: str
     name: str
@@ -74,7 +73,7 @@ def chips() -> list[Chip]:
     found: dict[str, Chip] = {}
     for path in sorted(str(path) for path in Path("/dev").glob("gpiochip*")):
         name, label, line_count = Path(path).name, None, None
-        # One that goes away while we look was not here.
+        # A chip that is unplugged during the listing is left out.
         with contextlib.suppress(FileNotFoundError):
             with contextlib.suppress(PermissionError), gpiod.Chip(path) as chip:
                 info = chip.get_info()
@@ -85,7 +84,7 @@ def chips() -> list[Chip]:
 
 
 def described(path: Path) -> dict[str, Any]:
-    """Return a chip as `kioskd devices --json` describes it, or why it cannot be opened. Blocks."""
+    """Return a chip's entry in `kioskd devices --json`, with the reason if it cannot be opened. Blocks."""
     import gpiod  # noqa: PLC0415 - as above
 
     try:
@@ -97,7 +96,7 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def pick(name: str, here: Iterable[Chip]) -> Chip | None:
-    """Return the chip of `here` that has `name`: its label, or `pi`."""
+    """Return the chip of `here` with the label `name`; for `pi`, the pin header's chip; None if missing."""
     by_label: dict[str | None, Chip] = {}
     for chip in here:
         by_label.setdefault(chip.label, chip)
@@ -108,28 +107,30 @@ def pick(name: str, here: Iterable[Chip]) -> Chip | None:
 def chip_path(name: str, here: Callable[[], Sequence[Chip]] = chips) -> str:
     """Return the path of the chip called `name`: a name or path in /dev, a label, or `pi`.
 
-    DeviceLost: no such chip; the message names those that `here` returns.
+    DeviceLost: no chip has that name; the message lists the chips that `here` returns.
     """
     from gpiod import is_gpiochip_device  # noqa: PLC0415 - as above
 
-    path = str(Path("/dev") / name)  # a chip that is a path already stays as it is
+    path = str(Path("/dev") / name)  # an absolute path stays as it is
     if is_gpiochip_device(path):
         return path
     present = here()
     chip = pick(name, present)
     if chip is not None:
         return chip.path
-    what = "this is no Raspberry Pi that kioskd knows" if name == PI else "no such chip"
+    what = "kioskd does not know this board's pin header" if name == PI else "no GPIO chip has this name"
     names = ", ".join(str(one) for one in present) or "none"
     raise DeviceLost(
-        f"gpio:{name}: {what} (chips here: {names}); plug it in or name another (`kioskd devices` lists them), "
+        f"gpio:{name}: {what} (chips here: {names}); plug it in, or name another one "
+        "(`kioskd devices` lists them), "
         "or remove the button or lamp from the configuration"
     )
 
 
 def open_lines(chip: str, lines: Sequence[int], settings: "LineSettings") -> RequestedLines:
     """Ask the kernel for `lines` of `chip` (a name, a label or `pi`), and return them configured.
-    DeviceLost: no such chip. `REFUSALS`: the kernel refuses; see `refused`.
+
+    DeviceLost: no chip has that name. `REFUSALS`: the kernel refuses the lines; see `refused`.
     """
     import gpiod  # noqa: PLC0415 - as above
 
@@ -138,36 +139,39 @@ def open_lines(chip: str, lines: Sequence[int], settings: "LineSettings") -> Req
 
 
 REFUSALS: Final = (OSError, ValueError, NotImplementedError)
-"""What the kernel's no looks like: ValueError and NotImplementedError are gpiod's names for EINVAL and EOPNOTSUPP."""
+"""Exceptions for a refusal by the kernel. gpiod uses the last two for EINVAL and EOPNOTSUPP."""
 
 
 def refused(name: str, err: Exception) -> DeviceLost:
-    """Return what to raise where the kernel does not give us the line called `name` in the YAML."""
+    """Return the error for a line that the kernel refused. `name`: the line's source in the YAML."""
     match getattr(err, "errno", None):
         case errno.EBUSY:
-            why = "in use by something else (`gpioinfo` names it); stop that, or choose another line"
+            why = (
+                "another program is using it (`gpioinfo` names it); stop that program, or choose another line"
+            )
         case errno.EACCES | errno.EPERM:
-            why = "no permission; add the user that kioskd runs as to the group gpio"
+            why = "kioskd has no permission; add the user that kioskd runs as to the group gpio"
         case _:
-            why = f"{getattr(err, 'strerror', None) or err}; `kioskd devices` lists what there is"
+            why = f"{getattr(err, 'strerror', None) or err}; see the chips' lines with `kioskd devices`"
     return DeviceLost(f"{name}: {why}", listed=True, device=name)
 
 
 def gone(name: str, err: Exception) -> DeviceLost:
-    """Return what to raise where a line that was ours went away."""
-    return DeviceLost(f"{name}: went away ({err})", device=name)
+    """Return the error for a line that was lost while in use."""
+    return DeviceLost(f"{name}: its GPIO chip is gone ({err}); connect it again", device=name)
 
 
 def require_gpiod(name: str) -> None:
-    """Make sure of the library, for the button or lamp `name`.
+    """Check that the library is installed, for the button or lamp `name`.
 
     ConfigError: the Python package gpiod is missing, or is older than 2.
     """
     try:
-        # LineSettings came with gpiod 2; Debian 12's python3-libgpiod is 1.6, under the same name.
-        from gpiod import LineSettings  # noqa: F401, PLC0415 - only to see whether it is there
+        # gpiod 2 introduced LineSettings. Debian 12's python3-libgpiod is version 1.6, under the same module
+        # name.
+        from gpiod import LineSettings  # noqa: F401, PLC0415 - imported as a check only
     except ImportError as err:
         raise ConfigError(
             f"{name}: the Python package gpiod 2 cannot be imported ({err}); "
-            "install it (pip install 'gpiod>=2.2'), or take this source out of the configuration"
+            "run `pip install 'gpiod>=2.2'`, or remove this button or lamp from the configuration"
         ) from err

@@ -1,4 +1,4 @@
-"""Lamps on GPIO lines that are on or off: an LED, a relay, a triple of colours."""
+"""Lamps on GPIO lines that are on or off: an LED, a relay, or three lines for red, green and blue."""
 
 import contextlib
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from kioskd.ports import DARK, Light
 
 
 class GpioLamp(LampBase):
-    """An LED or a relay on one line of `chip` (a name, a label or `pi`), or LEDs in red, green and blue on three.
+    """LED or relay on one line of `chip` (a name, a label or `pi`), or three LEDs: red, green and blue.
 
-    One line is on when there is any light to show; each of three is on when there is any of its colour. `active`: the
-    level of a wire while it is lit.
+    One line is on while the light has any brightness. Each of three lines is on while the light has any of
+    its colour. `active`: the level of a wire while its LED is lit.
     ConfigError: the Python package gpiod is missing, or is older than 2.
     """
 
@@ -37,12 +37,12 @@ class GpioLamp(LampBase):
         self._open_lines = open_lines
 
     async def run(self) -> NoReturn:
-        """Drive the lines until cancelled, then put the light out; see `ports.Lamp`."""
+        """Drive the lines until cancelled, then switch them off; see `ports.Lamp`."""
         lines = self._open()
         try:
             await self._follow(partial(self._write, lines))
         finally:
-            # Lines that went away are dark already, and their DeviceLost is on the way up.
+            # Lines of a lost chip are dark already, and their DeviceLost is being raised.
             with contextlib.suppress(DeviceLost):
                 self._write(lines, DARK)
             lines.release()

@@ -31,7 +31,7 @@ def _words(chip: dict[str, Any]) -> str:
 
 
 class GpioSource(Source):
-    """What all sources on GPIO lines have in common: a chip, and one line or more of it."""
+    """Base of all sources on GPIO lines: a chip, and one or more of its lines."""
 
     library = Library("gpiod")
     access = DeviceAccess("gpio", (("/dev/gpiochip*", "gpio"),))
@@ -40,7 +40,7 @@ class GpioSource(Source):
         'controls.*.source: "gpio:CHIP/LINE"',
         _chips,
         _words,
-        none="none: this machine has no /dev/gpiochip*",
+        none="none: this machine has no GPIO chips (/dev/gpiochip*)",
     )
     prefix, form = "gpio", "gpio:CHIP/LINE"
     pattern = rf"gpio:({CHIP})/({NUMBER})"
@@ -48,7 +48,7 @@ class GpioSource(Source):
 
     @property
     def chip(self) -> str:
-        """The chip, as the settings name it."""
+        """The chip's name as the settings give it."""
         return self.parts[0]
 
     @property
@@ -58,18 +58,18 @@ class GpioSource(Source):
 
     @property
     def wires(self) -> tuple[str, ...]:
-        """Each line by itself; see `Source.wires`."""
+        """Each line on its own; see `Source.wires`."""
         return tuple(f"gpio:{self.chip}/{line}" for line in self.lines)
 
 
 class GpioButtonSource(GpioSource, ButtonSource):
     """`gpio:CHIP/LINE` of a button."""
 
-    refusal = "names no GPIO line: its form is gpio:CHIP/LINE with a line number; write gpio:pi/17, say"
+    refusal = "is not a GPIO line; write gpio:CHIP/LINE with a line number, such as gpio:pi/17"
     called = "a GPIO line"
 
     def build(self, options: ButtonOptions, shared: dict[str, Any]) -> "ports.Button":
-        """Return the button; see `ButtonSource.build`. Without a `pull` the resistor holds it at rest."""
+        """Return the button; see `ButtonSource.build`. By default, `pull` is the released level."""
         from kioskd.adapters.controls.gpio_button import GpioButton  # noqa: PLC0415
 
         return GpioButton(
@@ -92,7 +92,7 @@ class GpioLampSource(GpioSource, LampSource):
 
 
 class RgbLampSource(GpioLampSource):
-    """`rgb:CHIP/RED,GREEN,BLUE`."""
+    """`rgb:CHIP/RED,GREEN,BLUE`: a lamp with a line for each colour."""
 
     prefix, form = "rgb", "rgb:CHIP/R,G,B"
     pattern = rf"rgb:({CHIP})/({NUMBER}),({NUMBER}),({NUMBER})"
@@ -101,6 +101,6 @@ class RgbLampSource(GpioLampSource):
         """Return the text; see `Source.resolved`."""
         if len(set(self.lines)) < len(self.lines):
             raise said(
-                f"{shown(self.text)} names one line twice: each colour has its own; write rgb:pi/5,6,13, say"
+                f"{shown(self.text)} names one line twice; give each colour its own, such as rgb:pi/5,6,13"
             )
         return self.text

@@ -1,4 +1,4 @@
-"""The kinds of button and lamp sources. A new kind is a class beside these, and a name in a table here."""
+"""The kinds of button and lamp sources. A new kind is a class beside these, and an entry in a table here."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,18 +28,18 @@ def _inputs(_dev: Path, _sysfs: Path) -> list[str]:
 
 
 class EvdevSource(ButtonSource):
-    """`evdev:NAME/KEY`; the name may hold slashes, and may be a path."""
+    """`evdev:NAME/KEY`. NAME may contain slashes, and may be a path."""
 
     prefix, form = "evdev", "evdev:NAME/KEY"
     pattern = r"evdev:(.+)/([A-Z][A-Z0-9_]*)"
-    refusal = "names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
+    refusal = "is not a key of an input device; write evdev:NAME/KEY, such as evdev:Pedal/KEY_SPACE"
     called = "an input device"
     library = Library("evdev", extra="input")
     access = DeviceAccess("input", (("/dev/input/event*", "input"),), written=False)
     listing = DeviceListing("input devices", 'controls.button.source: "evdev:NAME/KEY"', _inputs)
 
     def build(self, options: ButtonOptions, shared: dict[str, Any]) -> "ports.Button":
-        """Return the button; see `ButtonSource.build`. A device with two keys can be grabbed only once."""
+        """Return the button; see `ButtonSource.build`. Buttons on one device share one grab."""
         from kioskd.adapters.controls.evdev import EvdevButton, InputDevices  # noqa: PLC0415
 
         device, key = self.parts
@@ -51,7 +51,7 @@ def _names(folder: Path) -> list[str]:
 
 
 class PwmLampSource(LampSource):
-    """`pwm:CHIP/CHANNEL`."""
+    """`pwm:CHIP/CHANNEL`: an LED on a PWM channel."""
 
     prefix, form = "pwm", "pwm:CHIP/CHANNEL"
     pattern = rf"pwm:({CHIP})/({NUMBER})"
@@ -69,7 +69,7 @@ class PwmLampSource(LampSource):
 
 
 class LedLampSource(LampSource):
-    """`led:NAME`, a kernel LED."""
+    """`led:NAME`: an LED of the kernel."""
 
     prefix, form = "led", "led:NAME"
     pattern = r"led:([A-Za-z0-9_.:+@-]+)"
@@ -80,7 +80,7 @@ class LedLampSource(LampSource):
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The file of its brightness."""
+        """The path of the LED's brightness file."""
         return (f"/sys/class/leds/{self.parts[0]}/brightness",)
 
     def build(self, options: LampOptions) -> "ports.Lamp":
@@ -91,7 +91,7 @@ class LedLampSource(LampSource):
 
 
 class CommandSource(LampSource):
-    """A lamp that has a command in place of a source."""
+    """A lamp with a command instead of a source."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         """`argv`: the program and its arguments."""
@@ -99,7 +99,7 @@ class CommandSource(LampSource):
 
     @property
     def wires(self) -> tuple[str, ...]:
-        """None: it may take what another lamp has."""
+        """Empty: a command may drive a line that another lamp has."""
         return ()
 
     def build(self, options: LampOptions) -> "ports.Lamp":
@@ -116,17 +116,17 @@ LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
 
 
 def button_source(text: str) -> ButtonSource:
-    """Return the source of a button, taken apart. ValueError: `text` is none."""
+    """Return the parsed source of a button. ValueError: `text` is not one."""
     return parsed(BUTTONS, text)
 
 
 def lamp_source(text: str) -> LampSource:
-    """Return the source of a lamp, taken apart. ValueError: `text` is none."""
+    """Return the parsed source of a lamp. ValueError: `text` is not one."""
     return parsed(LAMPS, text)
 
 
 def listings() -> Iterator[DeviceListing]:
-    """Yield what `kioskd devices` lists for buttons and lamps, each once."""
+    """Yield the lists that `kioskd devices` prints for buttons and lamps, each once."""
     yield from dict.fromkeys(
         kind.listing for table in (BUTTONS, LAMPS) for kind in table.values() if kind.listing is not None
     )
@@ -137,10 +137,10 @@ def _no_button(text: str) -> str:
 
 
 def _no_lamp(_text: str) -> str:
-    return f"names no lamp: it takes {forms(LAMPS)}; write gpio:pi/25, say"
+    return f"is not a lamp; use {forms(LAMPS)}, such as gpio:pi/25"
 
 
 ButtonSourceText = Annotated[str, source_text(button_source, _no_button)]
-"""The value of a button's `source`."""
+"""Type of a button's `source` in the settings."""
 LampSourceText = Annotated[str, source_text(lamp_source, _no_lamp)]
-"""The value of a lamp's `source`."""
+"""Type of a lamp's `source` in the settings."""

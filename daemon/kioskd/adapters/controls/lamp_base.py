@@ -1,4 +1,4 @@
-"""What every lamp has in common: it follows the newest light."""
+"""The part that all lamps share: each shows the newest light."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,13 +15,13 @@ class LampBase:
         self._changed = asyncio.Event()
 
     def shine(self, light: Light) -> None:
-        """Look like `light` from now on; see `ports.Lamp`."""
+        """Show `light` from now on; see `ports.Lamp`."""
         if light != self._light:
             self._light = light
             self._changed.set()
 
     async def _follow(self, write: Callable[[Light], None]) -> NoReturn:
-        """Write the light as it is, and at each change, until cancelled; of several changes at once the newest."""
+        """Write the current light, and the newest light after each change, until cancelled."""
         while True:
             self._changed.clear()
             write(self._light)

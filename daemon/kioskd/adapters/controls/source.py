@@ -1,4 +1,4 @@
-"""What each kind of button source and lamp source declares about itself."""
+"""The base classes of all kinds of button and lamp sources."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -10,52 +10,53 @@ if TYPE_CHECKING:
 
 
 class LampOptions(Protocol):
-    """What the settings say of a lamp beside its source."""
+    """Settings of a lamp, other than its source."""
 
     @property
     def active(self) -> Literal["low", "high"]:
-        """The line's level when the lamp is lit, or the button is pressed."""
+        """The line's level while the lamp is lit, or the button is pressed."""
 
 
 class ButtonOptions(LampOptions, Protocol):
-    """What the settings say of a button beside its source."""
+    """Settings of a button, other than its source."""
 
     @property
     def pull(self) -> Literal["up", "down", "none"] | None:
-        """The line's resistor; None where the adapter chooses it."""
+        """The line's resistor; None if the adapter chooses it."""
 
     @property
     def debounce_ms(self) -> int:
-        """Milliseconds for which the level must hold."""
+        """Milliseconds that a new level must last."""
 
 
 class ButtonSource(Source, ABC):
-    """One source of a button, taken apart."""
+    """Parsed source of a button."""
 
     refusal: ClassVar[str]
-    """What the settings say of a text with this prefix and another form."""
+    """End of the error message for a text with this prefix and a wrong form; it begins with the text."""
     called: ClassVar[str]
-    """What it is, in words."""
+    """Name of this kind of source in messages."""
     is_line: ClassVar[bool] = False
-    """Whether it is a GPIO line, with a resistor, a level and bouncing contacts."""
+    """Whether the source is a GPIO line, which has a resistor, a level and bouncing contacts."""
 
     @abstractmethod
     def build(self, options: ButtonOptions, shared: dict[str, Any]) -> "ports.Button":
         """Return the button, not opened yet.
 
-        `shared` is one for all buttons of a kiosk. A kind keeps in it, under its prefix, what its buttons share.
-        ConfigError: a library that it needs is missing, or knows no such button.
+        `shared`: one dictionary for all buttons of a kiosk. Each kind stores there, under its prefix, an
+        object that its buttons share. ConfigError: a library that the button needs is missing, or does not
+        know the key.
         """
 
 
 class LampSource(Source, ABC):
-    """One source of a lamp, taken apart."""
+    """Parsed source of a lamp."""
 
     is_line: ClassVar[bool] = False
-    """Whether it is made of GPIO lines, which are on or off."""
+    """Whether the lamp is on GPIO lines, which are on or off only."""
     dims: ClassVar[bool] = False
-    """Whether it has levels of brightness."""
+    """Whether the lamp can be dimmed."""
 
     @abstractmethod
     def build(self, options: LampOptions) -> "ports.Lamp":
-        """Return the lamp, not opened yet. ConfigError: a library that it needs is missing."""
+        """Return the lamp, not opened yet. ConfigError: a library that the lamp needs is missing."""

@@ -1,4 +1,4 @@
-"""Lamps that the kernel drives: its LEDs, and its pulse width modulation. Both are small files in /sys."""
+"""Lamps that the kernel drives through files in /sys: its LEDs, and pulse width modulation (PWM)."""
 
 import contextlib
 import errno
@@ -15,20 +15,20 @@ LEDS: Final = Path("/sys/class/leds")
 PWM: Final = Path("/sys/class/pwm")
 
 PERIOD_NS: Final = 1_000_000
-"""1 kHz: no eye sees it, and every transistor follows."""
+"""Nanoseconds: 1 kHz, too fast for any eye, and slow enough for any transistor."""
 
 
 def write_attribute(path: Path, text: str) -> None:
-    """Write a file of /sys, which takes what it is given in one piece, at once. OSError where the kernel refuses."""
+    """Write a file of /sys, in one piece. OSError: the kernel refuses."""
     path.write_text(text)
 
 
 WriteAttribute = Callable[[Path, str], None]
-"""`write_attribute`, or what takes the kernel's place."""
+"""The type of `write_attribute`, for tests that replace it."""
 
 
 class LedLamp(LampBase):
-    """A kernel LED: `name` is its folder in `root`. What the kernel showed on it itself comes back afterwards."""
+    """Kernel LED. `name` is its folder in `root`. The LED's trigger is restored at the end."""
 
     def __init__(self, name: str, *, root: Path = LEDS, write: WriteAttribute = write_attribute) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class LedLamp(LampBase):
         self._full = 1
 
     async def run(self) -> NoReturn:
-        """Drive the LED until cancelled, then put it out and give it back to its trigger; see `ports.Lamp`."""
+        """Drive the LED until cancelled, then switch it off and restore its trigger; see `ports.Lamp`."""
         try:
             if not self._led.is_dir():
                 raise _missing(self._name, "LED", self._led.parent)
@@ -49,7 +49,7 @@ class LedLamp(LampBase):
             try:
                 await self._follow(self._set)
             finally:
-                # One that went away is dark already.
+                # An LED that is gone is dark already.
                 with contextlib.suppress(OSError):
                     self._write(self._led / "brightness", "0")
                     if trigger != "none":
@@ -58,7 +58,7 @@ class LedLamp(LampBase):
             raise _lost(self._name, err) from err
 
     def _trigger(self) -> str:
-        """Return what the kernel shows on it: the word in brackets of its list, if it has one."""
+        """Return the LED's trigger, which is the word in brackets of its list; `none` without a list."""
         triggers = self._led / "trigger"
         if not triggers.is_file():
             return "none"
@@ -66,16 +66,16 @@ class LedLamp(LampBase):
         return found[1] if found else "none"
 
     def _set(self, light: Light) -> None:
-        # Dim is not dark, however few levels there are.
+        # A dim light is not off, however few levels the LED has.
         level = max(1, round(light.level * self._full)) if light.level > 0 else 0
         self._write(self._led / "brightness", str(level))
 
 
 class PwmLamp(LampBase):
-    """An LED on a channel of a PWM chip, dimmed in the finest steps.
+    """LED on a channel of a PWM chip, dimmed in the finest steps.
 
-    `chip` is its folder in `root` (pwmchip0), or what the kernel calls the device behind it (fe20c000.pwm), which does
-    not depend on the order in which chips are found.
+    `chip` is a folder in `root` (pwmchip0), or the kernel's name of the device behind it (fe20c000.pwm). The
+    device's name does not depend on the order in which the kernel finds chips.
     """
 
     def __init__(
@@ -97,19 +97,20 @@ class PwmLamp(LampBase):
         self._exported = False
 
     async def run(self) -> NoReturn:
-        """Drive the channel until cancelled, then put the light out and give the channel back; see `ports.Lamp`."""
+        """Drive the channel until cancelled, then switch it off and release it; see `ports.Lamp`."""
         try:
             chip = self._find()
             pwm = chip / f"pwm{self._channel}"
             if not pwm.is_dir():
                 self._write(chip / "export", str(self._channel))
-                # Remembered over a failure: udev gives us the files a moment after they came, and we try again.
+                # Kept for the retry after a failure: udev sets the files' permissions a moment after they
+                # appear.
                 self._exported = True
             self._start(pwm)
             try:
                 await self._follow(lambda light: self._set(pwm, light))
             finally:
-                # One that went away is dark already.
+                # A channel that is gone is dark already.
                 with contextlib.suppress(OSError):
                     self._write(pwm / "duty_cycle", "0")
                     self._write(pwm / "enable", "0")
@@ -129,7 +130,7 @@ class PwmLamp(LampBase):
         raise _missing(self._name, "PWM chip", self._root)
 
     def _start(self, pwm: Path) -> None:
-        # At no moment may a pulse be longer than its period, nor the period be nothing: the kernel refuses both.
+        # The kernel rejects a pulse that is longer than the period, and a period of zero.
         if _number(pwm / "duty_cycle") != 0:
             self._write(pwm / "duty_cycle", "0")
         self._write(pwm / "period", str(self._period_ns))
@@ -141,15 +142,17 @@ class PwmLamp(LampBase):
 
 def _missing(name: str, what: str, root: Path) -> DeviceLost:
     here = ", ".join(_names(root)) or "none"
-    return DeviceLost(f"{name}: no such {what} (here: {here})", device=name)
+    return DeviceLost(
+        f"{name}: this machine has no {what} of this name (here: {here}); correct controls.lamp", device=name
+    )
 
 
 def _number(path: Path) -> int:
-    """Return the number in a file of the kernel's. OSError: it cannot be read, or holds no number."""
+    """Return the number in a kernel file. OSError: the file cannot be read, or does not hold a number."""
     try:
         return int(path.read_text(encoding="ascii"))
     except ValueError:
-        raise OSError(errno.EINVAL, "holds no number", str(path)) from None
+        raise OSError(errno.EINVAL, "does not hold a number", str(path)) from None
 
 
 def _names(root: Path) -> Iterable[str]:
@@ -159,13 +162,16 @@ def _names(root: Path) -> Iterable[str]:
 def _lost(name: str, err: OSError) -> DeviceLost:
     match err.errno:
         case errno.EACCES | errno.EPERM:
-            why = f"no permission for {err.filename}; give it to the group of kioskd's user by a udev rule"
+            why = (
+                f"kioskd has no permission to write {err.filename}; "
+                "give it to the group of kioskd's user by a udev rule"
+            )
         case errno.EROFS:
-            why = f"{err.filename} cannot be written to; give the unit ReadWritePaths=/sys/devices"
+            why = f"{err.filename} is read-only for kioskd; add ReadWritePaths=/sys/devices to the unit"
         case errno.EBUSY:
-            why = "in use by something else; stop that, or choose another"
+            why = "another program is using it; stop that program, or choose another lamp"
         case errno.ENODEV | errno.ENOENT:
-            return DeviceLost(f"{name}: went away ({err})", device=name)
+            return DeviceLost(f"{name}: the lamp is gone ({err}); connect it again", device=name)
         case _:
             why = str(err)
     return DeviceLost(f"{name}: {why}", listed=True, device=name)

@@ -1,4 +1,4 @@
-"""Devices made of memory: they behave like the real ones, at once and on command."""
+"""Devices made of memory: they behave like real ones, but at once and on command."""
 
 import asyncio
 import collections
@@ -22,13 +22,13 @@ class MemoryDevice:
         self._changed = asyncio.Event()
 
     def unplug(self) -> None:
-        """Take the device away: its user gets DeviceLost, and so does each later one."""
+        """Unplug the device: its user gets DeviceLost, and so does each later one."""
         self._plugged = False
         self._pulled = True
         self._changed.set()
 
     def replug(self) -> None:
-        """Bring the device back, for its next user."""
+        """Plug the device in again, for its next user."""
         self._plugged = True
 
     def _begin(self) -> None:
@@ -41,7 +41,7 @@ class MemoryDevice:
             raise DeviceLost(f"{self._name}: unplugged; plug it in")
 
     async def _change(self) -> None:
-        """Return at the next change. DeviceLost: the change was an unplugging."""
+        """Return at the next change. DeviceLost: the device was unplugged."""
         self._check()
         await self._changed.wait()
         self._changed.clear()
@@ -49,36 +49,36 @@ class MemoryDevice:
 
 
 class MemoryButton(MemoryDevice):
-    """A button that a script presses; a `ports.Button`."""
+    """Button that a script presses; a `ports.Button`."""
 
     def __init__(self, *, down: bool = False) -> None:
-        """Start plugged in. `down`: it is held already."""
+        """Start plugged in. `down`: whether the button is held already."""
         super().__init__("button")
         self._edges: collections.deque[Edge] = collections.deque(maxlen=_BACKLOG_EDGES)
         self._down = down
         self._on_edge: Callable[[Edge], None] | None = None
 
     def press(self) -> None:
-        """Press and let go. Edges are kept for the next `watch`."""
+        """Press and release. Edges are kept for the next `watch`."""
         self.hold()
         self.release()
 
     def hold(self) -> None:
-        """Press, and do not let go."""
+        """Press, without releasing."""
         self.happen(Edge(down=True))
         self._changed.set()
 
     def release(self) -> None:
-        """Let go."""
+        """Release."""
         self.happen(Edge(down=False))
         self._changed.set()
 
     def happen(self, edge: Edge) -> None:
-        """Let the kernel have `edge`, which the loop reads later, or in `catch_up`."""
+        """Put `edge` into the kernel's queue; the loop reads it later, or in `catch_up`."""
         self._edges.append(edge)
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then its edges until cancelled; see `ports.Button`."""
+        """Report whether the button is down, then its edges until cancelled; see `ports.Button`."""
         self._begin()
         self._on_edge = on_edge
         try:
@@ -90,7 +90,7 @@ class MemoryButton(MemoryDevice):
             self._on_edge = None
 
     def catch_up(self) -> None:
-        """Report the edges that wait; see `ports.Button`."""
+        """Report the waiting edges; see `ports.Button`."""
         while self._on_edge is not None and self._edges:
             edge = self._edges.popleft()
             self._down = edge.down
@@ -98,21 +98,21 @@ class MemoryButton(MemoryDevice):
 
 
 class MemoryCamera(MemoryDevice):
-    """A camera that gives one picture; a `ports.Camera` and its own `ports.RunningCamera`."""
+    """Camera that gives one picture; a `ports.Camera`, and its own `ports.RunningCamera`."""
 
     def __init__(self, sees: bytes) -> None:
-        """Start plugged in and switched off. `sees`: a JPEG as `ports.RunningCamera` gives them."""
+        """Start plugged in and switched off. `sees`: a JPEG in the form that `ports.RunningCamera` gives."""
         super().__init__("camera")
         self.sees = sees
-        """What the next picture will be."""
+        """The next picture, as a JPEG."""
         self.running = False
-        """Whether it is in use."""
+        """Whether the camera is in use."""
         self.starts = 0
         self.shots = 0
 
     @contextlib.asynccontextmanager
     async def look(self) -> AsyncIterator["MemoryCamera"]:
-        """Run until left; see `ports.Camera`."""
+        """Run until the caller leaves; see `ports.Camera`."""
         self._begin()
         self.running = True
         self.starts += 1
@@ -122,13 +122,13 @@ class MemoryCamera(MemoryDevice):
             self.running = False
 
     async def released(self) -> None:
-        """Return at once: it stops as soon as it is left; see `ports.Camera`."""
+        """Return at once: the camera stops when its user leaves; see `ports.Camera`."""
 
     async def aclose(self) -> None:
-        """Nothing is kept open between looks; see `ports.Camera`."""
+        """Do nothing: no camera stays open between looks; see `ports.Camera`."""
 
     async def shoot(self) -> bytes:
-        """Return what is seen; see `ports.RunningCamera`."""
+        """Return the picture; see `ports.RunningCamera`."""
         self._check()
         self.shots += 1
         return self.sees

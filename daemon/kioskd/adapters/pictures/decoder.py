@@ -1,7 +1,7 @@
-"""Pictures from outside, decoded in a child process: a file made to break a decoder breaks that, and nothing else.
+"""Pictures from outside, decoded in a child process: a malicious file breaks that process only.
 
-Pillow has no bound of its own on memory or time. The child has both (`decoder_process`), and a deadline beside. A picture
-of a camera's own needs none of this.
+Pillow limits neither memory nor time. The child has limits for both (`decoder_process`), and a deadline.
+Pictures from a camera need none of this.
 """
 
 import asyncio
@@ -17,31 +17,31 @@ from kioskd.adapters.pictures.decoder_process import ANSWER, HEADER, read_exactl
 from kioskd.media.picture import MOST_BYTES, BadPicture, Rotation
 
 DEADLINE_S: Final = 15.0
-"""From the start of the program to the JPEG; the program takes a second of it on a small Raspberry Pi."""
+"""Seconds from the start of the program to the JPEG. The start takes a second on a small Raspberry Pi."""
 
 LARGEST_JPEG_BYTES: Final = 50_000_000
-"""4096 x 4096 pixels that do not compress."""
+"""The size of 4096 x 4096 pixels that do not compress."""
 
-_TOO_MUCH: Final = "takes more memory or time to decode than a picture may"
+_TOO_MUCH: Final = "takes more memory or time to decode than kioskd allows"
 
 
 class PictureDecoder:
-    """One child process, kept until `close` for more than one picture. It is started again when it has died.
+    """One child process that decodes pictures until `close`; it is started again when it has died.
 
-    Threads may share it: one picture after the other is decoded.
+    Threads may share it: it decodes one picture at a time.
     """
 
     def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
         self.deadline_s = deadline_s
-        """Seconds that one picture may take. It may be changed between two pictures."""
+        """Seconds allowed for one picture. May be changed between pictures."""
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
     def __enter__(self) -> "PictureDecoder":
-        """Start the process, so that it is ready sooner."""
+        """Start the process early, so that it is ready for the first picture."""
         self._closed = False
-        with contextlib.suppress(OSError):  # the first picture says so
+        with contextlib.suppress(OSError):  # the first picture reports the error
             self._process = _start()
         return self
 
@@ -60,10 +60,10 @@ class PictureDecoder:
     ) -> bytes:
         """Return a picture as `picture.fit` does. Blocks until the deadline at most.
 
-        BadPicture: as of `picture.fit`, or it takes more memory or time than a picture may.
+        BadPicture: see `picture.fit`; or the picture takes more memory or time than allowed.
         """
         if len(data) > MOST_BYTES:
-            raise BadPicture(f"more than {MOST_BYTES / 1e6:.0f} MB")
+            raise BadPicture(f"it is larger than {MOST_BYTES / 1e6:.0f} MB")
         options = {"size": size, "quality": quality, "rotate": rotate, "mirror": mirror}
         with self._turn:
             alarm = threading.Timer(self.deadline_s, self._kill)
@@ -83,18 +83,20 @@ class PictureDecoder:
         return content
 
     def close(self) -> None:
-        """End the process, in whatever it is. What is being decoded is a `BadPicture` then."""
+        """End the process at once. A picture that is being decoded ends with `BadPicture`."""
         self._closed = True
         self._kill()
 
     def _ask(self, data: bytes, options: bytes) -> tuple[bytes, bytes]:
         process = self._process
         if process is None or process.poll() is not None:
-            self._kill()  # closes the pipes of one that has died
+            self._kill()  # closes the pipes of a dead process
             try:
                 process = self._process = _start()
             except OSError as error:
-                raise BadPicture(f"cannot be decoded, no program can be started ({error.strerror})") from None
+                raise BadPicture(
+                    f"cannot be decoded, as no process can be started ({error.strerror})"
+                ) from None
             if self._closed:
                 self._kill()
         assert process.stdin is not None
@@ -104,7 +106,7 @@ class PictureDecoder:
         process.stdin.flush()
         kind, byte_count = ANSWER.unpack(read_exactly(process.stdout, ANSWER.size))
         if byte_count > LARGEST_JPEG_BYTES:
-            raise ValueError("no such picture")
+            raise ValueError("the answer is larger than any picture")
         return kind, read_exactly(process.stdout, byte_count)
 
     def _kill(self) -> None:
@@ -121,9 +123,10 @@ class PictureDecoder:
 
 
 async def fit(data: bytes, *, size: int, quality: int) -> bytes:
-    """Return one picture as `PictureDecoder.fit` does, without holding the loop up. Cancelling ends the process.
+    """Return one picture as `PictureDecoder.fit` does, without blocking the loop. Cancelling ends the
+    process.
 
-    BadPicture: as there.
+    BadPicture: see `PictureDecoder.fit`.
     """
     decoder = PictureDecoder()
     try:
@@ -133,7 +136,7 @@ async def fit(data: bytes, *, size: int, quality: int) -> bytes:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    # Nothing of the environment: a service key may be in it.
+    # Keep all else of the environment out: it may hold a service key.
     environ = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "-I", "-m", "kioskd.adapters.pictures.decoder_process"],

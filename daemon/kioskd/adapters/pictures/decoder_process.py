@@ -1,10 +1,10 @@
 """The program that decodes pictures from outside: `python -m kioskd.adapters.pictures.decoder_process`.
 
-It gives away what it does not need before it reads the first byte of a picture: memory, time, files, programs.
-It knows no key. One request after the other comes on standard input, and one answer for each goes to standard output:
+Before it reads a picture, it limits its own memory and time, and forbids itself files and programs. It does
+not have the service key. Requests come one by one on standard input, each is answered on standard output:
 
     request: HEADER (bytes of the options, bytes of the picture), options as JSON, picture
-    answer: ANSWER (b"J" for a JPEG, b"E" for what is wrong; bytes), content
+    answer: ANSWER (b"J" for a JPEG, b"E" for an error message; bytes), content
 """
 
 import contextlib
@@ -25,22 +25,22 @@ HEADER: Final = struct.Struct(">II")
 ANSWER: Final = struct.Struct(">cI")
 
 MEMORY_BYTES: Final = 320_000_000
-"""On top of what the program itself takes. The largest picture that `picture.fit` takes needs 200 MB."""
+"""Memory on top of the program's own. The largest picture that `picture.fit` takes needs 200 MB."""
 CPU_S: Final = 10
-"""Seconds of the processor for one picture. A telephone's largest takes 2 s on a Raspberry Pi 3."""
+"""Seconds of processor time for one picture. A telephone's largest takes 2 s on a Raspberry Pi 3."""
 
 _CREATE_RULESET: Final = 444
 _RESTRICT_SELF: Final = 446
-"""Numbers of Landlock's system calls, the same on all architectures (linux/unistd.h)."""
+"""Number of a Landlock system call; Landlock's numbers are the same on all architectures (linux/unistd.h)."""
 _NO_NEW_PRIVILEGES: Final = 38
 _ALL_OF_THE_FIRST_VERSION: Final = (1 << 13) - 1
-"""LANDLOCK_ACCESS_FS_*: reading, writing, listing, making and removing of files, and running programs."""
+"""LANDLOCK_ACCESS_FS_*: read, write, list, create and delete files, and run programs."""
 
 
 def main() -> None:
     """Decode until standard input ends."""
     Image.preinit()
-    Image.init()  # Pillow loads its readers from files, which cannot be opened any more after the next line
+    Image.init()  # Pillow loads its readers from files, which the next line forbids
     give_up_rights()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while header := requests.read(HEADER.size):
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def give_up_rights() -> None:
-    """Bound memory, forbid programs and core files, and close the file system where the kernel can."""
+    """Limit memory, forbid programs and core files, and forbid all files if the kernel can."""
     own_bytes = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     _limit(resource.RLIMIT_AS, own_bytes + MEMORY_BYTES)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -67,7 +67,7 @@ def _limit(what: int, most: int) -> None:
 
 
 def allow_time() -> None:
-    """Count the seconds of the next picture only. The hard limit stays where it is, so that it can be moved."""
+    """Allow `CPU_S` more seconds, for the next picture. The hard limit stays, as it could not be raised."""
     spent_s = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(
         resource.RLIMIT_CPU,
@@ -76,7 +76,7 @@ def allow_time() -> None:
 
 
 def _close_files() -> None:
-    """Let no file be opened any more, by Landlock. A kernel or a unit without it leaves the other bounds."""
+    """Forbid opening files, by Landlock. Without Landlock, the other limits remain."""
     libc = ctypes.CDLL(None, use_errno=True)
     rights = struct.pack("Q", _ALL_OF_THE_FIRST_VERSION)
     rules = libc.syscall(_CREATE_RULESET, rights, ctypes.c_size_t(len(rights)), 0)
@@ -89,13 +89,13 @@ def _close_files() -> None:
 
 def _decoded(data: bytes, options: dict[str, int]) -> tuple[bytes, bytes]:
     try:
-        return b"J", picture.fit(data, **options)  # type: ignore[arg-type]  # from `decoder`, which has checked them
+        return b"J", picture.fit(data, **options)  # type: ignore[arg-type]  # from `decoder`, which has checked the options
     except picture.BadPicture as error:
         return b"E", str(error).encode()
 
 
 def read_exactly(stream: IO[bytes], byte_count: int) -> bytes:
-    """Return so many bytes of a pipe. EOFError where it ends before."""
+    """Return `byte_count` bytes of a pipe. EOFError: it ends before."""
     data = stream.read(byte_count)
     if len(data) < byte_count:
         raise EOFError
@@ -103,5 +103,5 @@ def read_exactly(stream: IO[bytes], byte_count: int) -> bytes:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # its owner has ended
+    with contextlib.suppress(BrokenPipeError):  # the parent process has ended
         main()

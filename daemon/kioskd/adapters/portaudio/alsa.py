@@ -1,7 +1,7 @@
-"""libasound, asked without PortAudio: whether a device can be opened, what a card is called, whether ALSA is configured.
+"""Questions to libasound itself: whether a device can be opened, a card's name, whether ALSA is configured.
 
-Two things write to the list that these functions read: plugs, and PortAudio's own initialising. So they are called under
-the lock of `library`, or in a process without streams.
+Plugging and PortAudio's start change libasound's list of cards while these functions read it. So call them
+under the lock of `library`, or in a process without streams.
 """
 
 import ctypes
@@ -20,14 +20,14 @@ _NONBLOCK: Final = 1
 _SHIPPED: Final = ("usr/share/alsa/alsa.conf", "usr/share/alsa/alsa.conf.d/*.conf", "etc/alsa/conf.d/*.conf")
 _DEFINED: Final = re.compile(r"^\s*pcm\.!?([\w-]+)", re.MULTILINE)
 _CHOICES: Final = frozenset({"default", "pulse", "pipewire", "jack"})
-"""Of what ALSA and its plugins come with: what a kiosk may well use. All of them lead to a sound server, or may."""
+"""Names that ALSA's files define and that an owner may choose as device: each may lead to a sound server."""
 _MARK: Final = re.compile(r"_toplevel_:(\d+):\d+:(.*)")
 _STREAM: Final = {Direction.OUT: 0, Direction.IN: 1}
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the library; None where PortAudio works without it."""
+    """Return libasound; None if PortAudio works without it."""
     try:
         return ctypes.CDLL(_LIBRARY)
     except OSError:
@@ -35,9 +35,9 @@ def library() -> ctypes.CDLL | None:
 
 
 def open_error(name: str, direction: Direction) -> int | None:
-    """Open a device and close it again. Return 0, or the errno that it was refused with; None without libasound.
+    """Open a device and close it again. Return 0 or the errno of the refusal; None without libasound.
 
-    Blocks as long as the device's driver or sound server does; mostly for milliseconds.
+    Blocks as long as the device's driver or sound server does, mostly for milliseconds.
     """
     alsa = library()
     if alsa is None:
@@ -51,7 +51,7 @@ def open_error(name: str, direction: Direction) -> int | None:
 
 
 def card_name(number: int) -> str:
-    """Return what a card calls itself, which is how PortAudio's names begin; "" where it does not say."""
+    """Return a card's own name, with which PortAudio's names begin; "" if it has none."""
     alsa = library()
     said = ctypes.c_char_p()
     if alsa is None or alsa.snd_card_get_name(number, ctypes.byref(said)) < 0:
@@ -62,34 +62,37 @@ def card_name(number: int) -> str:
 
 
 def config_fault(environ: Mapping[str, str]) -> str | None:
-    """Return what is wrong with ALSA's configuration, and what to do; None where PortAudio can work with it.
+    """Return the fault in ALSA's configuration, and what to do; None if PortAudio can work with it.
 
-    PortAudio ends the whole process by an assertion where the configuration defines neither `default` nor `dmix`, as one
-    that is missing or empty does (BuildDeviceList in pa_linux_alsa.c of 19.6).
+    If the configuration defines neither `default` nor `dmix`, PortAudio ends the whole process by an
+    assertion (BuildDeviceList in pa_linux_alsa.c of 19.6). A missing or empty configuration file does the
+    same.
     """
     paths = environ.get("ALSA_CONFIG_PATH")
     for path in paths.split(":") if paths else ():
         if not Path(path).is_file():
-            return f"ALSA_CONFIG_PATH={paths}: no such file; unset it, or put the file there"
+            return f"ALSA_CONFIG_PATH={paths}: {path} does not exist; unset it, or create the file"
         if not os.access(path, os.R_OK):
-            return f"ALSA_CONFIG_PATH={paths}: cannot be read; unset it, or have the file be readable"
+            return (
+                f"ALSA_CONFIG_PATH={paths}: kioskd may not read {path}; unset it, or make the file readable"
+            )
     alsa = library()
     if alsa is None:
         return None
     with stderr.captured("ALSA's configuration") as said:
         refused = alsa.snd_config_update()
     remedy = (
-        f"mend {paths}, or unset ALSA_CONFIG_PATH"
+        f"correct {paths}, or unset ALSA_CONFIG_PATH"
         if paths
-        else "sudo apt install --reinstall libasound2-data"
+        else "run `sudo apt install --reinstall libasound2-data`"
     )
     if refused < 0:
-        # What it says last is about its own hooks; the file is named before.
+        # ALSA's last message is about its own hooks; an earlier one names the file.
         named = [line.partition(") ")[2] for line in said if "old or corrupted" in line]
         what = named[0].partition(" may be")[0] if named else (said[-1] if said else os.strerror(-refused))
         marks = filter(None, map(_MARK.search, said))
         where = next((f"line {mark[1]}: {mark[2]}" for mark in marks), "it is broken")
-        return f"ALSA's configuration cannot be used: {what}: {where}; mend or remove that file"
+        return f"ALSA's configuration cannot be used: {what}: {where}; correct or remove that file"
     config = ctypes.c_void_p.in_dll(alsa, "snd_config")
     found = ctypes.c_void_p()
     if all(
@@ -103,7 +106,7 @@ def config_fault(environ: Mapping[str, str]) -> str | None:
 
 
 def left_out_files(environ: Mapping[str, str]) -> list[str]:
-    """Return the owner's files that ALSA leaves out without a word, because this user may not read them."""
+    """Return the owner's configuration files that ALSA silently ignores, as they are unreadable."""
     if environ.get("ALSA_CONFIG_PATH"):
         return []
     own = [Path(environ["HOME"], ".asoundrc")] if environ.get("HOME") else []
@@ -112,7 +115,7 @@ def left_out_files(environ: Mapping[str, str]) -> list[str]:
 
 
 def plugins(root: Path = Path("/")) -> frozenset[str]:
-    """Return the devices that ALSA's own files define, which convert or name channels: no cards, and no owner's choice."""
+    """Return the devices of ALSA's own files that convert or name channels: not cards, not the owner's."""
     found: set[str] = set()
     for path in (path for pattern in _SHIPPED for path in root.glob(pattern)):
         try:

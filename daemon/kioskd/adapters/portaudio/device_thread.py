@@ -1,9 +1,10 @@
-"""The thread that owns one opened sound device: opens, watches, closes, and tells the loop. No sound library here.
+"""The thread that owns one sound device: it opens, watches and closes it, and reports to the loop. Uses no
+sound library.
 
-A lost device is silent: its callbacks stop, and nothing else happens. So the thread counts callbacks, and calls the
-device lost when none came for a second, whatever the library says of it (PortAudio goes on calling a pulled card active). A
-device that does not let go in time is cured by a new process and by nothing else (DeviceStuck). It is a daemon thread:
-an opening or closing that hangs in a driver cannot keep the process from ending.
+A lost device stops its callbacks, and gives no other sign. So the thread counts callbacks, and reports the
+device as lost after a second without any. PortAudio's own state does not help: it calls an unplugged card
+active. A device that does not close in time is freed by a new process only (DeviceStuck). The thread is a
+daemon thread, so a driver that hangs cannot keep the process from ending.
 """
 
 import asyncio
@@ -19,26 +20,26 @@ from kioskd.errors import DeviceLost, DeviceStuck
 log = logging.getLogger(__name__)
 
 SILENCE_S: Final = 1.0
-"""Seconds without a callback after which a device is lost."""
+"""Seconds without a callback after which a device counts as lost."""
 
 OPEN_S: Final = 10.0
-"""Seconds that opening may take: every device of the machine is tried first."""
+"""Seconds allowed for opening: PortAudio tries every device of the machine first."""
 
 CLOSE_S: Final = 3.0
-"""Seconds that closing may take; then only a new process is free of the device."""
+"""Seconds allowed for closing; after that only a new process frees the device."""
 
 _TICK_S: Final = 0.25
 
 
 class DeviceThread:
-    """One use of a device, from opening to closing. Made in the loop's thread, for one `run`."""
+    """One use of a device, from opening to closing. Create it in the loop's thread, for one `run`."""
 
     def __init__(self, name: str, device: str = "") -> None:
-        """`name`: for messages; `device`: as the owner wrote it."""
+        """`name`: for messages; `device`: the device's name in the settings."""
         self.name = name
         self.device = device
         self.calls = 0
-        """Callbacks so far: the sign of life. The device's callback counts them."""
+        """Callbacks so far. The device's callback adds one at each call, as a sign of life."""
         self._loop = asyncio.get_running_loop()
         self._quit = threading.Event()
         self._error: BaseException | None = None
@@ -48,26 +49,26 @@ class DeviceThread:
 
     @property
     def quitting(self) -> bool:
-        """Whether the device is lost or to be closed: what it still gives is not wanted, and it gets no more."""
+        """Whether the device is lost or about to close: its sound is dropped, and none is sent to it."""
         return self._error is not None or self._quit.is_set()
 
     def lose(self, error: BaseException) -> None:
-        """End the use with `error`, unless another came first; from any thread."""
+        """End the use with `error`, unless an error came before. May be called from any thread."""
         if self._error is None:
             self._error = error
         self.call_in_loop(self._ended.set)
 
     def call_in_loop(self, what: Callable[[], object]) -> None:
-        """Have `what` called in the loop's thread; from any thread."""
+        """Call `what` in the loop's thread. May be called from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(what)
 
     async def run(self, opened: Callable[[], AbstractContextManager[object]]) -> NoReturn:
-        """Enter `opened()` in the thread, leave it when cancelled or lost, and return after that.
+        """Open the device in the thread, and close it when the task is cancelled or the device is lost.
 
         Raises:
             DeviceLost: the device cannot be opened, or has been silent for a second.
-            DeviceStuck: it does not close. A caller that cancels because the process ends may ignore this.
+            DeviceStuck: the device does not close. A caller that ends the process may ignore this.
         """
         threading.Thread(target=self._hold_device, args=(opened,), name=self.name, daemon=True).start()
         try:
@@ -82,7 +83,7 @@ class DeviceThread:
                 await self._opened.wait()
         except TimeoutError:
             raise DeviceLost(
-                f"{self.name}: not open after {OPEN_S:.0f} s; the sound system hangs: restart kioskd",
+                f"{self.name}: not open after {OPEN_S:.0f} s, as the sound system hangs; restart kioskd",
                 listed=True,
                 device=self.device,
             ) from None
@@ -91,16 +92,19 @@ class DeviceThread:
         raise self._error
 
     async def _close(self, cause: BaseException) -> None:
-        """Close the device because of `cause`, and return when it is closed; a cancellation meanwhile is raised only then.
+        """Close the device because of `cause`, and return when it is closed. A cancellation meanwhile is
+        raised after that.
 
-        DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
+        DeviceStuck: the device does not close. If `cause` is a bug, this is not raised, as the bug itself
+        ends the process.
         """
         self._quit.set()
         cancelled: asyncio.CancelledError | None = None
         until = self._loop.time() + CLOSE_S
         while not self._closed.done() and (left_s := until - self._loop.time()) > 0:
             try:
-                # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
+                # Not asyncio.timeout: on Python 3.11 it does not report an expiry in a task that is being
+                # cancelled.
                 await asyncio.wait([self._closed], timeout=left_s)
             except asyncio.CancelledError as error:
                 cancelled = error
@@ -111,8 +115,8 @@ class DeviceThread:
             return
         if not closed:
             raise DeviceStuck(
-                f"{self.name}: does not close within {CLOSE_S:.0f} s: "
-                "its driver or sound server hangs, only a new process is free of it",
+                f"{self.name}: it did not close within {CLOSE_S:.0f} s, as its driver or sound server hangs; "
+                "kioskd must restart to free it",
                 listed=True,
                 device=self.device,
             ) from cause
@@ -124,23 +128,24 @@ class DeviceThread:
             with opened():
                 self.call_in_loop(self._opened.set)
                 self._watch()
-        except BaseException as error:  # noqa: BLE001 - no thread may die unseen: run() raises it
+        except BaseException as error:  # noqa: BLE001 - `run` raises it in the loop
             self.lose(error)
         finally:
             self.call_in_loop(self._opened.set)
             self.call_in_loop(lambda: self._closed.set_result(None))
 
     def _watch(self) -> None:
-        """Return when the device is to be closed. Counts ticks, not time: a sleep of the machine is no silence."""
+        """Return when the device is to be closed. Counts ticks, as time passes on a suspended machine."""
         seen, silent_s = self.calls, 0.0
         while not self._quit.wait(_TICK_S):
             silent_s = silent_s + _TICK_S if self.calls == seen else 0.0
             seen = self.calls
             if silent_s >= SILENCE_S:
-                # Told before the closing, which may hang.
+                # Report it before closing, as closing may hang.
                 self.lose(
                     DeviceLost(
-                        f"{self.name}: silent for {SILENCE_S:.0f} s; plug it in, or restart its sound server",
+                        f"{self.name}: the device gave no sign of life for {SILENCE_S:.0f} s; "
+                        "plug it in again, or restart its sound server",
                         listed=True,
                         device=self.device,
                     )

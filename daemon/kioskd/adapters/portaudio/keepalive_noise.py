@@ -1,7 +1,7 @@
-"""What a speaker is fed in place of silence: noise at the last bit, 90 dB below full scale.
+"""Quiet noise for a speaker in place of silence: the last bit, 90 dB below full scale.
 
-Amplifiers and USB speakers that go to sleep on digital silence wake up for the first sound, and eat its first syllable.
-People do not hear this noise; the amplifier takes it for sound.
+Some amplifiers and USB speakers go to sleep on digital silence. They wake up at the next sound, and lose its
+first syllable. People do not hear this noise, but the amplifier counts it as sound.
 """
 
 import array
@@ -12,18 +12,18 @@ from typing import Final
 from kioskd.adapters.portaudio.formats import SampleType, SoundFormat
 
 FRAMES: Final = 4_800
-"""Before it repeats: at 48 kHz ten times a second, far below what could be heard of it."""
+"""Frames before the noise repeats: ten times a second at 48 kHz, which cannot be heard."""
 
 
 def noise_period(form: SoundFormat) -> bytes:
-    """Return `FRAMES` frames of it, as a device of this format takes them, the same in all channels."""
-    chance = random.Random(1)  # noqa: S311 - the same each time, so that a recording can be compared
+    """Return `FRAMES` frames of noise in a device's format, the same in all channels."""
+    chance = random.Random(1)  # noqa: S311 - the same each time, so that recordings can be compared
     steps = [chance.choice((-1, 0, 1)) for _ in range(FRAMES)]
     return b"".join(_written(step, form.samples) * form.channels for step in steps)
 
 
 def _written(step: int, samples: SampleType) -> bytes:
-    """Return one sample of so many 16-bit steps."""
+    """Return one sample of the value `step`, counted in 16-bit steps."""
     if samples == "float32":
         return array.array("f", [step / 32768]).tobytes()
     size = {"int16": 2, "int24": 3, "int32": 4}[samples]
@@ -31,7 +31,7 @@ def _written(step: int, samples: SampleType) -> bytes:
 
 
 class KeepaliveNoise:
-    """Puts it in place of silence, and touches nothing else. Costs a comparison of bytes a period."""
+    """Filter that replaces silence by noise only. Costs one comparison of bytes a period."""
 
     def __init__(self, form: SoundFormat) -> None:
         self._noise = noise_period(form)
@@ -40,7 +40,7 @@ class KeepaliveNoise:
         self._nothing = b""
 
     def fill(self, sound: bytes) -> bytes:
-        """Return `sound`, or as much of the noise where it is all zeros."""
+        """Return `sound`, or the same length of noise if it is all zeros."""
         if len(self._nothing) != len(sound):
             self._nothing = bytes(len(sound))
         if sound != self._nothing:

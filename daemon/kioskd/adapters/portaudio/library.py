@@ -1,20 +1,22 @@
-"""PortAudio's one state in this process: its list of devices, who uses it, and when to make it again.
+"""PortAudio's one state in this process: its list of devices, their users, and when to make the list again.
 
-What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
-- The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
-  initialises and terminates for itself. When a device is not to be had although the list seems out of date, the other
-  streams are given up (DeviceLost, to be opened again at once), and the next opening gets a fresh list.
-- Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
-- It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
-- When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `stderr` keeps
-  them back.
-- Behind ALSA may be a sound server, whose death must not hang the closing: `pulse.share_no_memory`.
-- It ends the process by an assertion where ALSA's configuration has no `default`: `alsa.config_fault` looks before.
-- A card that goes between its opening and its start leaves a mutex locked: the opening hangs. On a machine so slow that
-  the start takes over a second, PortAudio aborts (PaUnixMutex_Terminate in pa_unix_util.c). The first ends in DeviceStuck;
-  of the second `stderr` keeps the words for the next process.
-- It knows cards by their numbers. A number may be another card's by the time that the list is used, so each is compared
-  with what the kernel had when the list was made.
+Facts about PortAudio and their consequences (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
+- The list of devices is made when the first user initialises PortAudio, and kept until the last one
+  terminates it. Each stream does both. If a device is missing from an old list, all other streams are ended
+  (DeviceLost, and opened again at once). The next opening then gets a new list.
+- Initialising, opening, closing and terminating are not thread-safe: one lock covers all of them.
+- Through ALSA, it prints a line to descriptor 2 for each underrun: thousands an hour on a busy machine. They
+  are suppressed here.
+- When a device is unplugged, PortAudio's own thread prints some lines ("Expression '...' failed"); `stderr`
+  catches them.
+- Behind ALSA there may be a sound server. Its death must not hang the closing: see `pulse.share_no_memory`.
+- An ALSA configuration without `default` makes it end the process by an assertion; `alsa.config_fault` checks
+  first.
+- If a card is unplugged between opening and start, a mutex stays locked and the opening hangs: DeviceStuck.
+  If the start takes over a second on a slow machine, PortAudio aborts (PaUnixMutex_Terminate in
+  pa_unix_util.c). Then `stderr` keeps its message for the next process.
+- It knows cards by their numbers. A number may belong to another card when the list is used. So it is
+  compared with the kernel's cards from when the list was made.
 """
 
 import contextlib
@@ -40,33 +42,33 @@ from kioskd.errors import DeviceLost
 log = logging.getLogger(__name__)
 
 _LOCK_S: Final = 15.0
-"""More than an opening and a closing that hang may take: their own threads tell of it first, and end the process."""
+"""Seconds to wait for the lock: longer than a hanging opening and closing, which end the process before."""
 
 _FUTILE_S: Final = 60.0
-"""A fresh list that did not have a wanted device either is not made again for its sake before that."""
+"""Seconds until the list is made again for a device that was missing in a new list, too."""
 
 
 class PendingStream(Protocol):
-    """A stream that is to be opened."""
+    """Stream that is about to be opened."""
 
     direction: Direction
     thread: DeviceThread
-    """The thread that owns it."""
+    """The thread that owns the stream."""
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        """Open and start `device`. DeviceLost: it cannot be opened now."""
+        """Open and start `device`. DeviceLost: the device cannot be opened now."""
 
 
 class PortAudioLibrary:
-    """PortAudio. Nothing is initialised before the first use."""
+    """PortAudio in this process. It is initialised at the first use."""
 
     def __init__(self) -> None:
         self.probe = AlsaProbe()
-        """Asks the kernel and ALSA of this machine."""
+        """Questions to this machine's kernel and ALSA."""
         self._lock = threading.Lock()
         self._users: list[PendingStream] = []
         self._cards: Mapping[int, Card] = {}
-        """The kernel's, when the list was made."""
+        """The kernel's cards when the list was made, by number."""
         self._left_out: set[str] = set()
         self._relisted: dict[tuple[str, Direction], float] = {}
 
@@ -82,7 +84,7 @@ class PortAudioLibrary:
 
     @contextlib.contextmanager
     def stream(self, user: PendingStream, device: str) -> Iterator[pyaudio.Stream]:
-        """Yield `device` opened by `user`, and close it. DeviceLost: it is not there, or cannot be opened now."""
+        """Yield `device`, opened by `user`, and close it. DeviceLost: it cannot be opened now."""
         with self._locked():
             audio = self._initialise()
             try:
@@ -103,7 +105,11 @@ class PortAudioLibrary:
                     audio.terminate()
 
     def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
-        """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `exclusive` only."""
+        """Return the kernel's devices that are not in the list, each with its name for the YAML and the
+        reason.
+
+        Call it within `exclusive` only.
+        """
         known = {
             (device.address, direction)
             for device in devices
@@ -116,7 +122,7 @@ class PortAudioLibrary:
                 pcm,
                 f"hw:CARD={cards[pcm.card].id},DEV={pcm.pcm}",
                 self.probe.why_pcm_closed(pcm)
-                or "PortAudio finds no way to use it; try another program: arecord, aplay",
+                or "PortAudio cannot use it; check whether `arecord` or `aplay` can",
             )
             for pcm in sound_cards.pcms(self.probe.sysfs)
             if pcm.card in cards and ((pcm.card, pcm.pcm), pcm.direction) not in known
@@ -125,10 +131,10 @@ class PortAudioLibrary:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=_LOCK_S):
-            raise DeviceLost(f"the sound system has been busy for {_LOCK_S:.0f} s: it hangs; restart kioskd")
+            raise DeviceLost(f"the sound system hangs, and was busy for {_LOCK_S:.0f} s; restart kioskd")
         try:
             with captured("sound"):
-                # Only inside: another stream's underrun would be printed in between.
+                # Switched on inside the lock only; otherwise another stream's underruns would be printed.
                 _print_alsa_errors(True)
                 try:
                     yield
@@ -140,17 +146,21 @@ class PortAudioLibrary:
     def _initialise(self) -> pyaudio.PyAudio:
         if not self._users:
             pulse.share_no_memory(os.environ)
-            # Those who use it already have loaded a configuration that works.
+            # If a stream is open, the configuration has been loaded and works.
             if fault := alsa.config_fault(os.environ):
                 raise DeviceLost(fault)
             for path in set(alsa.left_out_files(os.environ)) - self._left_out:
                 self._left_out.add(path)
-                log.warning("%s is left out, it cannot be read; have it be readable by everybody", path)
+                log.warning(
+                    "ALSA ignores %s, as kioskd may not read it; make it readable for all users", path
+                )
             self._cards = self._kernel_cards()
         try:
             return pyaudio.PyAudio()
         except OSError as error:
-            raise DeviceLost(f"the sound system cannot be used: {error}; see what `aplay -l` says") from error
+            raise DeviceLost(
+                f"the sound system cannot be used: {error}; check the cards with `aplay -l`"
+            ) from error
 
     def _open(self, audio: pyaudio.PyAudio, user: PendingStream, device: str) -> pyaudio.Stream:
         try:
@@ -163,27 +173,27 @@ class PortAudioLibrary:
                 for other in self._users:
                     other.thread.lose(
                         DeviceLost(
-                            f"{other.thread.name}: given up, so that the sound devices are listed afresh",
+                            f"{other.thread.name}: closed, as the sound devices are listed again",
                             device=other.thread.device,
                             again=True,
                         )
                     )
             elif any(user.thread.quitting for user in self._users):
-                # The list stays as it is until they are gone, given up for our sake perhaps.
+                # The list cannot change until the streams that are ending, perhaps for this one, are closed.
                 error.again = True
             elif not error.listed and (why := self.probe.why_unlisted(device, user.direction)):
                 raise DeviceLost(f"{user.thread.name}: {why}", device=device) from error
             raise
 
     def _check_card_number(self, found: SoundDevice, thread: DeviceThread) -> None:
-        """Raise DeviceLost where the number belongs to another card than when the list was made."""
+        """Raise DeviceLost if the number belongs to another card than when the list was made."""
         if found.address is None:
             return
         number = found.address[0]
         if self._cards.get(number) != self._kernel_cards().get(number):
             raise DeviceLost(
-                f"{thread.name}: card {number} was pulled or put in since the sound devices were listed; "
-                "they are listed afresh",
+                f"{thread.name}: sound card {number} was plugged in or unplugged since the sound devices "
+                "were listed; kioskd lists them again",
                 device=thread.device,
                 again=True,
             )
@@ -204,9 +214,9 @@ class PortAudioLibrary:
 
 
 def listed(audio: pyaudio.PyAudio) -> list[SoundDevice]:
-    """Return PortAudio's list, as old as it is."""
+    """Return PortAudio's list, which may be out of date."""
     defaults: dict[Direction, object] = {}
-    # OSError: there is no device of that kind at all.
+    # OSError: there is no device in this direction.
     with contextlib.suppress(OSError):
         defaults[Direction.IN] = audio.get_default_input_device_info()["index"]
     with contextlib.suppress(OSError):
@@ -225,13 +235,13 @@ def listed(audio: pyaudio.PyAudio) -> list[SoundDevice]:
 
 
 def _print_alsa_errors(aloud: bool) -> None:
-    """Have ALSA write its complaints to descriptor 2, or nowhere."""
+    """Let ALSA print its errors to descriptor 2, or suppress them."""
     if (asound := alsa.library()) is not None:
-        # What is called instead is C, and not ours: it comes from a thread that must not wait for Python. getpid(2)
-        # looks at no argument and changes nothing.
+        # ALSA calls the handler from a thread that must not wait for Python, so it is a C function. getpid(2)
+        # ignores its arguments and changes nothing.
         nothing = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
         asound.snd_lib_error_set_handler(None if aloud else nothing)
 
 
 library: Final = PortAudioLibrary()
-"""There is one PortAudio in a process, so there is one of these."""
+"""The one instance: a process has one PortAudio."""

@@ -1,9 +1,10 @@
-"""libpulse, where ALSA leads to a PulseAudio server: kept from sharing memory with it.
+"""Settings for libpulse, if ALSA uses a PulseAudio server: it must not share memory with the server.
 
-ALSA's plugin holds on to a piece of shared memory between two reads that do not end with it. When the server dies
-meanwhile, libpulse waits for that piece with its lock held, and the plugin waits for the lock: the microphone never
-closes (memblock_wait in memblock.c of PulseAudio 16.1, pulse_read in pcm_pulse.c of ALSA's plugins). What comes through
-a socket is not waited for. PulseAudio shares memory with programs of its own user only, PipeWire with none.
+Between two reads that stop inside a block, ALSA's plugin holds that block of shared memory. If the server
+dies then, libpulse holds its lock and waits for the block (memblock_wait in memblock.c of PulseAudio 16.1).
+The plugin waits for that lock (pulse_read in pcm_pulse.c of ALSA's plugins), and the microphone never
+closes. Sound that comes through a socket does not have this wait. PulseAudio shares memory with programs of
+its own user only, PipeWire with none.
 """
 
 import os
@@ -17,22 +18,24 @@ _SYSTEM: Final = Path("/etc/pulse", _FILE)
 
 
 def share_no_memory(environ: MutableMapping[str, str]) -> None:
-    """Have libpulse read the owner's settings, and then one of ours; before it first connects.
+    """Make libpulse read the owner's settings and then `enable-shm = no`. Call it before libpulse first
+    connects.
 
-    It reads a single file, which an environment variable names: one of ours that includes the others.
+    libpulse reads one file, whose path is in an environment variable. So a file in memory is named there,
+    which includes the owner's files.
     """
     ours = f"/proc/{os.getpid()}/fd/"
     if environ.get(_VARIABLE, "").startswith(ours):
         return
     lines = [*(f".include {path.absolute()}" for path in _settings(environ)), "enable-shm = no", ""]
-    # Never closed: each connection reads it.
+    # Never closed, as each connection reads it.
     file = os.memfd_create(_FILE, os.MFD_CLOEXEC)
     os.write(file, "\n".join(lines).encode("utf-8", "surrogateescape"))
     environ[_VARIABLE] = f"{ours}{file}"
 
 
 def _settings(environ: MutableMapping[str, str]) -> list[Path]:
-    """Return what libpulse would read by itself: the first file that it can, and those in the folder beside that."""
+    """Return the files that libpulse would read by itself: a main file, and those in its `.d` folder."""
     if named := environ.get(_VARIABLE):
         places = [Path(named)]
     elif folder := environ.get("PULSE_CONFIG_PATH"):
@@ -40,7 +43,7 @@ def _settings(environ: MutableMapping[str, str]) -> list[Path]:
     else:
         home = Path(environ.get("HOME", "/"))
         places = [home / ".pulse" / _FILE, home / ".config/pulse" / _FILE, _SYSTEM]
-    # One that it cannot read would end its reading, before it comes to ours.
+    # An unreadable file would make libpulse stop before it reads `enable-shm = no`.
     first = next((path for path in places if os.access(path, os.R_OK)), None)
     if first is None:
         return []

@@ -1,7 +1,8 @@
-"""The kernel's sound cards, as files tell of them. No sound library here.
+"""The kernel's sound cards, read from files. Uses no sound library.
 
-The unit hides /proc/asound from the daemon (ProcSubset=pid), and leaves /sys/class/sound readable. So cards and their
-ids come from sysfs. Who holds a card is in /proc/asound alone: the daemon cannot see it, `kioskd doctor` can.
+The unit hides /proc/asound from the daemon (ProcSubset=pid), but not /sys/class/sound. So cards and their ids
+come from sysfs. The program that uses a card is named in /proc/asound only: `kioskd doctor` can see it, the
+daemon cannot.
 """
 
 import re
@@ -22,17 +23,17 @@ _DIRECTIONS: Final = {letter: direction for direction, letter in _LETTERS.items(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A sound card that the kernel has."""
+    """Sound card of the kernel."""
 
     id: str
-    """The kernel's name of it, which stays with the card."""
+    """The kernel's id of the card, which stays with the card."""
     made: int
-    """Another one each time that the card is plugged in."""
+    """Inode number, which changes each time the card is plugged in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pcm:
-    """One direction of one device of a card: what a program opens."""
+    """One direction of one device of a card, which a program can open."""
 
     card: int
     pcm: int
@@ -40,18 +41,18 @@ class Pcm:
 
     @property
     def alsa_name(self) -> str:
-        """Return ALSA's name of the card's device itself."""
+        """ALSA's name of the hardware device."""
         return f"hw:{self.card},{self.pcm}"
 
     @property
     def node(self) -> str:
-        """Return the device file."""
+        """Path of the device file."""
         return f"/dev/snd/pcmC{self.card}D{self.pcm}{_LETTERS[self.direction]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A program that has a device of a card open."""
+    """Program that has a device of a card open."""
 
     program: str
     pid: int
@@ -61,7 +62,7 @@ class Holder:
 
 
 def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
-    """Return the cards by their numbers. What a plug changes, changes this."""
+    """Return the cards by number. The result changes whenever a card is plugged in or unplugged."""
     found = {}
     for path in _listed(sysfs):
         if (match := _CARD.fullmatch(path.name)) is None:
@@ -69,25 +70,25 @@ def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
         try:
             name = (path / "id").read_text(encoding="utf-8", errors="replace").strip()
             found[int(match[1])] = Card(name, path.stat().st_ino)
-        except OSError:  # it is being pulled
+        except OSError:  # it is being unplugged
             continue
     return found
 
 
 def pcms(sysfs: Path = SYSFS) -> list[Pcm]:
-    """Return what programs can open, in the order of the cards."""
+    """Return all devices that programs can open, in the order of the cards."""
     found = (pcm for path in _listed(sysfs) if (pcm := of_node(path.name)) is not None)
     return sorted(found, key=lambda one: (one.card, one.pcm, one.direction.value))
 
 
 def of_node(node: str) -> Pcm | None:
-    """Return what a device file belongs to; None for another file."""
+    """Return the sound device of a device file; None for other files."""
     match = _PCM.fullmatch(node.removeprefix("/dev/snd/"))
     return None if match is None else Pcm(int(match["card"]), int(match["pcm"]), _DIRECTIONS[match["letter"]])
 
 
 def holder(pcm: Pcm, root: Path = ROOT) -> Holder | None:
-    """Return who has it open; None where no program has, or where /proc does not tell."""
+    """Return the program that has it open; None if there is none, or if /proc does not show it."""
     folder = root / f"proc/asound/card{pcm.card}/pcm{pcm.pcm}{_LETTERS[pcm.direction]}"
     for status in sorted(folder.glob("sub*/status")):
         if (found := _OWNER.search(_text(status))) is not None:
@@ -97,7 +98,7 @@ def holder(pcm: Pcm, root: Path = ROOT) -> Holder | None:
 
 
 def _process(thread: int, root: Path) -> int:
-    """Return the process that a thread belongs to: the kernel tells which thread has opened a stream."""
+    """Return the process of a thread: the kernel names the thread that opened a stream."""
     for line in _text(root / f"proc/{thread}/status").splitlines():
         if line.startswith("Tgid:"):
             return int(line.split()[1])

@@ -1,49 +1,50 @@
-"""Old sound that comes in a burst after a device, its server or this process stood still. No sound library here.
+"""Filter for late sound, which comes in a burst after a device, its server or this process stood still.
 
-A sound server that was stopped for two seconds goes on recording when it goes on running, and then delivers those two
-seconds at once: an answer to them would come too late, and all that follows would be late by as much.
+It uses no sound library. A sound server that was stopped for two seconds delivers those two seconds at once
+when it continues. An answer to them would come too late, and all later sound would be late by two seconds.
 """
 
 from typing import Final
 
 GAP_S: Final = 0.5
-"""A pause between callbacks that is no hiccup of a busy machine: what it held back is late, and still one sentence."""
+"""Seconds between callbacks that count as a standstill. Sound held back for less is not dropped."""
 
 _FRESH_S: Final = 0.06
-"""Sound that is not older than this is new: what a device has in its own buffer anyway."""
+"""Seconds of lag that still count as new sound: a device's own buffer causes as much."""
 
 _WINDOW_S: Final = 0.2
 _FASTER: Final = 1.5
-"""A burst is over when in 0.2 s no more than 0.3 s of sound came, however much was held back: a server may have lost
-some of it, or all."""
+"""Factor of real time below which a burst is over: at most 0.3 s of sound in 0.2 s. How much was held back
+does not matter, since a server may lose some or all of it.
+"""
 
 
 class StaleAudioFilter:
-    """Says of each piece of sound whether it is old: one that came behind a gap, faster than time passes."""
+    """Filter that tells whether a piece of sound is old, i.e. came after a gap and faster than real time."""
 
     def __init__(self) -> None:
         self.gap_s = 0.0
-        """How long the last standstill was, in seconds."""
+        """Length of the last standstill, in seconds."""
         self.dropped_s = 0.0
-        """Seconds of sound called old since the last standstill."""
+        """Seconds of sound that counted as old since the last standstill."""
         self._last: float | None = None
         self._began: float | None = None
         self._window = (0.0, 0.0)
 
     @property
     def dropping(self) -> bool:
-        """Whether the old sound has not come to its end yet."""
+        """Whether a burst of old sound has not ended yet."""
         return self._began is not None
 
     def is_old(self, now: float, seconds: float) -> bool:
-        """Take a piece that lasts `seconds` and came at the monotonic second `now`; say whether to drop it.
+        """Return whether to drop a piece of `seconds` that came at the monotonic time `now`.
 
-        Behind a standstill without a burst, no more than 0.3 s of new sound are dropped; behind a burst that ends too
-        early, twice that.
+        After a standstill without a burst, at most 0.3 s of new sound are dropped. After a burst that ends
+        early, at most twice that.
         """
         last, self._last = self._last, now
         if last is not None and now - last >= GAP_S:
-            # A second standstill before the first was made up for: its sound is to come as well.
+            # A second standstill during the burst: the rest of the first burst is still to come.
             behind = self._lag_s(now) if self._began is not None else now - last
             self.gap_s, self.dropped_s, self._began, self._window = behind, 0.0, now, (now, 0.0)
         if self._began is None:
@@ -55,7 +56,7 @@ class StaleAudioFilter:
         return True
 
     def _in_real_time(self, now: float) -> bool:
-        """Whether the sound comes no faster than time passes."""
+        """Return whether sound comes no faster than real time."""
         since, dropped_s = self._window
         if now - since < _WINDOW_S:
             return False
@@ -63,6 +64,6 @@ class StaleAudioFilter:
         return self.dropped_s - dropped_s < _FASTER * (now - since)
 
     def _lag_s(self, now: float) -> float:
-        """How old the next piece is, if the device has recorded all the while."""
+        """Return the lag of the next piece in seconds, if the device recorded all the time."""
         assert self._began is not None
         return self.gap_s + (now - self._began) - self.dropped_s

@@ -1,11 +1,11 @@
-"""Keeps what C libraries (ALSA, PortAudio, JACK) print off the journal: one debug line instead of a page.
+"""Keeps messages of C libraries (ALSA, PortAudio, JACK) out of the journal: one debug line instead of a page.
 
-They print through the C library's variable `stderr`, from threads of their own. The GNU C library lets a program
-set that variable, so it is set to a file of ours. Descriptor 2 itself is never diverted: it stays free for Python,
-for the fault handler, and for what a crash has to say.
+They print through the C library's variable `stderr`, from their own threads. The GNU C library lets a program
+set that variable, so it is set to a file here. Descriptor 2 is never redirected: Python, the fault handler
+and crash messages use it.
 
-An assertion that fails in a library ends the process, and its words are in our file. A file in the runtime directory
-outlives a restart, and the next process says what was in it.
+If an assertion in a library fails, it ends the process, and its message is in this file. A file in the
+runtime directory is kept over a restart, and the next process logs its last line.
 """
 
 import atexit
@@ -23,28 +23,28 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 FILE: Final = "library-messages"
-"""In the runtime directory: what libraries have printed and no log line has yet."""
+"""File in the runtime directory with library messages that no log line reported yet."""
 
 SIZE: Final = 64 * 1024
-"""Bytes that are kept until the next look. What is printed beyond is dropped: PortAudio may print without an end."""
+"""Size of the file in bytes. More messages are dropped until the next look: PortAudio may print endlessly."""
 
 _STDERR_FD: Final = 2
 _UNBUFFERED: Final = 2  # _IONBF of stdio.h
 
 
 class _Sink:
-    """Memory of a file that C's `stderr` writes into."""
+    """Memory-mapped file that C's `stderr` writes into."""
 
     def __init__(self, file: int) -> None:
-        """Take `file`, and close it; its memory stays, with what was in it."""
+        """Map `file` into memory and close it. Old content is kept in `left`."""
         try:
             os.ftruncate(file, SIZE)
             self._memory = mmap.mmap(file, SIZE)
         finally:
             os.close(file)
         self.left = self._lines()
-        """What was in it before."""
-        # Calls that keep Python's lock: each is over at once.
+        """Lines that were in the file before."""
+        # PyDLL keeps Python's lock during these calls; each returns at once.
         c = ctypes.PyDLL(None)
         c.fmemopen.restype = ctypes.c_void_p
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
@@ -54,9 +54,9 @@ class _Sink:
         self._c = c
 
     def take(self) -> list[str]:
-        """Return the lines since the last time. One that is printed at this very moment may be lost.
+        """Return the lines since the last call. A line that is printed during the call may be lost.
 
-        No lock is held meanwhile: a thread that waits for it, with Python's own lock in its hands, would wait for ever.
+        No lock is held: a thread that waits for it while it holds Python's lock would wait for ever.
         """
         if not self._c.ftell(self._stream):
             return []
@@ -66,7 +66,7 @@ class _Sink:
         return lines
 
     def clear(self) -> None:
-        """Forget what is in it."""
+        """Erase the file."""
         self._memory[:] = bytes(SIZE)
 
     def _lines(self) -> list[str]:
@@ -78,13 +78,14 @@ _sink: _Sink | None = None
 
 
 def keep(folder: Path | None) -> None:
-    """Have a crash reported: for the daemon, once, at its start.
+    """Prepare for reports of crashes. The daemon calls this once, at its start.
 
-    The fault handler gets a descriptor of its own. What libraries print goes to a file in `folder`, the runtime
-    directory, or to memory where there is none. What the process before this one left there is logged as a warning.
+    The fault handler gets its own descriptor. Library messages go to a file in `folder`, the runtime
+    directory, or to memory if `folder` is None. If the previous process left a message there, it is logged as
+    a warning.
     """
-    with contextlib.suppress(OSError):  # no descriptor 2 at all
-        # Never closed: the handler writes to it for as long as the process lives.
+    with contextlib.suppress(OSError):  # there is no descriptor 2
+        # Never closed, as the handler may write to it at any time.
         faulthandler.enable(file=os.dup(_STDERR_FD))
     if folder is None:
         return
@@ -92,24 +93,26 @@ def keep(folder: Path | None) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         sink = _divert(os.open(folder / FILE, flags, 0o600))
     except OSError as error:
-        log.warning("messages of libraries are not kept: %s", error)
+        log.warning("messages of sound libraries are not recorded: %s", error)
         return
     if sink is None:
         return
     if sink.left:
         log.warning(
-            "the process before this one did not end by itself; a library had said: %r", sink.left[-1]
+            "the previous kioskd process crashed; the last message of a library was: %r", sink.left[-1]
         )
-    # Not reached by a process that is killed or aborts.
+    # A process that is killed or aborts does not get here.
     atexit.register(sink.clear)
 
 
 @contextlib.contextmanager
 def captured(what: str) -> Iterator[list[str]]:
-    """Log what libraries printed until the end, and had printed before, as one debug line about `what`.
+    """Log all library messages up to the end of the block as one debug line about `what`, earlier ones
+    included.
 
-    Yields a list that holds those lines afterwards. Blocks while another thread does the same; nested use in one thread
-    takes what came up to its own end. Diverts C's `stderr` from the first use on, for as long as the process lives.
+    Yields a list, which holds the lines afterwards. Blocks while another thread is in such a block. Nested
+    blocks of one thread each take the lines up to their own end. From its first use C's `stderr` stays
+    redirected for the process's life.
     """
     lines: list[str] = []
     with _lock:
@@ -123,7 +126,7 @@ def captured(what: str) -> Iterator[list[str]]:
 
 
 def _divert(file: int) -> _Sink | None:
-    """Have C's `stderr` write to `file`; return None where the C library is another."""
+    """Redirect C's `stderr` to `file`; return None if the C library is not the GNU one."""
     global _sink  # noqa: PLW0603 - there is one `stderr` in a process
     if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
         os.close(file)

@@ -1,9 +1,9 @@
 """Microphone and speaker by PyAudio over PortAudio over ALSA.
 
-A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
-and one thread for each stream, which opens, watches and closes it (`device_thread`). Devices are found by name
-(`devices`) in a list that is made again when need be (`library`), and opened in the first format
-that they take (`formats`).
+A lost device stops its callbacks, and gives no other sign. Blocking calls to it hang, and closing it during
+one crashes. So streams use callbacks only, and each has one thread that opens, watches and closes it
+(`device_thread`). Devices are found by name (`devices`) in a list that is renewed if needed (`library`). They
+are opened in the first format that they accept (`formats`).
 """
 
 import collections
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
 _CHOOSING_S: Final = 3.0
-"""No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
+"""Seconds after which no more formats are tried: each try takes PortAudio a second if the card is busy."""
 
 _REFUSALS: Final = frozenset(
     {pyaudio.paInvalidSampleRate, pyaudio.paInvalidChannelCount, pyaudio.paSampleFormatNotSupported}
 )
-"""The codes that are about a format and nothing else."""
+"""PortAudio's error codes that can only mean the format."""
 
 _PORTAUDIO: Final[Mapping[SampleType, int]] = {
     "int16": pyaudio.paInt16,
@@ -51,51 +51,52 @@ _PORTAUDIO: Final[Mapping[SampleType, int]] = {
 
 
 class PortAudioMicrophone:
-    """A capture device by its name; a `ports.Microphone`.
+    """Capture device by name; a `ports.Microphone`.
 
-    Any rate, format and number of channels that the device offers. What comes in a burst after a standstill is old, and
-    dropped (`stale_audio_filter`).
+    It accepts any rate, format and number of channels that the device offers. Old sound, which comes in a
+    burst after a standstill, is dropped (`stale_audio_filter`).
     """
 
     def __init__(self, device: str = DEFAULT, channel: int | None = None) -> None:
-        """Name the device (see `devices.find`); nothing is opened yet.
+        """Set the device's name (see `devices.find`), without opening it.
 
-        `channel`: the one to listen to, counted from 1; None: the average of all.
+        `channel`: the channel to use, counted from 1; None for the average of all.
         """
         self.overflows = 0
-        """Callbacks before which the device had dropped sound."""
+        """Number of callbacks before which the device dropped sound."""
         self.dropped_frames = 0
-        """Frames dropped because the loop did not take them for 5 s (the oldest go first)."""
+        """Number of frames dropped, oldest first, because the loop did not take them for 5 s."""
         self._device = device
         self._channel = channel
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
-        """Hand each frame to `sink` until cancelled, or until it raises an error; see `ports.Microphone`."""
+        """Pass each frame to `sink` until cancelled, or until `sink` raises; see `ports.Microphone`."""
         await _Capture(self, self._device, self._channel, sink).run()
 
 
 class PortAudioSpeaker:
-    """A playback device by its name; a `ports.Speaker`. All its channels play the same.
+    """Playback device by name; a `ports.Speaker`. All its channels play the same sound.
 
-    The stream never pauses, and is fed noise at the last bit between replies (see `keepalive_noise`): an amplifier or USB
-    speaker that falls asleep would eat the first syllable.
+    The stream never pauses, and plays noise at the last bit between replies (see `keepalive_noise`).
+    Otherwise an amplifier or USB speaker may fall asleep, and lose the first syllable of the next reply.
     """
 
     def __init__(self, device: str = DEFAULT) -> None:
-        """Name the device (see `devices.find`); nothing is opened yet."""
+        """Set the device's name (see `devices.find`), without opening it."""
         self.latency_s = 0.0
-        """Seconds from a `pull` to the air: the device's own buffer and, where the rate differs, the resampler's."""
+        """Seconds from `pull` to the air: the device's buffer, and the resampler's delay if one is used."""
         self.underflows = 0
-        """Callbacks before which the device had run dry."""
+        """Number of callbacks before which the device ran out of sound."""
         self._device = device
 
     async def play(self, source: AudioSource) -> NoReturn:
-        """Play from `source` until cancelled, or until it raises an error; see `ports.Speaker`."""
+        """Play from `source` until cancelled, or until `source` raises an error; see `ports.Speaker`."""
         await _Playback(self, self._device, source).run()
 
 
 def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
-    """Return what PortAudio sees now, and what else the kernel has: with its name, and why it cannot be used.
+    """Return PortAudio's devices now, and the kernel's other devices with their names and why they cannot be
+    used.
 
     Blocks for up to some seconds. DeviceLost: the sound system cannot be used at all.
     """
@@ -105,7 +106,7 @@ def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
 
 
 class _Stream:
-    """One use of a device, whichever way the sound goes."""
+    """One use of a device, in either direction."""
 
     direction: Direction
     rate_hz: int
@@ -119,18 +120,18 @@ class _Stream:
         await self.thread.run(lambda: library.stream(self, self._device))
 
     def prepare(self, form: SoundFormat) -> None:
-        """Get ready for a device of this format; before the first callback, and again if it is refused after all."""
+        """Prepare for a device of this format, before the first callback. Called once for each try."""
         raise NotImplementedError
 
     def ready(self, stream: pyaudio.Stream) -> None:
-        """Learn what is to be known of `stream`, which is open and not started: before the first callback, too."""
+        """Read facts from the opened stream. Called before it starts, so before the first callback."""
 
     def serve(self, data: bytes, frames: int, flags: int) -> bytes | None:
-        """Take what the device gives, return what it wants; in its own thread."""
+        """Take the device's sound, or return sound for it. Runs in PortAudio's thread."""
         raise NotImplementedError
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        """Open and start `device` in the best format that it takes. DeviceLost: it takes none, or none now."""
+        """Open and start `device` in the best format that it accepts. DeviceLost: it cannot be opened."""
         began = time.monotonic()
         refused, tried = "it has no channels", 0
         for form in candidates(device, self.direction, self.rate_hz, self._channel):
@@ -145,17 +146,18 @@ class _Stream:
                 break
         what = self.direction.value
         raise self._cannot_open(
-            device, f"it refuses {tried} formats: {refused}; set {what}.device to another"
+            device,
+            f"it rejects all {tried} formats that were tried: {refused}; set {what}.device to another device",
         )
 
     def _try_twice(
         self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat, *, twice: bool = True
     ) -> tuple[pyaudio.Stream | None, str]:
-        """Return the stream, or None and why the device refuses this very format.
+        """Return the stream, or None and the reason why the device rejects this format.
 
-        PortAudio's codes for a card that is busy, gone or not ready are also codes for a format. So ALSA is asked whether the
-        device can be opened (DeviceLost: not in any format). It may have become ready in between, so what was no sure
-        refusal is tried `twice`.
+        PortAudio uses the same codes for a bad format and for a card that is busy, gone or not ready. So ALSA
+        is asked whether the device can be opened at all (DeviceLost: it cannot). It may have become ready in
+        between, so with `twice` the format is tried again, unless the code can only mean the format.
         """
         try:
             return self._open_format(audio, device, form), ""
@@ -188,7 +190,7 @@ class _Stream:
             output=not capturing,
             input_device_index=device.index if capturing else None,
             output_device_index=None if capturing else device.index,
-            # The nearest to a wish for latency that PyAudio passes on.
+            # PyAudio has no parameter for latency; this is the nearest to it.
             frames_per_buffer=form.rate_hz * pcm.PERIOD_MS // 1000,
             stream_callback=self._callback,
             start=False,
@@ -209,16 +211,17 @@ class _Stream:
         self.thread.calls += 1
         try:
             return self.serve(data or b"", frames, flags), pyaudio.paContinue
-        except BaseException as error:  # noqa: BLE001 - PyAudio would print it and stop: run() raises it
+        except BaseException as error:  # noqa: BLE001 - PyAudio would print it and stop; `run` raises it
             self.thread.lose(error)
             return None, pyaudio.paAbort
 
 
 def _keep_thread_state() -> None:
-    """Have Python keep what it knows of the calling thread, a thread of PortAudio's.
+    """Make Python keep its state for the calling thread, which is PortAudio's.
 
-    It would build it for each callback, and drop it after: 200 times a second for two streams, 0.5 s of CPU a minute on
-    a desk. What is never released here is a few hundred bytes for each opening of a device.
+    Otherwise Python creates and deletes that state at each callback. With two streams that is 200 times a
+    second, and costs 0.5 s of CPU a minute on a desktop. Each opening of a device leaks a few hundred bytes
+    here.
     """
     ctypes.pythonapi.PyGILState_Ensure()
 
@@ -244,7 +247,7 @@ class _Capture(_Stream):
         self._device_hz = form.rate_hz
         self._convert = None
         if form != SoundFormat(pcm.UPLINK_HZ, 1, "int16"):
-            # Imported by who needs it: it brings numpy, 70 ms and 12 MB.
+            # Imported only if needed: it brings numpy, which takes 70 ms and 12 MB.
             from kioskd.media.resample import Resampler, SampleFormat  # noqa: PLC0415
 
             self._convert = Resampler(
@@ -282,12 +285,12 @@ class _Capture(_Stream):
         return old
 
     def _deliver(self) -> None:
-        # Lowered before the frames are taken: one that comes meanwhile calls again.
+        # Cleared before the frames are taken, so that a frame that comes meanwhile schedules another call.
         self._delivery_scheduled = False
         while self._frames and not self.thread.quitting:
             try:
                 self._sink(self._frames.popleft())
-            except BaseException as error:  # noqa: BLE001 - the loop would only log it: run() raises it
+            except BaseException as error:  # noqa: BLE001 - the loop would only log it; `run` raises it
                 self.thread.lose(error)
                 return
 
@@ -324,6 +327,6 @@ class _Playback(_Stream):
             self._owner.underflows += 1
         size = frames * self._frame_bytes
         if self.thread.quitting or self._keepalive is None:
-            # A lost device still asks while it is being closed: what it got would never be heard.
+            # A lost device asks for sound until it is closed; that sound would never be heard.
             return bytes(size)
         return self._keepalive.fill(self._pull(size))

@@ -1,1 +1,1 @@
-"""Sockets that this daemon listens on: commands, and metrics for Prometheus."""
+"""Sockets that this daemon listens on: for commands, and for Prometheus."""

@@ -1,6 +1,8 @@
-"""Clients of a listening socket: so many at a time and no more, each with deadlines, none of them able to disturb us.
+"""Clients of a listening socket: their number is limited, and each has deadlines, so that none disturbs the
+daemon.
 
-Where a socket knows its users, no user has more than a share of the places, and the daemon's owner has places of their own.
+If a socket knows its users, each user has a limited share of the places. The daemon's owner has separate
+places.
 """
 
 import asyncio
@@ -17,34 +19,34 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 60.0
-"""How often a socket that cannot be made is tried again."""
+"""Seconds between two attempts to create a socket."""
 
 WRITE_S: Final = 5.0
-"""How long a client may leave what it is sent unread, once the buffers are full."""
+"""Seconds in which a client must read when the buffers are full."""
 
 CLOSE_S: Final = 1.0
 
 
 class ClientGone(Exception):
-    """The client has left, or did not keep a deadline."""
+    """The client left, or missed a deadline."""
 
 
 class ClientStream:
-    """The way to one client."""
+    """Stream to and from one client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     def option(self, name: int, size: int) -> bytes:
-        """Return an option of the client's socket (SOL_SOCKET). OSError: the kernel does not tell."""
+        """Return an option of the client's socket (SOL_SOCKET). OSError: the kernel has no value."""
         found: bytes = self._writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, name, size)
         return found
 
     async def read_until(self, end: bytes, *, within_s: float) -> bytes:
-        """Return what comes up to `end`, which is included.
+        """Return the bytes up to and including `end`.
 
-        ClientGone: the client left, or took longer. ValueError: there is no end within the bound.
+        ClientGone: the client left, or took longer. ValueError: `end` did not come within the size limit.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -55,7 +57,7 @@ class ClientStream:
             raise ValueError("too long") from error
 
     async def read(self, size: int, *, within_s: float) -> bytes:
-        """Return exactly so many bytes. ClientGone: the client left, or took longer."""
+        """Return exactly `size` bytes. ClientGone: the client left, or took longer."""
         try:
             async with asyncio.timeout(within_s):
                 return await self._reader.readexactly(size)
@@ -72,7 +74,7 @@ class ClientStream:
             raise ClientGone(type(error).__name__) from error
 
     async def close(self) -> None:
-        """Send what is still to be sent, within a second, and hang up."""
+        """Send the rest within a second, and close the connection."""
         client = self._writer.get_extra_info("socket")
         self._writer.close()
         try:
@@ -80,21 +82,21 @@ class ClientStream:
                 async with asyncio.timeout(CLOSE_S):
                     await self._writer.wait_closed()
         finally:
-            if client.fileno() >= 0:  # a transport that is gone has forgotten its loop, and cannot be aborted
+            if client.fileno() >= 0:  # a closed transport has no loop any more, and cannot be aborted
                 self._writer.transport.abort()
 
 
 @dataclass(frozen=True, slots=True)
 class PeerUser:
-    """Whose client it is, as far as the kernel tells."""
+    """User of a client, as far as the kernel knows."""
 
     uid: int = -1
     owner: bool = False
-    """The user may do everything here anyway."""
+    """Whether the user is root or the daemon's own, who can do everything here anyway."""
 
 
 def error_place(error: Exception) -> str:
-    """Return what kind of error it is and where it was raised. Its text may hold what a client has sent."""
+    """Return an error's type and place. Its text is left out, as it may contain a client's data."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -103,7 +105,7 @@ def error_place(error: Exception) -> str:
 
 
 class ConnectionLimiter:
-    """Lets clients in."""
+    """Socket server that limits the number of its clients."""
 
     def __init__(
         self,
@@ -116,10 +118,11 @@ class ConnectionLimiter:
         each: int | None = None,
         user_of: Callable[[socket.socket], PeerUser] = lambda _client: PeerUser(),
     ) -> None:
-        """Do not listen yet. `name`: what the log calls the socket.
+        """Do not listen yet. `name`: the socket's name in the log.
 
-        `most` clients are let in at a time; owners have as many places again. The next client is sent `full`, and left.
-        One user who is no owner has `each` places; None: all. `line_bytes` bounds `ClientStream.read_until`.
+        At most `most` clients are served at a time; owners have as many places of their own. Further clients
+        are sent `full` and closed. One user who is not an owner may have `each` clients, or `most` if it is
+        None. `line_bytes` limits `ClientStream.read_until`.
         """
         self._name = name
         self._clock = clock
@@ -133,9 +136,9 @@ class ConnectionLimiter:
     async def open(
         self, listen: Callable[[], socket.socket], attend: Callable[[ClientStream], Awaitable[None]]
     ) -> NoReturn:
-        """Have each client attended to, until cancelled.
+        """Serve each client by `attend`, until cancelled.
 
-        `listen` makes the socket; where it cannot (OSError), that is said once and tried again each minute.
+        `listen` creates the socket. If it fails (OSError), this is logged once, and retried each minute.
         """
         warned = False
         while True:
@@ -145,7 +148,7 @@ class ConnectionLimiter:
                 if not warned:
                     warned = True
                     log.warning(
-                        "%s socket cannot be made, going on without and trying again: %s",
+                        "%s socket cannot be created, kioskd goes on without it and retries each minute: %s",
                         self._name,
                         error.strerror or error,
                     )
@@ -164,7 +167,7 @@ class ConnectionLimiter:
                 try:
                     client, _ = await loop.sock_accept(listening)
                 except OSError as error:
-                    log.warning("%s: a client could not be let in: %s", self._name, error.strerror or error)
+                    log.warning("%s: a client could not be accepted: %s", self._name, error.strerror or error)
                     await self._clock.sleep(1.0)
                     continue
                 user = self._user_of(client)
@@ -186,19 +189,21 @@ class ConnectionLimiter:
             try:
                 streams = await asyncio.open_connection(sock=client, limit=self._line_bytes)
             except OSError:
-                client.close()  # it has left already
+                client.close()  # the client has left already
                 return
             stream = ClientStream(*streams)
             try:
                 await attend(stream)
             except ClientGone as error:
                 log.debug("%s: client gone: %s", self._name, error)
-            except Exception as error:  # noqa: BLE001 - a bug that a client has found is said, and ends that client alone
-                log.error(  # noqa: TRY400 - the text of the error may hold what the client sent
-                    "%s: client hung up on, its request met a bug: %s", self._name, error_place(error)
+            except Exception as error:  # noqa: BLE001 - a bug is logged, and ends this client only
+                log.error(  # noqa: TRY400 - the error's text may contain the client's data
+                    "%s: client closed, as its request met a bug in kioskd: %s",
+                    self._name,
+                    error_place(error),
                 )
             finally:
                 await stream.close()
         finally:
             self._clients[user] -= 1
-            self._clients += Counter()  # forgets users without a client
+            self._clients += Counter()  # removes users without a client

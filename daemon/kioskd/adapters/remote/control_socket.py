@@ -1,7 +1,9 @@
-"""The socket by which `kioskd status` and its like reach the running daemon; see control_wire for what is said over it.
+"""The socket by which commands such as `kioskd status` reach the running daemon; see control_wire for its
+messages.
 
-Who may: root, the daemon's own user, and members of the group that owns the socket's directory. The kernel sees to that by
-the socket's mode, and we look again at who it let through. Whether members may do a thing that is asked, its handler says.
+Root, the daemon's own user, and members of the group that owns the socket's directory may connect. The kernel
+enforces this by the socket's mode, and the daemon checks each client's user again. The handler decides which
+requests a member may make.
 """
 
 import contextlib
@@ -28,39 +30,39 @@ from kioskd.ports import Clock, RequestHandler, SendLine
 log = logging.getLogger(__name__)
 
 CLIENTS: Final = 8
-"""Clients of members of the group, at a time. Root and the daemon's own user have as many places for themselves."""
+"""Clients of group members at a time. Root and the daemon's own user share as many places of their own."""
 CLIENTS_EACH: Final = 4
-"""Of one member."""
+"""Clients of one group member at a time."""
 WATCHERS_EACH: Final = 2
-"""Clients of one member that watch."""
+"""Clients of one group member that may watch at a time."""
 REQUEST_S: Final = 10.0
-"""How long a client may take to say what it wants, or to leave after an answer."""
+"""Seconds for a client to send a request, or to leave after an answer."""
 PICTURE_S: Final = 20.0
 
 _MODE: Final = 0o660
 _PEER: Final = struct.Struct("iII")
 """struct ucred of unix(7): pid, uid, gid."""
 _SO_PEERGROUPS: Final = 59
-"""The peer's other groups, from linux/asm-generic/socket.h; Python has no name for it."""
+"""Option with the peer's supplementary groups, from linux/asm-generic/socket.h; Python has no name for it."""
 _GROUPS_BYTES: Final = 1024
-"""The most that Python asks the kernel for: 256 groups."""
+"""Most bytes that Python asks the kernel for: 256 groups."""
 
 
 class _Peer(enum.Enum):
-    """Who is at the other end."""
+    """Rank of the client."""
 
     OWNER = enum.auto()
-    """Root, or the daemon's own user: both can read its memory and settings anyway."""
+    """Root or the daemon's own user: both can read its memory and settings anyway."""
     MEMBER = enum.auto()
-    """Of the group."""
+    """A member of the socket's group."""
     STRANGER = enum.auto()
 
 
 class ControlSocket:
-    """The daemon's end."""
+    """The daemon's side of the control socket."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        """Use `path`; its directory is made if only that is missing."""
+        """Use `path`. Its directory is created if the parent exists."""
         self._path = path
         self._clock = clock
         self._claim: int | None = None
@@ -68,21 +70,21 @@ class ControlSocket:
         self._watching: Counter[int] = Counter()
 
     def claim(self) -> None:
-        """Make this the one daemon of this socket, for as long as the process lives or until `serve` is over.
+        """Take the socket's lock, until `serve` ends or the process does.
 
-        KioskError: another daemon has it. Where that cannot be found out, a later `serve` says why.
+        KioskError: another daemon has the lock. If the lock cannot be created, `serve` logs why.
         """
         with contextlib.suppress(OSError):
             self._lock()
 
     async def serve(self, handle: RequestHandler) -> NoReturn:
-        """Have each request handled, until cancelled; the socket is gone then. KioskError: another daemon has it."""
+        """Handle requests until cancelled, then remove the socket. KioskError: another daemon uses it."""
         limiter = ConnectionLimiter(
             "control",
             self._clock,
             most=CLIENTS,
             line_bytes=LINE_BYTES,
-            full=_line({"ok": False, "why": f"{CLIENTS} clients are talking to kioskd already; try again"}),
+            full=_line({"ok": False, "why": f"kioskd has {CLIENTS} clients already; try again later"}),
             each=CLIENTS_EACH,
             user_of=_user_of,
         )
@@ -104,22 +106,22 @@ class ControlSocket:
         except BlockingIOError:
             os.close(lock)
             raise KioskError(
-                f"another kioskd runs already: socket={self._path}; stop that one (systemctl stop kioskd), "
-                "or give this one a socket of its own by KIOSKD_SOCKET"
+                f"another kioskd is running already: socket={self._path}; stop it (systemctl stop kioskd), "
+                "or give this one its own socket by the environment variable KIOSKD_SOCKET"
             ) from None
         self._claim = lock
 
     def _listen(self) -> socket.socket:
         self._lock()
-        # The lock is ours, so the process that left this socket behind is dead. Anything else of that name is not ours to remove.
+        # The process that left this socket behind has no lock any more, so it is dead.
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                raise FileExistsError(17, f"{self._path} is there and no socket; remove it")
+                raise FileExistsError(17, f"{self._path} is not a socket; remove it")
             self._path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(self._path))
-            # A client cannot connect before it listens, so it is never open wider than this.
+            # Clients cannot connect before `listen`, so no client sees the wider mode.
             self._path.chmod(_MODE)
             group = self._path.parent.stat().st_gid
             if self._path.stat().st_gid != group:
@@ -136,11 +138,11 @@ class ControlSocket:
 
         peer, uid = self._peer(stream)
         if peer is _Peer.STRANGER:
-            await answer({"ok": False, "why": "not for this user"})
+            await answer({"ok": False, "why": "this user may not control kioskd; use sudo"})
             return
         carry_out = partial(handle, privileged=peer is _Peer.OWNER)
         while True:
-            await others_first()  # requests that have come already are read without a wait
+            await others_first()  # requests that have arrived are read without waiting
             try:
                 line = await stream.read_until(b"\n", within_s=REQUEST_S)
             except ValueError:
@@ -148,13 +150,15 @@ class ControlSocket:
                 return
             request, size = _parsed(line)
             if size is None:
-                await answer({"ok": False, "why": "the request is no JSON object in one line"})
+                await answer({"ok": False, "why": "the request is not a JSON object in one line"})
                 return
             if size > PICTURE_BYTES:
-                await answer({"ok": False, "why": f"more than {PICTURE_BYTES // 1_000_000} MB"})
+                await answer(
+                    {"ok": False, "why": f"a picture may have {PICTURE_BYTES // 1_000_000} MB at most"}
+                )
                 return
             if size and peer in self._sending_pictures:
-                await answer({"ok": False, "why": "another picture is being sent; try again"})
+                await answer({"ok": False, "why": "another picture is being sent; try again later"})
                 return
             if size:
                 await self._receive_picture(stream, size, peer, partial(carry_out, request), answer)
@@ -167,7 +171,7 @@ class ControlSocket:
         self, uid: int, watch: Callable[[SendLine], Awaitable[None]], answer: SendLine
     ) -> None:
         if self._watching[uid] >= WATCHERS_EACH:
-            await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already"})
+            await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already; end one"})
             return
         self._watching[uid] += 1
         try:
@@ -184,7 +188,7 @@ class ControlSocket:
         handle: Callable[[bytes, SendLine], Awaitable[None]],
         answer: SendLine,
     ) -> None:
-        """Handle a request with what follows it: one of members at a time, for the sake of memory, and one of owners."""
+        """Read the picture behind a request and handle it. Members may send one at a time, and owners one."""
         self._sending_pictures.add(peer)
         try:
             await handle(await stream.read(size, within_s=PICTURE_S), answer)
@@ -198,7 +202,7 @@ class ControlSocket:
             groups = {gid, *(number for (number,) in struct.iter_unpack("I", packed))}
             ours = self._path.stat().st_gid
         except OSError as error:
-            log.warning("control: client turned away, the kernel does not say who it is: %s", error)
+            log.warning("control: client rejected, as the kernel does not name its user: %s", error)
             return _Peer.STRANGER, -1
         peer = _Peer.MEMBER if ours in groups else _Peer.STRANGER
         if uid in (0, os.geteuid()):
@@ -208,7 +212,7 @@ class ControlSocket:
 
 
 def _user_of(client: socket.socket) -> PeerUser:
-    """Return whose client it is, before anything is read of it."""
+    """Return a client's user, before anything is read from it."""
     try:
         _, uid, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     except OSError:
@@ -221,7 +225,7 @@ def _line(message: Mapping[str, object]) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[Mapping[str, object], int | None]:
-    """Return the request and how many bytes follow it; None where it is none."""
+    """Return the request and the number of bytes behind it; None if the line is not a request."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,11 +1,13 @@
-"""What the daemon's control socket and its clients agree on: where it is, and how long a message may be.
+"""The protocol between the daemon's control socket and its clients: the socket's place, and the limits of
+messages.
 
-A request is one line of JSON, an object: `{"do": "volume", "percent": 40}`. Bytes may follow it where it says how many:
-`{"do": "show", "bytes": 123456}`. The answer is one line of JSON, too, with `ok`; where that is false, `why` says why in
-words. `watch` is answered with line after line. A connection may carry several requests, one after another.
+A request is one line of JSON, an object: `{"do": "volume", "percent": 40}`. If it has `bytes`, as many bytes
+follow it: `{"do": "show", "bytes": 123456}`. The answer is one line of JSON, too, with `ok`; if that is
+false, `why` has the reason in words. `watch` is answered by one line after another. A connection may carry
+several requests, one by one.
 
-`{"do": "key", "key": "..."}` hands the service's key over: taken from root and the daemon's own user only, and repeated
-nowhere.
+`{"do": "key", "key": "..."}` gives the daemon the service key. Only root and the daemon's own user may do
+this, and the key is not repeated anywhere.
 """
 
 from collections.abc import Mapping
@@ -13,22 +15,22 @@ from pathlib import Path
 from typing import Final
 
 LINE_BYTES: Final = 65_536
-"""The most that a request's line may have."""
+"""Most bytes of a request's line."""
 
 ANSWER_BYTES: Final = 1_000_000
-"""The most that an answer's line may have."""
+"""Most bytes of an answer's line."""
 
 PICTURE_BYTES: Final = 20_000_000
-"""The most that may follow a request."""
+"""Most bytes behind a request."""
 
 NAME: Final = "control"
 VARIABLE: Final = "KIOSKD_SOCKET"
 SERVICE: Final = Path("/run/kioskd") / NAME
-"""Where the daemon that systemd runs has its socket."""
+"""Path of the socket of the daemon that systemd runs."""
 
 
 def daemon_socket(environ: Mapping[str, str]) -> Path | None:
-    """Return where a daemon puts its socket; None where there is no place for one."""
+    """Return the path of a daemon's socket; None if the environment names no directory for it."""
     if named := environ.get(VARIABLE):
         return Path(named)
     if runtime := environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
@@ -37,7 +39,7 @@ def daemon_socket(environ: Mapping[str, str]) -> Path | None:
 
 
 def client_sockets(environ: Mapping[str, str]) -> list[Path]:
-    """Return where to look for a daemon's socket, best first."""
+    """Return the paths where a client looks for the daemon's socket, best first."""
     if named := environ.get(VARIABLE):
         return [Path(named)]
     mine = _of_user(environ)
@@ -45,6 +47,6 @@ def client_sockets(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _of_user(environ: Mapping[str, str]) -> Path | None:
-    """Return the place of a daemon that a person runs by hand."""
+    """Return the socket's path for a daemon that a person runs by hand."""
     runtime = environ.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "kioskd" / NAME if runtime else None

@@ -1,4 +1,4 @@
-"""The last lines of the journal, for who watches: kept in memory, and nothing of them that the journal has not."""
+"""The last lines of the journal, for `kioskd watch`: kept in memory, and the same as in the journal."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ LINE_CHARS: Final = 300
 
 
 class LogBuffer(logging.Handler):
-    """Keeps the newest lines of a logger, from INFO up."""
+    """Log handler that keeps the newest lines, from INFO up."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -20,10 +20,10 @@ class LogBuffer(logging.Handler):
         self._count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Keep one line."""
         try:
             text = sanitize.printable(record.getMessage()[:LINE_CHARS])
-        except Exception:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
+        except Exception:  # noqa: BLE001 - an argument's __str__ may raise anything
             self.handleError(record)
             return
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -31,8 +31,8 @@ class LogBuffer(logging.Handler):
         self._lines.append((self._count, {"at": at, "level": record.levelname.lower(), "text": text}))
 
     def since(self, number: int) -> tuple[list[dict[str, str]], int]:
-        """Return the lines after line `number` (0: all that are kept), oldest first, and the newest one's number."""
-        self.acquire()  # a line may come from any thread
+        """Return the kept lines after line `number` (0 for all), oldest first, and the last number."""
+        self.acquire()  # any thread may add a line
         try:
             return [line for count, line in self._lines if count > number], self._count
         finally:

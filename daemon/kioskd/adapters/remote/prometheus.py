@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: its text, and a port on loopback where it is fetched by HTTP."""
+"""Metrics for Prometheus: their text format, and the HTTP port on loopback."""
 
 import asyncio
 import logging
@@ -49,15 +49,15 @@ def _metric(family: MetricFamily) -> "Metric":
 
 
 class MetricsServer:
-    """`http://127.0.0.1:PORT/metrics`, for a Prometheus (or its agent) on this machine."""
+    """HTTP server for `http://127.0.0.1:PORT/metrics`, for a Prometheus or its agent on this machine."""
 
     def __init__(self, port: int, clock: Clock) -> None:
-        """`port`: on loopback; 0 is any free one (see `port` while it serves)."""
+        """`port`: on loopback; 0 for any free one (`port` holds it while serving)."""
         self.port = port
         self._clock = clock
 
     async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
-        """Answer until cancelled. A port that is taken is said once, and waited for."""
+        """Answer until cancelled. If the port is in use, this is logged once, and retried each minute."""
         limiter = ConnectionLimiter(
             "metrics", self._clock, most=CLIENTS, line_bytes=HEAD_BYTES, full=_answer(503, "busy\n")
         )
@@ -72,12 +72,12 @@ class MetricsServer:
         try:
             head = await stream.read_until(b"\r\n\r\n", within_s=REQUEST_S)
         except ValueError:
-            await stream.write(_answer(431, "too long\n"))
+            await stream.write(_answer(431, "the request is too long\n"))
             return
         method, _, rest = head.decode("latin-1").partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method not in ("GET", "HEAD"):
-            await stream.write(_answer(405, "GET it\n"))
+            await stream.write(_answer(405, "use GET\n"))
         elif path != "/metrics":
             await stream.write(_answer(404, "see /metrics\n"))
         else:

@@ -1,6 +1,7 @@
-"""Small files that are never half there: written beside, then put in place. Readable by their owner alone.
+"""Small files that are never half written: a draft is written beside them, then renamed. Only their owner can
+read them.
 
-What a file holds may come from anywhere: it is read with a bound, and never waited for.
+A file may contain anything: reading is limited in size, and never waits.
 """
 
 import errno
@@ -12,16 +13,16 @@ from typing import Any, Final
 from kioskd import regular_file
 
 LARGEST_BYTES: Final = 100_000
-"""Ours have a few hundred, and one line for each tool. A larger file is not ours, or damaged."""
+"""Largest size in bytes. kioskd's files have a few hundred bytes, and one line for each tool."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that `path` holds. Blocks.
+    """Return the JSON object in the file `path`. Blocks.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        OSError: it cannot be read, or is no regular file (a pipe would never end).
-        ValueError: it holds something else, or too much.
+        FileNotFoundError: the file does not exist.
+        OSError: the file cannot be read, or is not a regular file (a pipe would never end).
+        ValueError: the file contains something else, or is too large.
     """
     content = regular_file.content(path, LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
@@ -31,21 +32,22 @@ def read_json(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("no object")  # noqa: TRY004 - one kind of trouble for callers
+        raise ValueError("not an object")  # noqa: TRY004 - callers handle one type of error
     return found
 
 
 def draft_of(path: Path) -> Path:
-    """Return where the new content of `path` is written; one name, so that a kill leaves one at most."""
+    """Return the path of the draft for `path`: a fixed one, so that a killed process leaves one at most."""
     return path.with_name(f".{path.name}")
 
 
 def replace(path: Path, text: str, *, durable: bool) -> None:
-    """Have `path` hold `text`, 0600 from the first moment; what it held before stays until then. Blocks.
+    """Write `text` to the file `path`, with mode 0600 from the start. The old content stays until the new is
+    complete. Blocks.
 
-    `durable`: make its folder if need be, and wait until it would outlive a power cut, its name included. What need not be
-    is in a folder that the service manager makes, and takes away.
-    OSError, which names `path`: it cannot be written. The old content stays, unless the disk fails at the very last.
+    `durable`: create the folder if needed, and wait until content and name would survive a power cut. Files
+    that need not survive are in a folder that the service manager creates and removes. OSError, with `path`
+    in it: the file cannot be written. The old content stays, unless the disk fails in the last step.
     """
     try:
         _replace(path, text, durable=durable)
@@ -74,9 +76,10 @@ def _replace(path: Path, text: str, *, durable: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OSError, which names `folder`, where files cannot be written in it or it cannot be made. Blocks; writes nothing.
+    """Raise OSError with `folder` in it if no file can be written there, or the folder cannot be created.
+    Blocks.
 
-    What a disk that fails does to a write is not seen here.
+    It writes nothing, so it does not notice a disk that fails at the write itself.
     """
     place = folder
     while not place.exists():
@@ -86,13 +89,13 @@ def check_folder(folder: Path) -> None:
 
 
 def _obstacle(place: Path) -> int:
-    """Return the errno that a new file in `place` would meet; 0 for none that can be foreseen."""
+    """Return the errno that creating a file in `place` would raise, as far as it can be known; else 0."""
     disk = os.statvfs(place)
     if not place.is_dir():
         return errno.ENOTDIR
     if disk.f_flag & os.ST_RDONLY:
         return errno.EROFS
-    # A file system that counts neither blocks nor inodes has as many as it likes.
+    # File systems that count neither blocks nor inodes report 0 for both.
     if (disk.f_blocks and not disk.f_bavail) or (disk.f_files and not disk.f_favail):
         return errno.ENOSPC
     return 0 if os.access(place, os.W_OK | os.X_OK) else errno.EACCES

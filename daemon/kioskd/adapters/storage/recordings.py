@@ -1,11 +1,12 @@
-"""What the owner wants kept of conversations: files in a folder, bounded in age and size, written by a thread.
+"""Records of conversations that the owner asks for: files in a folder, limited in age and size, written by a
+thread.
 
-    20261120T140322-0017.txt            what was said
-    20261120T140322-0017-visitor.wav    what was sent
-    20261120T140322-0017-kiosk.wav      what came back
+    20261120T140322-0017.txt            the transcript
+    20261120T140322-0017-visitor.wav    the sound that was sent
+    20261120T140322-0017-kiosk.wav      the sound that came back
 
-Nothing here ever makes the daemon wait. Whatever goes wrong costs one warning, and what could not be written; the
-conversation goes on. No other file in the folder is ever touched.
+The daemon never waits for these files. An error costs one warning and the records that could not be written;
+the conversation goes on. Other files in the folder are never changed.
 """
 
 import contextlib
@@ -29,13 +30,13 @@ from kioskd.media import pcm
 log = logging.getLogger(__name__)
 
 QUEUE_PIECES: Final = 200
-"""Of about a second each: what a disk may be behind before the newest is dropped."""
+"""Pieces that may wait for the disk, each of about a second. If more come, the newest are dropped."""
 
 TIDY_S: Final = 3600.0
-"""How often what is too old is looked for."""
+"""Seconds between two searches for files that are too old."""
 
 CLOSE_S: Final = 1.5
-"""What leaving may wait for a disk that hangs; what is not written then is lost."""
+"""Seconds to wait at the end for a disk that hangs; records not written by then are lost."""
 
 DAY_S: Final = 86_400.0
 _OURS: Final = re.compile(r"\d{8}T\d{6}-\d{4,}(\.txt|-visitor\.wav|-kiosk\.wav)")
@@ -47,17 +48,17 @@ class _Piece:
     name: str
     data: bytes
     rate_hz: int = 0
-    """Of sound; 0: this is text."""
+    """Sample rate of sound; 0 for text."""
     at_s: float = 0.0
-    """Where in the file a sound belongs; what is missing before it is silence."""
+    """Place of the sound in the file, in seconds. A gap before it becomes silence."""
 
 
 _FINISH: Final = _Piece("", b"")
-"""In the queue: nothing more comes for the files that are open."""
+"""Mark in the queue: the conversation is over, so close its files."""
 
 
 class RecordFolder:
-    """One folder; a `RecordStore` of the conversation recorder. Its methods return at once; call `close` to end its thread."""
+    """Folder of records; the recorder's `RecordStore`. Methods return at once; `close` ends its thread."""
 
     def __init__(
         self,
@@ -68,16 +69,16 @@ class RecordFolder:
         most_mb: float,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`what` is kept here, as the log calls it. `now` is the time that files are dated by."""
+        """`what`: name of the records in the log. `now`: function for the time that dates the files."""
         self._folder = folder
         self._what = what
         self._keep_days = keep_days
         self._most_mb = most_mb
         self._now = now
         self._queue: queue.Queue[_Piece | None] = queue.Queue(QUEUE_PIECES)
-        # By the loop's thread only.
+        # Used by the loop's thread only.
         self._dropping = False
-        # By ours only.
+        # Used by the folder's own thread only.
         self._files: dict[str, int] = {}
         self._failed_files: set[str] = set()
         self._total = 0
@@ -86,9 +87,9 @@ class RecordFolder:
         self._thread.start()
 
     def announce(self) -> None:
-        """Log where the records are kept, and for how long."""
+        """Log where the records are stored, and for how long."""
         log.info(
-            "%s are kept: folder=%s days=%d most=%dMB",
+            "%s are stored: folder=%s days=%d most=%dMB",
             self._what,
             self._folder,
             self._keep_days,
@@ -97,19 +98,19 @@ class RecordFolder:
         )
 
     def write(self, name: str, text: str) -> None:
-        """Add `text` to the file of this name."""
+        """Append `text` to the file called `name`."""
         self._enqueue(_Piece(f"{name}.txt", text.encode(errors="replace")))
 
     def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
-        """Add PCM to the file of this name, `at_s` seconds after its beginning, or behind what it has already."""
+        """Add PCM to the file called `name`, `at_s` seconds after its start, or at its later end."""
         self._enqueue(_Piece(f"{name}.wav", sound, rate_hz, at_s))
 
     def finish(self) -> None:
-        """Close the files: the conversation is over."""
+        """Close the files, as the conversation is over."""
         self._enqueue(_FINISH)
 
     def close(self) -> None:
-        """Write what waits, and end the thread, within `CLOSE_S`. Blocks so long."""
+        """Write all waiting pieces and end the thread. Blocks for up to twice `CLOSE_S`."""
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=CLOSE_S)
             self._thread.join(CLOSE_S)
@@ -120,11 +121,11 @@ class RecordFolder:
         except queue.Full:
             if not self._dropping:
                 self._dropping = True
-                self._warn("disk too slow, leaving out what comes now")
+                self._warn("the disk is too slow, so new pieces are dropped")
         else:
             self._dropping = self._dropping and not self._queue.empty()
 
-    # From here on in the thread.
+    # The methods below run in the thread.
 
     def _run(self) -> None:
         due = 0.0
@@ -153,7 +154,7 @@ class RecordFolder:
 
     def _warn(self, reason: str) -> None:
         log.warning(
-            "%s cannot be kept, going on without: folder=%s error=%s",
+            "%s cannot be stored, kioskd goes on without: folder=%s error=%s",
             self._what,
             self._folder,
             reason,
@@ -179,7 +180,7 @@ class RecordFolder:
             raise
         if self._failed:
             self._failed = False
-            log.info("%s kept again: folder=%s", self._what, self._folder)
+            log.info("%s are stored again: folder=%s", self._what, self._folder)
 
     def _opened(self, piece: _Piece) -> int:
         if (descriptor := self._files.get(piece.name)) is not None:
@@ -195,10 +196,13 @@ class RecordFolder:
         return descriptor
 
     def _prepare(self) -> None:
-        """Make the folder, for us alone. One that is there is never changed: other things may live in it."""
+        """Create the folder for kioskd's user only. Does not change an existing folder."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
-            raise PermissionError(0, "open to others: chmod 700 it, or name a folder that is not there yet")
+            raise PermissionError(
+                0,
+                "other users may read the folder; run chmod 700 on it, or set a new folder",
+            )
 
     def _close_files(self) -> None:
         for descriptor in self._files.values():
@@ -208,7 +212,7 @@ class RecordFolder:
         self._failed_files.clear()
 
     def _files_by_age(self) -> list[tuple[float, int, Path]]:
-        """Return time, size and path of our files, oldest first."""
+        """Return time, size and path of the record files, oldest first."""
         if not self._folder.is_dir():
             return []
         ours = [(path, path.lstat()) for path in self._folder.iterdir() if _OURS.fullmatch(path.name)]
@@ -217,7 +221,7 @@ class RecordFolder:
         )
 
     def _tidy(self) -> None:
-        """Delete what is too old, and measure the rest."""
+        """Delete files that are too old, and add up the rest."""
         self._total = 0
         for written_at, size, path in self._files_by_age():
             if written_at < self._now() - self._keep_days * DAY_S and path.name not in self._files:
@@ -236,7 +240,7 @@ class RecordFolder:
                 if self._total + wanted <= self._most_mb * 1_000_000:
                     return
         if wanted:
-            raise OSError(0, "one conversation fills all that most_mb allows: raise it")
+            raise OSError(0, "one conversation alone is larger than most_mb; raise most_mb in the settings")
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:
@@ -247,7 +251,7 @@ def _write(descriptor: int, data: bytes, offset: int) -> None:
 
 
 def _header(end: int, rate_hz: int) -> bytes:
-    """Return a WAV header: mono, 16 bit, for a file that ends there. Right at any moment, should we be killed."""
+    """Return a WAV header (mono, 16 bit) for a file that ends at `end`: it is valid at any time."""
     size = min(end, 0xFFFFFFFF) - _HEADER_BYTES
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",

@@ -1,7 +1,7 @@
-"""What outlives the process: the conversation's number and its resumption handle, in the runtime directory.
+"""The conversation's number and its resumption handle, stored in the runtime directory for the next process.
 
-The runtime directory is a tmpfs that ends with the machine's run: nothing of it wears or stays on the SD card. The file
-is readable by its owner alone, and is gone as soon as the conversation is.
+The runtime directory is a tmpfs, which is gone when the machine stops: it neither wears the SD card nor stays
+on it. Only the file's owner can read it, and it is deleted as soon as the conversation ends.
 """
 
 import contextlib
@@ -21,27 +21,29 @@ from kioskd.adapters.storage import atomic_file
 log = logging.getLogger(__name__)
 
 FRESH_S: Final = 120.0
-"""A visitor does not wait longer for a kiosk that fell silent; the service itself would keep the session for two hours."""
+"""Seconds that a handle is used: visitors wait no longer. The service itself keeps it for two hours."""
 
 NAME: Final = "conversation"
 
 MOST_CONVERSATIONS: Final = 2**31
-"""A higher number is no count of conversations: one a second takes 68 years to it."""
+"""Highest conversation number that is believed: at one a second, the count takes 68 years to reach it."""
 
 
 class ResumptionFile:
-    """The file; a `ports.ResumptionStore`."""
+    """The file of one conversation; a `ports.ResumptionStore`."""
 
     def __init__(self, directory: Path, *, session_of: str) -> None:
-        """Use `directory`. `session_of` names what a handle belongs to (service and model): with another, it is void."""
+        """Use `directory`. `session_of`: service and model; a handle of any other is ignored."""
         self._path = directory / NAME
         self._owner = sha256(session_of.encode()).hexdigest()
         self._warned = False
 
     def recover(self) -> tuple[int, SecretStr] | None:
-        """Return the conversation's number and handle that another process left, and forget them; None where none is.
+        """Return the conversation's number and handle that the last process left, and delete them; None if
+        there are none.
 
-        What is stale, of another service, damaged or not ours is dropped without a word: it is an ordinary start then.
+        A file that is too old, of another service, damaged, or another user's is deleted silently: the start
+        is then normal.
         """
         found = None
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
@@ -57,7 +59,7 @@ class ResumptionFile:
         return found
 
     def keep(self, conversation: int, handle: SecretStr) -> None:
-        """Replace what is kept: a few hundred bytes, to memory."""
+        """Replace the stored handle: a few hundred bytes, in memory."""
         kept = {
             "conversation": conversation,
             "handle": handle.get_secret_value(),
@@ -67,26 +69,26 @@ class ResumptionFile:
         try:
             atomic_file.replace(self._path, json.dumps(kept), durable=False)
         except OSError as error:
-            self.forget()  # what is still kept is void: the new handle voided it
+            self.forget()  # the stored handle is void now that a new one exists
             if not self._warned:
                 self._warned = True
                 log.warning(
-                    "conversation cannot be kept for a restart, going on without: error=%s", error.strerror
+                    "conversation cannot be stored, and would be lost at a restart: error=%s", error.strerror
                 )
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Delete the stored handle."""
         for path in (self._path, atomic_file.draft_of(self._path)):
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
 def runtime_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return the directory that the service manager made for us (RuntimeDirectory=), or None where it made none."""
+    """Return the directory that the service manager created (RuntimeDirectory=); None if it created none."""
     first = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     return Path(first) if first else None
 
 
 def _since_boot_s() -> float:
-    """Return seconds that no clock correction moves, comparable between processes of one run of the machine."""
+    """Return seconds since boot, which clock corrections do not change and all processes share."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

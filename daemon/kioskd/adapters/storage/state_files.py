@@ -1,4 +1,4 @@
-"""What a restart should not undo: what a visitor has set, and what the day has cost. Small files in the state directory."""
+"""Small files that a restart keeps: the visitor's volume and mute, and the day's budget."""
 
 import json
 import logging
@@ -17,64 +17,68 @@ BUDGET: Final = "budget.json"
 
 
 class PreferenceFile:
-    """What a visitor has set; a `ports.PreferenceStore`. Each call may wait for the disk: not for the loop's thread, one at a time.
+    """Volume and mute as a visitor set them; a `ports.PreferenceStore`.
 
-    Written only when something has changed, to spare an SD card; the old content stays until the new is on the disk.
+    Each call may wait for the disk: make one at a time, and not in the loop's thread. To spare an SD card,
+    the file is written only after a change. The old content stays until the new is on the disk.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Use `directory`; it is made when it is needed."""
+        """Use `directory`, which is created when needed."""
         self._path = directory / PREFERENCES
         self._kept: Preferences | None = None
 
     def load(self) -> Preferences:
-        """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
+        """Return the saved values, or the defaults if there are none. Warns if the file cannot be used."""
         self._kept = None
         try:
             self._kept = _parsed(atomic_file.read_json(self._path))
         except (OSError, ValueError) as error:
             if not isinstance(error, FileNotFoundError):
                 log.warning(
-                    "volume and mute not restored, going by the settings: file=%s error=%s; "
-                    "the next change writes it anew, or remove it",
+                    "volume and mute not restored, the settings' values are used: file=%s error=%s; "
+                    "the next change of volume or mute replaces the file",
                     self._path,
                     _reason(error),
                 )
         return self._kept or Preferences()
 
     def save(self, preferences: Preferences) -> None:
-        """Keep `preferences`; see `ports.PreferenceStore`."""
+        """Save `preferences`; see `ports.PreferenceStore`."""
         if preferences == self._kept:
             return
-        self._kept = None  # what a write that fails leaves is not sure
+        self._kept = None  # unknown if the write fails
         atomic_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
         self._kept = preferences
 
 
 class BudgetFile:
-    """What the day has cost; a `BudgetStore` of the flow. Each call may wait for the disk: not for the loop's thread, one at a time."""
+    """The day's usage; a `BudgetStore` of the flow.
+
+    Each call may wait for the disk: make one at a time, and not in the loop's thread.
+    """
 
     def __init__(self, directory: Path) -> None:
-        """Use `directory`; it is made when it is needed."""
+        """Use `directory`, which is created when needed."""
         self._path = directory / BUDGET
 
     def load(self) -> Mapping[str, object] | None:
-        """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
+        """Return the saved entry; None if there is none; {} if it cannot be read, which is logged here."""
         try:
             return atomic_file.read_json(self._path)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            log.warning("count of the day cannot be read: file=%s error=%s", self._path, _reason(error))
+            log.warning("today's usage cannot be read: file=%s error=%s", self._path, _reason(error))
             return {}
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Keep `entry` in place of what was kept; the old content stays until the new is on the disk."""
+        """Replace the saved entry by `entry`. The old content stays until the new is on the disk."""
         atomic_file.replace(self._path, json.dumps(entry), durable=True)
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return the directory that the service manager made for our state (StateDirectory=), or None where it made none."""
+    """Return the service manager's state directory (StateDirectory=); None if it created none."""
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(first) if first else None
 
@@ -84,10 +88,10 @@ def _reason(error: OSError | ValueError) -> str | None:
 
 
 def _parsed(found: Any) -> Preferences:
-    """Read what `save` writes. ValueError: it is something else."""
+    """Read the object that `save` writes. ValueError: it is something else."""
     match found:
         case {"volume": None, "muted": bool(muted)}:
             return Preferences(None, muted)
         case {"volume": int(volume), "muted": bool(muted)} if type(volume) is int and 0 <= volume <= 100:
             return Preferences(volume, muted)
-    raise ValueError("neither volume nor mute")
+    raise ValueError("volume or mute is missing or invalid")
