@@ -1,7 +1,7 @@
 """Turns a tool's JSON Schema into the service's form, and restores arguments that this form cannot describe.
 
 The service's `Schema` is a subset of OpenAPI's. The service rejects a whole setup for one unknown
-keyword, so this module writes only keywords that are known to work. A rule without a keyword
+keyword. So this module writes only keywords that are known to work. A rule without a keyword
 becomes a hint in the description. Each call's arguments are still checked against the tool's own schema.
 
 Sources: Google's reference of `Schema`, and public reports about schemas that the service rejects.
