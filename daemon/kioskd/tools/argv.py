@@ -39,7 +39,7 @@ _DATA: Final = frozenset(
         *("gpioset", "gpioget", "gpiofind", "pinctrl", "raspi-gpio", "vcgencmd", "cec-ctl", "lp"),
     }
 )
-"""Programs of the distribution that never run an argument: not as a program, a command or a file's name."""
+"""Programs of the distribution that never run an argument: not as a program, a command or a script file."""
 _WRAPPERS: Final[Mapping[str, tuple[re.Pattern[str], int]]] = {
     "env": (re.compile(r"-i|-u \S+|-C \S+|[A-Za-z_][A-Za-z0-9_]*=.*"), 0),
     "nice": (re.compile(r"-n ?-?\d+"), 0),
@@ -106,7 +106,7 @@ def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
 
 
 def takes_data(argv: Sequence[str]) -> str | None:
-    """Return why parameters may not be safe in `argv`; None if its program treats them as data."""
+    """Return why parameters in `argv` may be unsafe; None if its program treats them as data."""
     words = _unwrapped(argv)
     name = Path(words[0]).name
     reached = any(FIELD.search(word) for word in argv)

@@ -35,7 +35,7 @@ def kind_of(tool: Guard) -> ToolKind[Any]:
 def tool_faults(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[tuple[ValuePath, str]]:
     """Return the faults that keep well-formed tools from working here, each with its place in the settings.
 
-    A secret, a program, a file, an extra or an installed package is missing. A rehearsal does not need them.
+    A fault is a missing secret, program, file, extra or installed package. A rehearsal does without these.
     """
     return [
         (("tools", index, *loc), what)

@@ -53,7 +53,7 @@ class ProgramSandbox:
     def writable(self, folder: Path) -> list[Path]:
         """Return all paths that the program may change.
 
-        `folder` is among them, as the owner has named it for the program; the root folder is not.
+        `folder` is among them unless it is the root: the owner has named it for the program.
         """
         own = () if folder == Path("/") else (folder,)
         return [*_DEVICES, *without((*self.writes, *own), self.hidden)]
@@ -61,7 +61,7 @@ class ProgramSandbox:
     def families(self, *, unix: bool) -> list[int]:
         """Return the families of sockets that it may open.
 
-        `unix`: Unix sockets are among them, as it cannot reach other programs of this machine by them.
+        `unix`: Unix sockets are among them, which is safe only if it cannot reach other programs by them.
         """
         found = [socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK] if self.network else []
         return [int(family) for family in ([*found, socket.AF_UNIX] if unix else found)]
@@ -93,9 +93,9 @@ def named(argv: Sequence[str], folder: Path) -> Iterator[Path]:
 
 
 def without(paths: Iterable[Path], hidden: Sequence[Path]) -> Iterator[Path]:
-    """Yield `paths`; a path that holds a `hidden` one is replaced by the paths in it around that one.
+    """Yield `paths`, but no `hidden` ones.
 
-    Links among these are left out.
+    A folder that holds a hidden path is replaced by its other contents, without links.
     """
     secret = [path.resolve() for path in hidden]
     for path in paths:

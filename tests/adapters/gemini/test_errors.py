@@ -194,7 +194,7 @@ IN_SESSION: list[tuple[Exception, Remedy, Remedy, Remedy]] = [
         FRESH,
     ),
     (ConnectionClosedError(None, None), RESUME, RESUME, RESUME),
-    (TimeoutError("took no data for 5 s"), RESUME, RESUME, RESUME),
+    (TimeoutError("accepted no data for 5 s"), RESUME, RESUME, RESUME),
     (Stalled("nothing received for 15 s, not even the answer to a ping"), RESUME, RESUME, RESUME),
 ]
 

@@ -28,7 +28,7 @@ from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 
 class Kernel:
-    """Stands in for the kernel's figures."""
+    """A fake of the kernel, with figures that the test sets."""
 
     def __init__(self) -> None:
         self.says: tuple[int, int] | None = None
@@ -317,7 +317,7 @@ async def test_a_peer_that_accepts_no_data_still_sees_the_end_of_the_connection(
         await silent_after_ten(peer)
 
     async with connected(service, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
-        with pytest.raises(LinkLost, match="took no data"):
+        with pytest.raises(LinkLost, match="accepted no data"):
             await talk(connection, 0.0)
         # The unread data still fills the buffers on both sides, and the peer does not read.
         sock = peers[0].transport.get_extra_info("socket")

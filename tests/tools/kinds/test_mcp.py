@@ -171,7 +171,7 @@ async def test_an_error_with_the_code_of_a_lost_connection_does_not_end_the_conn
     async with running(started(tmp_path)) as over_stdio, running(reached(address)) as over_http:
         for server in (over_stdio, over_http):
             assert await server.call("closed", {}) == failed(
-                "its server refuses (-32000)", data="closed on Mondays"
+                "its server returned an error (-32000)", data="closed on Mondays"
             )
             assert (await server.call("opening_hours", {"day": "friday"})).status == "ok"
             assert server.connected

@@ -102,7 +102,7 @@ async def test_an_object_with_an_async_call_is_awaited() -> None:
 
 
 def plainly(wrapped: Callable[[Mapping[str, object]], Any]) -> Callable[[Mapping[str, object]], Any]:
-    """Return `wrapped` in a decorator that ignores that it is async."""
+    """Return `wrapped` within a plain function, as many decorators do."""
 
     @functools.wraps(wrapped)
     def wrapper(arguments: Mapping[str, object]) -> Any:

@@ -118,7 +118,7 @@ class Clients:
         self._version, self._other_version = self._other_version, self._version
         self._tried_other = not self._tried_other
         if self._tried_other:
-            log.info("api version refused with this token, trying the other: next=%s", self._version)
+            log.info("API version rejected with this token, trying the other one: next=%s", self._version)
         return self._tried_other
 
     def with_version_named(self, lost: LinkLost) -> LinkLost:

@@ -50,7 +50,7 @@ class SessionTerms:
 
 
 class GeminiConnection:
-    """One connection to the Gemini Live API, set up; meets `ports.Connection`."""
+    """A connection to the Gemini Live API that is set up; implements `ports.Connection`."""
 
     def __init__(
         self,

@@ -1,5 +1,4 @@
-"""Limits on input from the service, before it is parsed: on the time for frames, and on the fields of a
-message.
+"""Limits on input from the service, before it is parsed: on the time for frames, and on the number of fields.
 
 Both protect the event loop, which also carries the sound: no peer can block it for long or fill the memory.
 """

@@ -88,7 +88,7 @@ class GeminiConfig:
 
 
 class GeminiLive:
-    """Dials the Gemini Live API; meets `ports.Live`. Dials with the same credentials share one client of the
+    """Dials the Gemini Live API (a `ports.Live`). Dials with the same credentials share one client of the
     SDK.
     """
 

@@ -121,7 +121,7 @@ class LiveSocket(ClientConnection):
         """
         self.receipts.heard(self.loop.time())
         if self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
-            self._give_up(TimeoutError, "took no data while it kept sending")
+            self._give_up(TimeoutError, "accepted no data while it kept sending")
         else:
             self._intake.take(data)
 
@@ -181,7 +181,7 @@ class LiveSocket(ClientConnection):
             async with asyncio.timeout(self._deadlines.send_s):
                 await super().send(message, text=text)
         except TimeoutError:
-            raise self._give_up(TimeoutError, f"took no data for {self._deadlines.send_s:g} s") from None
+            raise self._give_up(TimeoutError, f"accepted no data for {self._deadlines.send_s:g} s") from None
         except ConnectionClosed:
             self._tell_why()
             raise
@@ -197,7 +197,7 @@ class LiveSocket(ClientConnection):
             async with asyncio.timeout(self._deadlines.send_s):
                 pong = await self.ping()
         except TimeoutError:
-            raise self._give_up(TimeoutError, f"took no data for {self._deadlines.send_s:g} s") from None
+            raise self._give_up(TimeoutError, f"accepted no data for {self._deadlines.send_s:g} s") from None
         except ConnectionClosed:
             self._tell_why()
             raise

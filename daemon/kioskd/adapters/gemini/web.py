@@ -50,8 +50,7 @@ class HttpClient:
 
 
 class GoogleRequest:
-    """Meets google.auth.transport.Request. Google's own clients know neither the daemon's authorities nor its
-    proxy.
+    """A google.auth.transport.Request that uses the daemon's authorities and proxy, unlike Google's own.
     """
 
     def __init__(self, web: HttpClient) -> None:

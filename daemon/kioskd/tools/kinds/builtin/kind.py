@@ -1,4 +1,4 @@
-"""The interface of the kiosk's own tools to the rest of kioskd."""
+"""Declaration of the kind `builtin`, the kiosk's own tools, for the rest of kioskd."""
 
 from typing import Final
 

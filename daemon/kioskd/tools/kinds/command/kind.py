@@ -1,4 +1,4 @@
-"""The interface of tools that run a program to the rest of kioskd."""
+"""Declaration of the kind `command`, tools that run a program, for the rest of kioskd."""
 
 from typing import Final
 

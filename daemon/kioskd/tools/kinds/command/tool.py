@@ -1,4 +1,4 @@
-"""A tool that runs a program: a list of words, never a shell."""
+"""A tool that runs a program directly, never through a shell."""
 
 import re
 from collections.abc import Mapping

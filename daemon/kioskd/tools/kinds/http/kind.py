@@ -1,4 +1,4 @@
-"""The interface of tools that ask a web server to the rest of kioskd."""
+"""Declaration of the kind `http`, tools that ask a web server, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit

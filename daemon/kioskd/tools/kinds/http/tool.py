@@ -176,7 +176,7 @@ class HttpTool(FixedTool):
             return ToolResult("no_results", f"the server has found nothing ({code})")
         if not response.is_success:
             again = code in {408, 425, 429, 500, 502, 503, 504} and self._settings.method == "GET"
-            return failed(f"the server refuses ({code})", retryable=again)
+            return failed(f"the server returned an error ({code})", retryable=again)
         if response.headers.get("content-encoding", "identity") != "identity":
             return failed("the server compresses its answer although it was asked not to")
         if self._settings.answer == "none" or (code == 204 and self._settings.method != "GET"):

@@ -60,7 +60,7 @@ class McpAddress:
 
 @dataclass(slots=True)
 class HttpRefusal:
-    """Errors that the server has answered over one connection, by their HTTP status."""
+    """Errors that the server has returned over one connection, as HTTP statuses."""
 
     words: str = ""
     """The fault and its remedy; empty if there is no fault."""
@@ -73,7 +73,7 @@ def meaning(status: int) -> str:
     """Return the meaning of an HTTP status, with a remedy."""
     if 300 <= status < 400:
         return f"it redirects ({status}): set url to the address that it names"
-    return _REFUSALS.get(status, f"it refuses ({status}): look into its own log")
+    return _REFUSALS.get(status, f"it returned an error ({status}): look into its own log")
 
 
 def trust_fault(error: BaseException) -> str | None:

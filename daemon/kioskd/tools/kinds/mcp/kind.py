@@ -1,4 +1,4 @@
-"""The interface of Model Context Protocol servers to the rest of kioskd."""
+"""Declaration of the kind `mcp`, tools of Model Context Protocol servers, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit

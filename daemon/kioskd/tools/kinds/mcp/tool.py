@@ -162,7 +162,7 @@ class McpServer:
             return self._went_away(connection)
         if connection.refusal.words:
             return failed(f"its server does not answer: {connection.refusal.words}")
-        return failed(f"its server refuses ({code})", data=message)
+        return failed(f"its server returned an error ({code})", data=message)
 
     def _went_away(self, connection: _Connection) -> ToolResult:
         self._lose(connection, "it went away")

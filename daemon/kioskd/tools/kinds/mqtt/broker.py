@@ -92,7 +92,7 @@ class BrokerConnection:
             self.expected.pop(correlation, None)
 
     async def _use(self) -> TryEnded:
-        """Connect, and receive until the broker is lost. If it needs the other MQTT version, try that at once."""
+        """Connect, and receive until the broker is lost. If it needs another MQTT version, try it at once."""
         import aiomqtt  # noqa: PLC0415 - an extra that only such tools need
 
         while True:

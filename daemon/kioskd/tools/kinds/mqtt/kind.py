@@ -1,4 +1,4 @@
-"""The interface of tools that publish to a broker to the rest of kioskd."""
+"""Declaration of the kind `mqtt`, tools that publish to a broker, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit

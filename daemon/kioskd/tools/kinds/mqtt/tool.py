@@ -14,7 +14,7 @@ from kioskd.tools.template import UnfitError, fields, fill, fill_json, is_json, 
 
 
 class MqttTool:
-    """Publishes to one topic. A `ToolSource`.
+    """Publishes to one topic; a `ToolSource`.
 
     The topic can hold {parameter}, and so can the payload. If the payload is JSON, a value stays within its
     place. Without a payload the arguments that the topic does not use are sent as a JSON object. With `reply`

@@ -1,4 +1,4 @@
-"""The interface of tools from installed packages to the rest of kioskd."""
+"""Declaration of the kind `python`, tools from installed packages, for the rest of kioskd."""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
