@@ -154,7 +154,7 @@ def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
         main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")])
     out = capsys.readouterr().out
     assert says in out
-    assert "there is none" not in out
+    assert "passes no credentials" not in out
 
 
 def test_a_path_that_the_services_sandbox_hides_is_a_fault_of_its_own_settings_alone(

@@ -91,11 +91,11 @@ tools:
     assert {one["what"].split()[-1]: one["to"] for one in tools} == {
         "stock": "shop.example",
         "light": "broker broker.example",
-        "door": "a program on this device, which can use no network, "
-        "and reaches neither key nor memory nor state of the daemon",
+        "door": "a program on this device, which cannot use the network, "
+        "and cannot reach the daemon's key, memory and state",
         "far": "mcp.example",
-        "near": "a program on this device, which may send it on, "
-        "and reaches neither key nor memory nor state of the daemon; reads /srv/art; changes /srv/notes",
+        "near": "a program on this device, which can pass the call on, "
+        "and cannot reach the daemon's key, memory and state; reads /srv/art; changes /srv/notes",
     }
 
 
@@ -110,7 +110,7 @@ tools:
 """
     tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
     door, twice, light = (one["to"] for one in tools)
-    assert "runs as the daemon itself (sandbox: false): it may send it on, and may read the key" in door
+    assert "runs as the daemon itself (sandbox: false): it can pass the call on, and can read the key" in door
     assert "runs within the daemon itself" in twice
     assert light == "broker b.example (not encrypted on its way: insecure)"
 

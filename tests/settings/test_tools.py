@@ -154,7 +154,7 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
         ("  - {kind: builtin, deadline_s: 0}", "2:33 tools.deadline_s", "0 is below 0.1"),
         ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
         ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
-        (BUILTIN + "  - {kind: builtin}", "3:12 tools.kind", "a second time"),
+        (BUILTIN + "  - {kind: builtin}", "3:12 tools.kind", "appears twice"),
         ("  - {kind: http}", "2:5 tools.name", "is missing"),
         (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
         (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
@@ -235,7 +235,7 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
         (
             MCP + "argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
             "3:23 tools.name",
-            "m is taken by another server",
+            "m is the name of another server",
         ),
         (
             MCP + "argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
@@ -282,30 +282,30 @@ def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, plac
 @pytest.mark.parametrize(
     ("schema", "place", "words"),
     [
-        ("x", "5:17", "is no JSON Schema: a group is needed"),
-        ("{type: objekt}", "5:24", "is no JSON Schema"),
+        ("x", "5:17", "is not a JSON Schema; write type: object"),
+        ("{type: objekt}", "5:24", "is no valid JSON Schema"),
         ("{type: array}", "5:24", "type: object"),
-        ("{properties: {}}", "5:5", "must say type: object"),
-        ("{type: object, properties: {a: {type: strnig}}}", "5:55", "is no JSON Schema"),
-        ("{type: object, properties: {a: {minimum: x}}}", "5:58", "is no JSON Schema"),
-        ("{type: object, properties: {a: {pattern: 7}}}", "5:58", "is no JSON Schema"),
-        ("{type: object, properties: {a: {pattern: '('}}}", "5:58", "is no pattern: missing )"),
+        ("{properties: {}}", "5:5", "must be of type object"),
+        ("{type: object, properties: {a: {type: strnig}}}", "5:55", "is no valid JSON Schema"),
+        ("{type: object, properties: {a: {minimum: x}}}", "5:58", "is no valid JSON Schema"),
+        ("{type: object, properties: {a: {pattern: 7}}}", "5:58", "is no valid JSON Schema"),
+        ("{type: object, properties: {a: {pattern: '('}}}", "5:58", "is not a valid pattern: missing )"),
         ("{type: object, properties: {a: {pattern: '^[[:foo:]]$'}}}", "5:58", "holds [["),
         ("{type: object, properties: {a: {pattern: '^[A-Z]{d}$'}}}", "5:58", "write \\{"),
         ("{type: object, propertyNames: {pattern: 'a{e}'}}", "5:57", "write \\{"),
         (
             "{type: object, properties: {properties: {patternProperties: {a: {}}}}}",
             "5:58",
-            "patternProperties is not taken",
+            "patternProperties is not accepted",
         ),
-        ("{type: object, properties: [a]}", "5:44", "is no JSON Schema"),
-        ("{type: object, required: a}", "5:42", "is no JSON Schema"),
-        ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not taken"),
-        ("{type: object, patternProperties: {'(a|aa)+$': {}}}", "5:32", "patternProperties is not taken"),
-        ("{type: object, properties: {shoe size: {}}}", "5:45", "is no name of a parameter"),
-        ("{type: object, properties: {größe: {}}}", "5:45", "is no name of a parameter"),
+        ("{type: object, properties: [a]}", "5:44", "is no valid JSON Schema"),
+        ("{type: object, required: a}", "5:42", "is no valid JSON Schema"),
+        ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not accepted"),
+        ("{type: object, patternProperties: {'(a|aa)+$': {}}}", "5:32", "patternProperties is not accepted"),
+        ("{type: object, properties: {shoe size: {}}}", "5:45", "is not a valid name of a parameter"),
+        ("{type: object, properties: {größe: {}}}", "5:45", "is not a valid name of a parameter"),
         ("{type: object, properties: {item: {}}, required: [itm]}", "5:67", "did you mean item?"),
-        ("{type: object, required: [itm]}", "5:43", "itm is no parameter"),
+        ("{type: object, required: [itm]}", "5:43", "itm is not a parameter"),
     ],
 )
 def test_a_schema_that_is_none_is_refused_with_its_place(
@@ -486,7 +486,7 @@ def test_a_working_directory_that_cannot_be_looked_at_is_a_fault_and_no_bug(
         shut.chmod(0o700)
     assert (loc, what) == (
         ("tools", 0, "working_directory"),
-        "is no folder here; create it, or correct the path",
+        "is not a folder on this machine; create it, or correct the path",
     )
 
 
@@ -508,7 +508,7 @@ def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
     assert ("tools", 1, "headers", "Authorization") not in dict(startup(file, GOOD, environ))
     missing = dict(startup(file, GOOD, environ))["tools", 3, "password_from"]
     assert missing == (
-        "credential:mqtt is missing: systemd hands over none of that name to this unit; "
+        "credential:mqtt is missing: systemd passes no credential of this name to this unit; "
         "store it, and add [Service] LoadCredentialEncrypted=mqtt by sudo systemctl edit kioskd"
     )
 
@@ -525,8 +525,8 @@ def test_a_secret_that_cannot_be_used_is_told_and_not_shown(tmp_path: Path, cont
 
 def test_a_program_or_folder_that_is_not_there_is_told(file: Path) -> None:
     found = dict(startup(file, GOOD.replace("working_directory: .", "working_directory: ./nowhere")))
-    assert "program is not there" in found["tools", 2, "argv"]
-    assert "no folder" in found["tools", 2, "working_directory"]
+    assert "program is missing" in found["tools", 2, "argv"]
+    assert "not a folder" in found["tools", 2, "working_directory"]
     assert ("tools", 4, "argv") not in found
 
 
@@ -546,11 +546,11 @@ def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
     ("entry", "words"),
     [
         ("good", None),
-        ("gone", "cannot be loaded: ModuleNotFoundError; mend or replace its package"),
+        ("gone", "cannot be loaded: ModuleNotFoundError; repair or replace its package"),
         ("nothing", "cannot be loaded: AttributeError"),
         ("broken", "cannot be loaded: ZeroDivisionError"),
         ("leaving", "cannot be loaded: SystemExit"),
-        ("seven", "names no function"),
+        ("seven", "is not a function"),
     ],
 )
 def test_an_entry_point_that_cannot_be_loaded_is_told(
@@ -729,10 +729,10 @@ def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Pat
 @pytest.mark.parametrize(
     ("tool", "key", "words"),
     [
-        ("argv: [/bin/true], sandbox: false, network: true", "sandbox", "so network goes unused"),
-        ("argv: [/bin/true], sandbox: false, reads: [/srv]", "sandbox", "so reads goes unused"),
-        ("argv: [/bin/true], reads: [/var/lib/kioskd]", "reads", "is the daemon's own"),
-        ("argv: [/bin/true], writes: [/run/kioskd/control]", "writes", "is the daemon's own"),
+        ("argv: [/bin/true], sandbox: false, network: true", "sandbox", "so network has no effect"),
+        ("argv: [/bin/true], sandbox: false, reads: [/srv]", "sandbox", "so reads has no effect"),
+        ("argv: [/bin/true], reads: [/var/lib/kioskd]", "reads", "belongs to the daemon"),
+        ("argv: [/bin/true], writes: [/run/kioskd/control]", "writes", "belongs to the daemon"),
         ("argv: [/bin/true], environment: [CREDENTIALS_DIRECTORY]", "environment", "the daemon's own"),
         ("argv: [/bin/true], environment: [NOTIFY_SOCKET]", "environment", "the daemon's own"),
         ("url: 'https://h/', network: true", "url", "goes with no network"),

@@ -1,4 +1,4 @@
-"""What is refused before anything runs."""
+"""Arguments that are rejected before anything runs."""
 
 import time
 from typing import Any
@@ -20,7 +20,7 @@ SCHEMA = {
 }
 
 
-def test_what_fits_has_no_fault() -> None:
+def test_fitting_arguments_have_no_fault() -> None:
     assert Arguments(SCHEMA).fault({"item": "shoes", "size": 42}) is None
 
 
@@ -31,17 +31,17 @@ def test_what_fits_has_no_fault() -> None:
         ({"item": 7}, "$.item: 7 is not of type 'string'"),
         ({"item": "shoes", "size": 51}, "$.size"),
         ({"item": "shoes", "colour": "red"}, "'colour' was unexpected"),
-        ({"item": "\ud800"}, "no Unicode"),
-        ({"item": "shoes", "any": [float("inf")]}, "a number has no end"),
-        ({"item": "shoes", "any": {"n": float("nan")}}, "a number has no end"),
+        ({"item": "\ud800"}, "half characters"),
+        ({"item": "shoes", "any": [float("inf")]}, "a number is infinite"),
+        ({"item": "shoes", "any": {"n": float("nan")}}, "a number is infinite"),
         ({"item": "shoes", "any": 10**400}, "a number is too large"),
     ],
 )
-def test_what_does_not_fit_is_told_where(arguments: dict[str, object], words: str) -> None:
+def test_the_fault_names_the_place_that_does_not_fit(arguments: dict[str, object], words: str) -> None:
     assert words in str(Arguments(SCHEMA).fault(arguments))
 
 
-def test_ten_megabytes_are_refused_at_once_and_not_repeated() -> None:
+def test_ten_megabytes_are_rejected_at_once_and_not_repeated() -> None:
     began = time.thread_time()
     fault = str(Arguments(SCHEMA).fault({"item": "x" * 10_000_000}))
     assert "larger than" in fault
@@ -49,11 +49,11 @@ def test_ten_megabytes_are_refused_at_once_and_not_repeated() -> None:
     assert time.thread_time() - began < 0.5
 
 
-def test_a_flood_of_small_values_is_refused() -> None:
+def test_too_many_small_values_are_rejected() -> None:
     assert "larger than" in str(Arguments(SCHEMA).fault({"item": "a", "any": [0] * 1_000_000}))
 
 
-def test_deep_nesting_is_refused() -> None:
+def test_deep_nesting_is_rejected() -> None:
     deep: object = "bottom"
     for _ in range(100_000):
         deep = [deep]
@@ -63,19 +63,21 @@ def test_deep_nesting_is_refused() -> None:
 @pytest.mark.parametrize(
     "schema", [{"$ref": "#"}, {"$ref": "#/$defs/none"}, {"$ref": "http://127.0.0.1:9/x"}]
 )
-def test_a_schema_that_leads_nowhere_refuses_the_call_and_fetches_nothing(schema: dict[str, object]) -> None:
-    assert "goes in circles or nowhere" in str(Arguments(schema).fault({}))
+def test_a_schema_with_an_unusable_reference_rejects_the_call_and_fetches_nothing(
+    schema: dict[str, object],
+) -> None:
+    assert "refers to itself or to nothing" in str(Arguments(schema).fault({}))
 
 
 @pytest.mark.parametrize("step", [0.5, 1e-300, 3, 10**400])
 @pytest.mark.parametrize("number", [2**1023 - 1, -(2**1023) + 1, 1e308, -0.0])
-def test_no_number_is_too_much_for_a_step(number: float, step: float) -> None:
+def test_any_number_can_be_checked_for_multiple_of(number: float, step: float) -> None:
     check = Arguments({"type": "object", "properties": {"n": {"type": "number", "multipleOf": step}}})
     fault = check.fault({"n": number})
     assert fault is None or fault.startswith("$.n: ") or fault == "a number is not one to reckon with"
 
 
-def test_what_is_the_same_twice_is_found_at_once_in_a_long_list() -> None:
+def test_equal_items_of_a_long_list_are_found_quickly() -> None:
     check = Arguments({"type": "object", "properties": {"l": {"type": "array", "uniqueItems": True}}})
     items: list[object] = [{"k": number} for number in range(3500)]
     began = time.thread_time()
@@ -86,7 +88,7 @@ def test_what_is_the_same_twice_is_found_at_once_in_a_long_list() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["^(a|a?)+$", "(a|aa)+$", "^(a+)+$", "(.*a){12}$", "(a|b)*a(a|b){14}$"])
-def test_a_pattern_that_would_take_others_for_ever_is_searched_for_at_once(pattern: str) -> None:
+def test_a_pattern_that_is_endless_for_other_libraries_is_quick(pattern: str) -> None:
     items = {"type": "array", "items": {"type": "string", "pattern": pattern}}
     check = Arguments({"type": "object", "properties": {"items": items}})
     held_ms = hold_ms(lambda: check.fault({"items": ["a" * 1500 + "!"] * 10}))
@@ -94,7 +96,7 @@ def test_a_pattern_that_would_take_others_for_ever_is_searched_for_at_once(patte
     assert held_ms < HOLD_MS
 
 
-def test_a_pattern_is_searched_for_in_texts_only() -> None:
+def test_a_pattern_applies_only_to_texts() -> None:
     check = Arguments({"type": "object", "properties": {"item": {"pattern": "^[a-z]+[0-9]$"}}})
     assert check.fault({"item": "shoe7"}) is None
     assert check.fault({"item": 7}) is None
@@ -102,12 +104,12 @@ def test_a_pattern_is_searched_for_in_texts_only() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["^[A-Z]{d}$", "(", "(?=a)", r"(a)\1", "(a{1000}){1000}"])
-def test_a_pattern_that_cannot_be_used_refuses_the_call_and_ends_nothing(pattern: str) -> None:
+def test_an_unusable_pattern_rejects_the_call_without_an_error(pattern: str) -> None:
     check = Arguments({"type": "object", "properties": {"item": {"type": "string", "pattern": pattern}}})
-    assert "its own description cannot be used" in str(check.fault({"item": "a"}))
+    assert "schema cannot be used" in str(check.fault({"item": "a"}))
 
 
-def test_a_pattern_that_must_not_fit_is_not_passed_by_taking_long() -> None:
+def test_a_forbidden_pattern_is_found_in_a_long_text() -> None:
     item = {"type": "string", "not": {"pattern": "(a|aa)+$"}}
     check = Arguments({"type": "object", "properties": {"item": item}})
     assert check.fault({"item": "a" * 60 + "!"}) is None
@@ -115,11 +117,11 @@ def test_a_pattern_that_must_not_fit_is_not_passed_by_taking_long() -> None:
 
 
 HOLD_MS = 50.0
-"""What a call or a listing may hold the loop up for, however hostile."""
+"""Milliseconds for which a call or a listing may block the event loop, however hostile it is."""
 
 
 def hold_ms(work: Any) -> float:
-    """Return how long the processor is at it, at the least of three tries; a busy machine changes nothing."""
+    """Return the milliseconds of processor time of `work`: the least of three tries."""
     tries = []
     for _ in range(3):
         began = time.thread_time()
@@ -161,7 +163,7 @@ HOSTILE_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("arguments", HOSTILE_ARGUMENTS.values(), ids=HOSTILE_ARGUMENTS.keys())
 @pytest.mark.parametrize("schema", HOSTILE_SCHEMAS.values(), ids=HOSTILE_SCHEMAS.keys())
-def test_no_call_holds_the_loop_up(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+def test_no_call_blocks_the_loop(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
     taken = usable(schema)
     assert taken is not None
     check = Arguments(taken)
@@ -169,12 +171,12 @@ def test_no_call_holds_the_loop_up(schema: dict[str, Any], arguments: dict[str, 
 
 
 @pytest.mark.parametrize("schema", HOSTILE_SCHEMAS.values(), ids=HOSTILE_SCHEMAS.keys())
-def test_no_schema_of_a_listing_holds_the_loop_up(schema: dict[str, Any]) -> None:
+def test_no_schema_of_a_listing_blocks_the_loop(schema: dict[str, Any]) -> None:
     assert hold_ms(lambda: usable(schema)) < HOLD_MS
     assert hold_ms(lambda: Arguments(schema)) < HOLD_MS
 
 
-def test_a_call_as_large_as_people_make_them_is_checked_against_a_large_schema() -> None:
+def test_an_ordinary_call_is_checked_against_a_large_schema() -> None:
     properties = {
         f"p{n}": {"type": "string", "enum": ["a", "b", "c"], "description": "d"} for n in range(100)
     }

@@ -1,4 +1,4 @@
-"""What a result tells the model."""
+"""The results of tools, as the model gets them."""
 
 import json
 import time
@@ -41,7 +41,7 @@ def test_an_empty_answer_says_no_results(nothing: object) -> None:
 
 
 @pytest.mark.parametrize("something", [0, False, "x", {"count": 0}, [[1]]])
-def test_an_answer_with_anything_in_it_is_ok(something: object) -> None:
+def test_an_answer_that_is_not_empty_is_ok(something: object) -> None:
     assert found(something) == ToolResult("ok", "done", something)
 
 
@@ -54,7 +54,7 @@ def test_data_that_is_too_long_is_cut_with_a_marker() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000), st.integers(512, 2000))
-def test_no_result_is_larger_than_its_bound(text: str, bound: int) -> None:
+def test_no_result_is_larger_than_its_limit(text: str, bound: int) -> None:
     told = ToolResult("ok", text, [text]).as_json(bound)
     assert len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()) <= bound
 
@@ -62,24 +62,24 @@ def test_no_result_is_larger_than_its_bound(text: str, bound: int) -> None:
 @pytest.mark.parametrize(
     "raw", [b"{", b"nothing", b"NaN", b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500]
 )
-def test_what_is_no_json_or_too_deep_is_an_error(raw: bytes) -> None:
+def test_invalid_or_deeply_nested_json_is_an_error(raw: bytes) -> None:
     assert read_answer(raw, "json").status == "error"
 
 
-def test_an_answer_that_does_not_matter_is_not_looked_at() -> None:
+def test_an_answer_that_the_owner_ignores_is_not_read() -> None:
     assert read_answer(b"\xff{", "none") == ToolResult("ok", "done")
 
 
-def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+def test_bytes_that_are_not_text_become_replacement_characters() -> None:
     assert read_answer(b"caf\xe9", "text").data == "caf\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_byte_order_mark_is_no_part_of_an_answer() -> None:
+def test_a_byte_order_mark_is_removed_from_an_answer() -> None:
     assert read_answer(b'\xef\xbb\xbf{"pairs":3}', "json").data == {"pairs": 3}
     assert read_answer(b"\xef\xbb\xbf", "text").status == "no_results"
 
 
-def test_depth_is_told_without_recursion() -> None:
+def test_depth_is_measured_without_recursion() -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -87,13 +87,13 @@ def test_depth_is_told_without_recursion() -> None:
     assert not too_deep([[{"a": [1]}]])
 
 
-def test_secrets_are_taken_out_wherever_they_stand() -> None:
+def test_secrets_are_removed_from_names_and_values() -> None:
     data = {"a-s3cret": ["it is s3cret", 7], "b": {"c": "s3cret"}}
     assert hide(data, [SecretStr("s3cret")]) == {"a-(hidden)": ["it is (hidden)", 7], "b": {"c": "(hidden)"}}
 
 
 @pytest.mark.parametrize("said", ["k/ey ä+", "k%2Fey%20%C3%A4%2B", "k%2Fey+%C3%A4%2B"])
-def test_a_secret_is_taken_out_as_it_stands_in_a_url_too(said: str) -> None:
+def test_a_secret_is_also_removed_in_the_form_it_has_in_a_url(said: str) -> None:
     assert hide(f"http://shop/?key={said}&n=1", [SecretStr("k/ey ä+")]) == "http://shop/?key=(hidden)&n=1"
 
 
@@ -115,7 +115,7 @@ ANY = PythonTool(Declaration("any", "", {}), lambda _arguments: None)
 
 
 @pytest.mark.parametrize("raw", FLOODS.values(), ids=FLOODS.keys())
-def test_no_answer_holds_the_loop_up(raw: bytes) -> None:
+def test_no_answer_blocks_the_loop(raw: bytes) -> None:
     tries_ms = []
     for _ in range(3):
         began = time.thread_time()

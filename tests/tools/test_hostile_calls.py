@@ -1,4 +1,7 @@
-"""Hostile schemas, calls and answers (a thousand with KIOSKD_SLOW=1): nothing ends, and nothing holds the loop up."""
+"""Hostile schemas, calls and answers neither end the daemon nor block its loop.
+
+With KIOSKD_SLOW=1 there are a thousand of them.
+"""
 
 import asyncio
 import os
@@ -11,7 +14,7 @@ CASES = 1000 if os.environ.get("KIOSKD_SLOW") else 100
 HOLD_S = 0.05
 
 
-def test_hostile_calls_end_nothing_and_hold_nothing_up() -> None:
+def test_hostile_calls_neither_end_the_daemon_nor_block_the_loop() -> None:
     async def calls() -> int:
         return sum([await suffer(case) async for case in made(13, CASES)])
 

@@ -1,4 +1,4 @@
-"""Patterns: which are taken, and where they stand in a schema."""
+"""Patterns: the accepted ones, and their places in a schema."""
 
 import pytest
 
@@ -28,9 +28,9 @@ def test_a_pattern_is_read_as_json_schema_reads_it(pattern: str, fits: str, not_
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ("(", "is no pattern: missing )"),
-        ("[", "is no pattern: unterminated"),
-        ("a{99999999999}", "is no pattern"),
+        ("(", "is not a valid pattern: missing )"),
+        ("[", "is not a valid pattern: unterminated"),
+        ("a{99999999999}", "is not a valid pattern"),
         ("^[A-Z]{d}$", "write \\{"),
         ("(?:front){e}", "write \\{"),
         ("{", "write \\{"),
@@ -43,7 +43,7 @@ def test_a_pattern_is_read_as_json_schema_reads_it(pattern: str, fits: str, not_
         ("((a{500}){500}){9}", "too large"),
     ],
 )
-def test_what_is_no_pattern_or_has_no_end_is_refused(pattern: str, words: str) -> None:
+def test_invalid_patterns_and_endless_ones_are_rejected(pattern: str, words: str) -> None:
     assert words in str(pattern_fault(pattern))
 
 
@@ -52,7 +52,7 @@ def test_a_check_fetches_nothing() -> None:
         validator({"$ref": "http://127.0.0.1:9/x"})
 
 
-def test_names_and_data_are_no_schemas() -> None:
+def test_names_and_data_are_not_taken_for_schemas() -> None:
     schema = {
         "properties": {
             "pattern": {"pattern": "a"},

@@ -1,4 +1,4 @@
-"""The table of the kinds of tools: a kind that is in it is known everywhere, and nowhere else is it named."""
+"""The list of the kinds of tools: a kind in it is known everywhere, and no other module names it."""
 
 import ast
 import json
@@ -50,11 +50,11 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line in the registry, and nothing more."""
+    """Add a kind by its line in the registry alone."""
     monkeypatch.setitem(KINDS, BELL.name, BELL)
 
 
-def test_each_kind_stands_under_its_name_and_has_settings_of_its_own() -> None:
+def test_each_kind_is_listed_by_its_name_and_has_its_own_settings() -> None:
     assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
     assert len({kind.settings for kind in KINDS.values()}) == len(KINDS)
 
@@ -64,7 +64,7 @@ def test_settings_of_no_kind_are_a_bug() -> None:
         kind_of(Guard())
 
 
-def test_without_its_line_a_kind_is_unknown(file: Path) -> None:
+def test_a_kind_without_a_line_in_the_registry_is_unknown(file: Path) -> None:
     with pytest.raises(
         SettingsError, match="bell is no kind of tool; use builtin, http, command, mqtt, mcp, python"
     ):
@@ -72,7 +72,7 @@ def test_without_its_line_a_kind_is_unknown(file: Path) -> None:
 
 
 @pytest.mark.usefixtures("bell")
-def test_a_kind_with_a_line_is_read(file: Path) -> None:
+def test_settings_of_a_kind_with_a_line_are_read(file: Path) -> None:
     ring = load(file).tools[1]
     assert isinstance(ring, BellSettings)
     assert (ring.times, kind_of(ring)) == (3, BELL)
@@ -92,7 +92,9 @@ def test_a_kind_with_a_line_is_read(file: Path) -> None:
         ("name: ring", "name: look", "tools.name: look is taken by another tool (builtin)"),
     ],
 )
-def test_what_is_wrong_with_it_is_told_with_its_place(file: Path, line: str, other: str, fault: str) -> None:
+def test_a_fault_in_a_kinds_settings_is_reported_with_its_place(
+    file: Path, line: str, other: str, fault: str
+) -> None:
     file.write_text(file.read_text().replace(line, other))
     with pytest.raises(SettingsError) as caught:
         load(file)
@@ -100,7 +102,9 @@ def test_what_is_wrong_with_it_is_told_with_its_place(file: Path, line: str, oth
 
 
 @pytest.mark.usefixtures("bell")
-def test_check_looks_at_this_machine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_the_kinds_faults_on_this_machine(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check", "--config", str(file)]) == Exit.OK
     assert "  tools       builtin, ring\n" in capsys.readouterr().out
     file.write_text(file.read_text().replace("tower: .", "tower: ./none").replace("./key", "./no-key"))
@@ -111,7 +115,9 @@ def test_check_looks_at_this_machine(file: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("bell")
-def test_it_is_listed_and_called_by_hand(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tool_of_a_new_kind_is_listed_and_called_by_hand(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["tools", "list", "--config", str(file)]) == Exit.OK
     assert "ring   bell\n    Rings the bell.\n" in capsys.readouterr().out
     assert main(["tools", "call", "ring", '{"loud": true}', "--json", "--config", str(file)]) == Exit.OK
@@ -119,7 +125,9 @@ def test_it_is_listed_and_called_by_hand(file: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("bell")
-def test_privacy_says_where_its_calls_go(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_privacy_says_where_the_calls_of_a_new_kind_go(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["privacy", "--json", "--config", str(file)]) == Exit.OK
     leaves = json.loads(capsys.readouterr().out)["leaves"]
     [told] = [one["to"] for one in leaves if one["what"] == "calls of the tool ring"]
@@ -127,7 +135,7 @@ def test_privacy_says_where_its_calls_go(file: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("bell")
-def test_its_secret_is_hidden_from_programs_and_its_address_has_a_proxy(
+def test_a_new_kinds_secret_is_hidden_from_programs_and_its_address_has_a_proxy(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load(file)
@@ -146,12 +154,12 @@ class Belfry(Kiosk):
         self.tools = app.ToolSet(settings, {}, self.clock)
 
     def parts(self) -> app.Parts:
-        """Return what it is made of, its tools among it."""
+        """Return the parts of the kiosk, with its tools."""
         return changed(super().parts(), tools=self.tools)
 
 
 @pytest.mark.usefixtures("bell")
-async def test_the_model_calls_it(file: Path) -> None:
+async def test_the_model_calls_a_tool_of_a_new_kind(file: Path) -> None:
     it = Belfry(QUIET.model_copy(update={"tools": load(file).tools}))
     async with running(it.serve()):
         await it.start()
@@ -164,7 +172,7 @@ async def test_the_model_calls_it(file: Path) -> None:
 
 
 def names_of_kinds(package: Path) -> Iterator[str]:
-    """Yield each place outside the kinds and their registry that names a kind's folder or its settings."""
+    """Yield each place that names a kind's folder or settings, except in the kinds and in the registry."""
     settings = {kind.settings.__name__ for kind in KINDS.values()}
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package).as_posix()
@@ -179,7 +187,7 @@ def names_of_kinds(package: Path) -> Iterator[str]:
                     yield f"{place}:{node.lineno}"
 
 
-def test_no_other_module_knows_one_kind_from_another(tmp_path: Path) -> None:
+def test_no_other_module_names_a_kind(tmp_path: Path) -> None:
     assert list(names_of_kinds(PACKAGE)) == []
     (tmp_path / "bad.py").write_text(
         "from kioskd.tools.kinds.http.settings import HttpSettings\nisinstance(1, HttpSettings)\n"

@@ -1,4 +1,4 @@
-"""What a hostile program reaches from within its sandbox, without any privilege of ours."""
+"""Files, sockets and processes that a hostile program without privileges reaches from its sandbox."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ SCRIPT = Path(hostile_tool.__file__)
 
 @dataclass
 class House:
-    """The daemon's own files and sockets, and what an owner grants."""
+    """The daemon's own files and sockets, and an owner's grants."""
 
     root: Path
     port: int
@@ -41,7 +41,7 @@ class House:
         return self.root / "etc" / "key"
 
     async def attempt(self, box: ProgramSandbox | None) -> dict[str, str]:
-        """Return what the hostile program got."""
+        """Return the results of the hostile program's attempts."""
         asked: dict[str, object] = {
             "pid": os.getpid(),
             "port": self.port,
@@ -79,7 +79,7 @@ PROCESS = tuple(f"/proc/{name}" for name in ("mem", "environ", "fd/1", "maps", "
 DAEMONS = (*PROCESS, "ptrace", "process_vm_readv", "control", "etc/key", "state")
 
 
-async def test_without_a_sandbox_the_hostile_program_gets_what_it_wants(house: House) -> None:
+async def test_without_a_sandbox_all_attempts_of_the_hostile_program_succeed(house: House) -> None:
     found = await house.attempt(None)
     assert {name for name, got in found.items() if got == "got"} >= {
         "control",
@@ -90,7 +90,7 @@ async def test_without_a_sandbox_the_hostile_program_gets_what_it_wants(house: H
     }
 
 
-async def test_a_program_reaches_nothing_of_the_daemons_and_nothing_that_is_not_granted(house: House) -> None:
+async def test_a_program_reaches_neither_the_daemon_nor_anything_that_is_not_granted(house: House) -> None:
     found = await house.attempt(ProgramSandbox())
     got = {name for name, what in found.items() if what == "got"}
     assert got.isdisjoint({*DAEMONS, "network", "write", "granted/menu", "other"})
@@ -98,7 +98,7 @@ async def test_a_program_reaches_nothing_of_the_daemons_and_nothing_that_is_not_
     assert set(found["environment"].split(",")) - {"LC_CTYPE"} == {"LANG", "PATH"}
 
 
-async def test_a_program_reaches_what_its_owner_grants_and_nothing_hidden_in_it(house: House) -> None:
+async def test_a_program_reaches_granted_folders_but_no_hidden_file_in_them(house: House) -> None:
     root = house.root
     box = ProgramSandbox(
         (root / "etc",), (root / "granted",), network=True, hidden=(house.key, root / "state")
@@ -109,27 +109,29 @@ async def test_a_program_reaches_what_its_owner_grants_and_nothing_hidden_in_it(
     assert got.isdisjoint({*DAEMONS, "other"})
 
 
-async def test_a_grant_of_everything_does_not_grant_what_is_the_daemons(house: House) -> None:
+async def test_a_grant_of_everything_does_not_grant_the_daemons_files(house: House) -> None:
     hidden = (house.key, house.root / "state")
     found = await house.attempt(ProgramSandbox((Path("/"),), (Path("/"),), network=True, hidden=hidden))
     assert found["other"] == "got"
     assert {name for name, what in found.items() if what == "got"}.isdisjoint(DAEMONS)
 
 
-async def test_signals_stay_within_the_sandbox_where_the_kernel_can_see_to_it(house: House) -> None:
+async def test_a_program_sends_signals_only_within_the_sandbox_if_the_kernel_supports_it(
+    house: House,
+) -> None:
     if landlock.version() < 6:
         pytest.skip("signals are kept from Landlock 6 on")
     assert (await house.attempt(ProgramSandbox()))["signal"] != "got"
 
 
-async def test_the_daemon_itself_stays_free(house: House) -> None:
+async def test_the_daemon_itself_is_not_restricted(house: House) -> None:
     await house.attempt(ProgramSandbox())
     assert house.key.read_text(encoding="ascii") == "s3cret"
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(house.root / "control"))
 
 
-def test_what_is_hidden_is_left_out_of_what_is_around_it(tmp_path: Path) -> None:
+def test_hidden_paths_are_left_out_of_the_paths_around_them(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("a/key", "a/plain", "a/b/x", "c"):
         (tmp_path / name).touch()
@@ -143,7 +145,7 @@ def test_what_is_hidden_is_left_out_of_what_is_around_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "argv", [["/bin/sh", "-c", "echo done"], ["/usr/bin/python3", "-c", "print('done')"]]
 )
-async def test_an_ordinary_program_runs_in_it(argv: list[str]) -> None:
+async def test_an_ordinary_program_runs_in_the_sandbox(argv: list[str]) -> None:
     options: dict[str, Any] = {
         "environment": {},
         "folder": Path("/"),
@@ -154,7 +156,7 @@ async def test_an_ordinary_program_runs_in_it(argv: list[str]) -> None:
     assert (await tool.call("run", {})).data == "done"
 
 
-async def test_without_any_sandbox_a_tool_is_refused_unless_its_owner_insists(
+async def test_without_a_sandbox_a_tool_runs_only_if_the_owner_allows_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("kioskd.tools.landlock.version", lambda: 0)
@@ -168,12 +170,12 @@ async def test_without_any_sandbox_a_tool_is_refused_unless_its_owner_insists(
     )
     refused = await box.call("careful", {}, turn=1, conversation=1)
     assert refused.message.startswith(
-        "its program cannot be started: this kernel has Landlock not switched on"
+        "its program cannot be started: Landlock is not switched on in this kernel"
     )
     assert (await box.call("careless", {}, turn=1, conversation=1)).data == "done"
-    [told] = [line for line in caplog.messages if "refused" in line]
+    [told] = [line for line in caplog.messages if "does not run" in line]
     assert "name=careful" in told
-    assert "set sandbox: false, and the program may read the key" in told
+    assert "set sandbox: false (the program can then read the key)" in told
 
 
 async def no(_name: str, _question: str) -> bool:

@@ -1,4 +1,4 @@
-"""Programs that the unit kioskd-tool@ runs, its socket and service manager played by the test."""
+"""Programs of the unit kioskd-tool@; the test takes the place of its socket and of the service manager."""
 
 import asyncio
 import json
@@ -21,7 +21,10 @@ from kioskd.tools.sandbox import ProgramSandbox
 
 pytestmark = pytest.mark.skipif(not seccomp.known(), reason="no filter of system calls for this processor")
 
-STARTER = "import os,sys; os.dup2(int(sys.argv[1]), 3, inheritable=True); os.execv(sys.executable, [sys.executable, '-m', 'kioskd.tools.spawner'])"
+STARTER = (
+    "import os,sys; os.dup2(int(sys.argv[1]), 3, inheritable=True); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'kioskd.tools.spawner'])"
+)
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ async def run(command: CommandTool, **arguments: object) -> ToolResult:
 Started = list[subprocess.Popen[bytes]]
 
 
-async def test_a_program_answers_as_ever(unit: Started, tmp_path: Path) -> None:
+async def test_a_program_answers_as_without_the_unit(unit: Started, tmp_path: Path) -> None:
     code = "import json,os,sys; print(json.dumps([os.getcwd(), dict(os.environ), json.load(sys.stdin)]))"
     command = tool(
         ["/usr/bin/python3", "-c", code], answer="json", environment={"TZ": "UTC"}, folder=tmp_path
@@ -97,7 +100,7 @@ async def test_a_program_has_only_its_own_descriptors(unit: Started) -> None:
     assert len(unit) == 1
 
 
-async def test_cancelling_ends_the_program_with_all_it_forked(unit: Started, tmp_path: Path) -> None:
+async def test_cancelling_ends_the_program_with_all_its_children(unit: Started, tmp_path: Path) -> None:
     code = (
         "import os,signal,sys,time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -118,7 +121,7 @@ async def test_cancelling_ends_the_program_with_all_it_forked(unit: Started, tmp
         await gone(pid)
 
 
-async def test_a_program_that_says_too_much_is_stopped(unit: Started) -> None:
+async def test_a_program_that_writes_too_much_is_stopped(unit: Started) -> None:
     result = await run(tool(["/usr/bin/yes"], output_bytes=100_000))
     assert "more than 100000 bytes" in result.message
     assert len(unit) == 1
@@ -132,7 +135,7 @@ async def test_a_spawner_that_dies_is_an_error(unit: Started) -> None:
     assert "its unit kioskd-tool@ has ended it" in call.result().message
 
 
-async def test_the_sandbox_holds_there_too(unit: Started, tmp_path: Path) -> None:
+async def test_a_program_of_the_unit_is_in_a_sandbox_too(unit: Started, tmp_path: Path) -> None:
     if sandbox.missing() is not None:
         pytest.skip(f"no sandbox here: {sandbox.missing()}")
     (tmp_path / "key").write_text("s3cret", encoding="ascii")

@@ -1,4 +1,4 @@
-"""The guards: what a call has to pass, and what comes of one that fails."""
+"""The guards: the checks that each call must pass, and the result of a call that fails one."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": 
 
 
 class Shelf:
-    """A tool that answers what it is told to; a `Kind`."""
+    """A tool whose answer the test sets; a `ToolSource`."""
 
     def __init__(self, answer: Any = "here", *, repeatable: bool = False, name: str = "shelf") -> None:
         self.declarations: tuple[Declaration, ...] = (
@@ -34,10 +34,10 @@ class Shelf:
         self.begun = asyncio.Event()
 
     async def ready(self) -> None:
-        """Be ready."""
+        """Return at once."""
 
     async def run(self) -> NoReturn:
-        """Stay."""
+        """Wait until cancelled."""
         await stay()
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
@@ -71,9 +71,9 @@ class Bench:
         self.asked: list[str] = []
         self.words: list[str] = []
         self.begun = 0
-        """How many calls were said to have begun."""
+        """Number of calls that were reported as begun."""
         self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Of whoever stands at the button."""
+        """Answer of the person at the button."""
         tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
         self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, day=self.day)
 
@@ -94,11 +94,11 @@ class Bench:
         return [(await self.call(item, turn=turn, conversation=conversation)).status for item in items]
 
 
-async def test_a_call_comes_back_with_its_data() -> None:
+async def test_a_call_returns_its_data() -> None:
     assert await Bench(Shelf("a shoe")).call() == ToolResult("ok", "done", "a shoe")
 
 
-async def test_a_tool_that_nobody_has_is_refused() -> None:
+async def test_a_call_of_an_unknown_tool_is_rejected() -> None:
     result = await Bench(Shelf()).toolbox.call("open_safe", {}, turn=1, conversation=1)
     assert result.status == "refused"
 
@@ -110,20 +110,20 @@ async def test_arguments_that_do_not_fit_reach_no_tool() -> None:
     assert bench.shelf.calls == []
 
 
-async def test_a_turn_has_only_so_many_calls() -> None:
+async def test_calls_in_a_turn_are_limited() -> None:
     bench = Bench(Shelf(), Guard(per_turn=2))
     assert await bench.statuses("a", "b", "c") == ["ok", "ok", "refused"]
     assert await bench.statuses("a", turn=2) == ["ok"]
 
 
-async def test_a_conversation_has_only_so_many_calls() -> None:
+async def test_calls_in_a_conversation_are_limited() -> None:
     bench = Bench(Shelf(), Guard(per_conversation=2))
     assert [*await bench.statuses("a", turn=1), *await bench.statuses("a", turn=2)] == ["ok", "ok"]
     assert await bench.statuses("a", turn=3) == ["refused"]
     assert await bench.statuses("a", turn=1, conversation=2) == ["ok"]
 
 
-async def test_a_day_has_only_so_many_calls() -> None:
+async def test_calls_in_a_day_are_limited() -> None:
     bench = Bench(Shelf(), Guard(per_day=1))
     assert await bench.statuses("a") == ["ok"]
     assert await bench.statuses("a", conversation=2) == ["refused"]
@@ -131,14 +131,14 @@ async def test_a_day_has_only_so_many_calls() -> None:
     assert await Bench(Shelf(), Guard(per_day=2), day=bench.day).statuses("a", "b") == ["ok", "refused"]
 
 
-async def test_a_tool_without_a_limit_by_the_day_is_not_counted_by_it() -> None:
+async def test_a_tool_without_a_daily_limit_is_not_counted_by_the_day() -> None:
     bench = Bench(Shelf(), Guard())
     assert await bench.statuses("a") == ["ok"]
     assert bench.day.calls_today("shelf") == 0
 
 
 class LostDay:
-    """A day of which nobody knows any more; a `CallsToday`."""
+    """Counts of a day that were lost; a `CallsToday`."""
 
     def calls_today(self, tool: str) -> None:
         del tool
@@ -147,15 +147,15 @@ class LostDay:
         raise AssertionError(tool)
 
 
-async def test_a_tool_whose_count_is_lost_is_held_back_if_its_owner_limits_it_by_the_day() -> None:
+async def test_a_tool_with_a_daily_limit_is_rejected_if_its_count_is_lost() -> None:
     limited, free = Bench(Shelf(), Guard(per_day=100), day=LostDay()), Bench(Shelf(), Guard(), day=LostDay())
     held_back = await limited.call()
     assert (held_back.status, limited.shelf.calls) == ("refused", [])
-    assert "nobody knows" in held_back.message
+    assert "is lost" in held_back.message
     assert (await free.call()).status == "ok"
 
 
-async def test_a_model_that_goes_in_circles_is_stopped_and_told_so() -> None:
+async def test_a_model_that_repeats_a_call_is_stopped_and_told_so() -> None:
     bench = Bench(Shelf(), Guard(same_calls=3, per_turn=0))
     assert await bench.statuses("a", "a", "b", "a") == ["ok"] * 4
     fourth = await bench.call("a")
@@ -165,7 +165,7 @@ async def test_a_model_that_goes_in_circles_is_stopped_and_told_so() -> None:
     assert await bench.statuses("a", turn=2) == ["ok"]
 
 
-async def test_the_order_of_arguments_makes_no_other_call() -> None:
+async def test_calls_with_another_order_of_arguments_count_as_equal() -> None:
     shelf = Shelf()
     shelf.declarations = (Declaration("shelf", "", {"type": "object"}),)
     bench = Bench(shelf, Guard(same_calls=1))
@@ -174,7 +174,7 @@ async def test_the_order_of_arguments_makes_no_other_call() -> None:
     assert (first.status, second.status) == ("ok", "refused")
 
 
-async def test_one_too_many_at_once_is_told_that_it_is_busy() -> None:
+async def test_one_call_too_many_at_once_gets_a_busy_result() -> None:
     bench = Bench(Shelf(), Guard(at_once=1))
     bench.shelf.gate.clear()
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
@@ -199,7 +199,7 @@ async def test_a_call_that_takes_too_long_is_stopped_and_answered(repeatable: bo
         await bench.clock.advance(0.2)
     result = call.result()
     assert (result.status, result.retryable, bench.shelf.stopped) == ("timeout", repeatable, 1)
-    assert ("nobody knows" in result.message) is not repeatable
+    assert ("it is not known" in result.message) is not repeatable
 
 
 async def test_a_cancelled_call_is_stopped_and_has_no_result() -> None:
@@ -215,7 +215,7 @@ async def test_a_cancelled_call_is_stopped_and_has_no_result() -> None:
     assert await bench.statuses("next") == ["ok"]
 
 
-async def test_a_press_lets_a_call_happen() -> None:
+async def test_a_press_of_the_button_allows_a_call() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
@@ -226,14 +226,14 @@ async def test_a_press_lets_a_call_happen() -> None:
     assert (bench.asked, bench.begun) == (["shelf"], 1)
 
 
-async def test_without_a_press_nothing_happens() -> None:
+async def test_a_call_without_a_press_is_not_carried_out() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
     bench.answer.set_result(False)
     assert ((await bench.call()).status, bench.shelf.calls) == ("refused", [])
     assert bench.begun == 0
 
 
-async def test_the_owners_words_are_asked_with_the_arguments_in_them() -> None:
+async def test_the_owners_question_holds_the_arguments() -> None:
     guard = NamedSettings(
         name="shelf",
         description="Sells.",
@@ -247,7 +247,7 @@ async def test_the_owners_words_are_asked_with_the_arguments_in_them() -> None:
     assert bench.words == ["Sell the red shoes " + "x" * (LONGEST_SPOKEN - len("red shoes ")) + "?"]
 
 
-async def test_a_model_that_calls_again_and_again_is_asked_for_once_a_turn() -> None:
+async def test_after_a_denial_repeated_calls_ask_no_more_in_the_turn() -> None:
     bench = Bench(Shelf(), Guard(confirm="button", same_calls=0))
     bench.answer.set_result(False)
     for _ in range(4):
@@ -257,7 +257,7 @@ async def test_a_model_that_calls_again_and_again_is_asked_for_once_a_turn() -> 
     assert bench.asked == ["shelf", "shelf"], "the visitor has said something since"
 
 
-async def test_calls_at_the_same_time_are_one_question_where_nobody_presses() -> None:
+async def test_calls_at_the_same_time_ask_once_if_the_button_is_not_pressed() -> None:
     bench = Bench(Shelf(), Guard(confirm="button", at_once=2))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         calls = [group.create_task(bench.call(item)) for item in ("hats", "shoes")]
@@ -267,13 +267,13 @@ async def test_calls_at_the_same_time_are_one_question_where_nobody_presses() ->
     assert bench.asked == ["shelf"]
 
 
-async def test_a_dry_run_looks_at_everything_and_does_nothing() -> None:
+async def test_a_dry_run_checks_a_call_without_carrying_it_out() -> None:
     bench = Bench(Shelf(), Guard(dry_run=True, per_turn=2))
     assert await bench.statuses("a", "b", "c") == ["ok", "ok", "refused"]
     assert (bench.shelf.calls, bench.begun) == ([], 0)
 
 
-async def test_a_bug_in_a_tool_is_an_answer_and_is_told_to_the_journal_by_type_alone(
+async def test_a_bug_in_a_tool_becomes_a_result_and_the_journal_gets_only_its_type(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "kioskd")
@@ -283,7 +283,7 @@ async def test_a_bug_in_a_tool_is_an_answer_and_is_told_to_the_journal_by_type_a
     assert "s3cret" not in caplog.text + result.message
 
 
-async def test_a_tool_that_lets_out_a_cancellation_of_its_own_is_answered(
+async def test_a_tool_that_raises_cancelled_error_by_itself_gets_a_result(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     shelf = Shelf(asyncio.CancelledError())
@@ -292,31 +292,31 @@ async def test_a_tool_that_lets_out_a_cancellation_of_its_own_is_answered(
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan"), 10**400])
-async def test_a_number_that_cannot_be_reckoned_with_is_refused(number: float) -> None:
+async def test_a_number_too_large_to_calculate_with_is_rejected(number: float) -> None:
     shelf = Shelf()
     shelf.declarations = (Declaration("shelf", "", {"type": "object"}),)
     assert (await Bench(shelf).call(number)).status == "refused"
     assert shelf.calls == []
 
 
-async def test_trouble_of_a_device_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lost_device_becomes_a_result(caplog: pytest.LogCaptureFixture) -> None:
     assert (await Bench(Shelf(DeviceLost("camera: not there; plug it in"))).call()).status == "error"
     assert "camera: not there" in caplog.text
 
 
 @pytest.mark.parametrize("answer", [object(), {1: object()}, float("nan"), "\ud800", {"a": {1, 2}}])
-async def test_an_answer_that_is_no_json_is_an_error(answer: object) -> None:
+async def test_an_answer_that_is_not_json_is_an_error(answer: object) -> None:
     assert (await Bench(Shelf(answer)).call()).status == "error"
 
 
-async def test_an_answer_that_is_too_deep_is_an_error() -> None:
+async def test_an_answer_that_is_nested_too_deeply_is_an_error() -> None:
     deep: object = "bottom"
     for _ in range(50_000):
         deep = [deep]
     assert (await Bench(Shelf(ToolResult("ok", "done", deep))).call()).status == "error"
 
 
-async def test_a_secret_never_comes_back() -> None:
+async def test_a_secret_is_hidden_in_results() -> None:
     answer = ToolResult("error", "denied for s3cret", {"echo": ["Bearer s3cret"]})
     result = await Bench(Shelf(answer), secrets=("s3cret",)).call()
     assert result.message == "denied for (hidden)"
@@ -331,7 +331,7 @@ async def test_neither_arguments_nor_answers_are_in_the_journal(caplog: pytest.L
     assert "an answer" not in caplog.text
 
 
-async def test_the_first_to_have_a_name_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_first_tool_with_a_name_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
     late, named = Shelf("server"), Shelf("owner")
     theirs, late.declarations = late.declarations, ()
     bench = Bench(named)
@@ -341,10 +341,10 @@ async def test_the_first_to_have_a_name_keeps_it(caplog: pytest.LogCaptureFixtur
     late.declarations = theirs
     assert len(toolbox.declarations()) == 1
     assert (await toolbox.call("shelf", {}, turn=1, conversation=1)).data == "owner"
-    assert caplog.text.count("its name is taken") == 1
+    assert caplog.text.count("another tool has its name") == 1
 
 
-async def test_what_a_server_offers_later_is_called_by_its_new_schema() -> None:
+async def test_calls_are_checked_against_a_servers_new_schema() -> None:
     shelf = Shelf()
     bench = Bench(shelf)
     assert await bench.statuses("a") == ["ok"]

@@ -1,1 +1,1 @@
-"""What the model is allowed to do: the kinds of tools, the contract that all of them meet, and the toolbox that guards them."""
+"""Tools that the model is allowed to use: their kinds, their contract, and the toolbox that guards them."""

@@ -1,7 +1,7 @@
-"""Whether a call's arguments are what the tool's JSON Schema asks for, looked at before anything runs.
+"""Checks a call's arguments against the tool's JSON Schema, before anything runs.
 
-The check holds the loop up for a few milliseconds at most: the library is quick, its patterns end, only the first fault is
-looked for, and what a schema and the arguments together could cost is bounded before.
+The check blocks the event loop for a few milliseconds at most. The library is quick, its patterns always end,
+and it looks only for the first fault. The work for schema and arguments together is limited beforehand.
 """
 
 import math
@@ -12,47 +12,48 @@ from kioskd.tools.contract import inside
 from kioskd.tools.json_schema import parts, validator
 
 LARGEST: Final = 16_384
-"""Characters and values of all arguments together; what is spoken to a kiosk is far less."""
+"""Characters and values of all arguments together. The words of a visitor need far less."""
 DEEPEST: Final = 8
 MOST_BITS: Final = 1023
-"""Of a whole number: what is longer is no float, and cannot be reckoned with."""
+"""Most bits of a whole number. A longer one does not fit into a float, so it is of no use."""
 MOST_WORK: Final = 400_000
-"""Parts of a schema, times the values that each might be held against; about 30 ns each on a desk."""
+"""Most comparisons: parts of the schema times values of the arguments. Each takes about 30 ns on a desk."""
 LONGEST_FAULT: Final = 200
 _WORD_BITS: Final = 64
 _FRACTION_PARTS: Final = 500
-"""What a `multipleOf` with a fraction counts for: it is reckoned exactly, in up to 20 us for each number."""
+"""Parts that a `multipleOf` with a fraction counts as: its exact arithmetic takes up to 20 us for each
+number."""
 
-_CIRCLES: Final = "its own description of them goes in circles or nowhere"
+_CIRCLES: Final = "the tool's schema refers to itself or to nothing"
 
 
 class Arguments:
-    """The check of one tool's arguments, made ready once."""
+    """The check of one tool's arguments, prepared once."""
 
     def __init__(self, schema: Mapping[str, object]) -> None:
-        """Make the check of `schema`, which has been found valid and refers to nothing outside itself."""
+        """Prepare the check of `schema`, which must be valid and must refer to nothing outside itself."""
         self._parts = _count(schema)
         self._validator: Any = None
         self._unusable = ""
-        """Why no call can be checked."""
+        """The reason why no call can be checked; empty if calls can be."""
         if any("$ref" in part or "$dynamicRef" in part for _, part in parts(schema)):
-            self._unusable = _CIRCLES  # a server's are written out, and the owner's are not taken
+            self._unusable = _CIRCLES  # references of servers are resolved, and the owner's rejected
             return
         try:
             self._validator = validator(schema)
-        except ValueError as err:  # the owner's own was tried, and a server's, too
+        except ValueError as err:  # unexpected: both kinds of schemas were validated before
             place = _place(getattr(err, "instance_path", []))
-            self._unusable = f"its own description cannot be used at {place}"
+            self._unusable = f"the tool's schema cannot be used at {place}"
 
     def fault(self, arguments: Mapping[str, object]) -> str | None:
-        """Return what is wrong with `arguments`, in words for the model; None when nothing is."""
+        """Return the fault of `arguments`, in words for the model; None if they fit."""
         excess, values = _excess(arguments)
         if excess is not None:
             return excess
         if self._unusable:
             return self._unusable
         if self._parts * values > MOST_WORK:
-            return "they hold too many values to be checked against the description"
+            return "the arguments hold too many values to be checked against the schema"
         try:
             self._validator.validate(arguments)
         except ValueError as err:
@@ -61,12 +62,12 @@ class Arguments:
 
 
 def _words(error: Any) -> str:
-    """Return what is wrong, without a long value in it."""
+    """Return the fault in words, without a long value."""
     match getattr(error, "schema_path", [""])[-1]:
         case "pattern":
             return f"does not match {error.kind.pattern!r}"
         case "uniqueItems":
-            return "something is in it twice"
+            return "holds the same value twice"
     return str(getattr(error, "message", "does not fit")).replace('"', "'")
 
 
@@ -75,7 +76,7 @@ def _place(path: Iterable[str | int]) -> str:
 
 
 def _count(schema: object) -> int:
-    """Return how many parts `schema` has, those of data too: each may be compared."""
+    """Return the number of parts of `schema`, data included, as each can be compared."""
     waiting, found = [schema], 0
     while waiting:
         found += 1
@@ -88,7 +89,10 @@ def _count(schema: object) -> int:
 
 
 def _excess(arguments: Mapping[str, object]) -> tuple[str | None, int]:
-    """Return why nobody should even look closer, and how many values there are. Stops at the bound."""
+    """Return why the arguments are rejected unseen (or None), and the number of their values.
+
+    It stops at the first limit that they exceed.
+    """
     total = values = 0
     level: list[Iterable[object]] = [arguments.values(), arguments.keys()]
     for _ in range(DEEPEST):
@@ -99,9 +103,9 @@ def _excess(arguments: Mapping[str, object]) -> tuple[str | None, int]:
                 case str():
                     total += len(value)
                     if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-                        return "a text is no Unicode", values
+                        return "a text holds half characters", values
                 case float() if not math.isfinite(value):
-                    return "a number has no end or is none", values
+                    return "a number is infinite or not a number", values
                 case int():
                     if value.bit_length() > MOST_BITS:
                         return "a number is too large", values

@@ -1,7 +1,8 @@
-"""Programs that tools run: what their words may be, and which of them may hold what a visitor says.
+"""Checks of the programs that tools run, and of the places where their arguments may hold a visitor's words.
 
-A parameter may stand in an argument of a program that is known to take its arguments as data, or that is the owner's own.
-Of any other program the owner has to state it. So a program that nobody thought of is refused, and not let through.
+A parameter may stand in an argument of two kinds of programs: those known to treat their arguments as data,
+and the owner's own. For any other program the owner must state that it does. So an unknown program is
+rejected.
 """
 
 import re
@@ -16,17 +17,17 @@ from kioskd.tools.template import FIELD
 from kioskd.yamlconf.value_types import at, program, said
 
 SEARCH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a program without a path is looked for, whatever the daemon's own PATH."""
+"""Folders that are searched for a program without a path, whatever the daemon's own PATH."""
 
 _SYSTEM: Final = re.compile(r"/(?:s?bin|lib\w*|usr/(?!local/))")
-"""Where the distribution's programs are; those elsewhere are the owner's own."""
+"""Matches the folders of the distribution's programs. Programs elsewhere are the owner's own."""
 _SCRIPTS: Final = (
     (re.compile(r"(?:ba|da|z|k|mk|a|fi)?sh|python[\d.]*"), "c"),
     (re.compile(r"perl|ruby|node"), "e"),
 )
-"""Programs that run a word of their own, and the letter of the option before it."""
+"""Interpreters that run a script given as an argument, and the letter of the option for it."""
 _WITH_A_WORD: Final = re.compile(r"[-+][A-Za-z]*[oO]|--rcfile|--init-file|-[A-Za-z]*[WX]")
-"""Their options that take the next word."""
+"""Options of these interpreters that consume the next word."""
 
 _DATA: Final = frozenset(
     {
@@ -38,7 +39,7 @@ _DATA: Final = frozenset(
         *("gpioset", "gpioget", "gpiofind", "pinctrl", "raspi-gpio", "vcgencmd", "cec-ctl", "lp"),
     }
 )
-"""The distribution's programs that take no argument for a program, a command, or the name of a file to run."""
+"""Programs of the distribution that never run an argument: not as a program, a command or a script file."""
 _WRAPPERS: Final[Mapping[str, tuple[re.Pattern[str], int]]] = {
     "env": (re.compile(r"-i|-u \S+|-C \S+|[A-Za-z_][A-Za-z0-9_]*=.*"), 0),
     "nice": (re.compile(r"-n ?-?\d+"), 0),
@@ -49,7 +50,10 @@ _WRAPPERS: Final[Mapping[str, tuple[re.Pattern[str], int]]] = {
     "sudo": (re.compile(r"-n|-u \S+|-g \S+"), 0),
     "timeout": (re.compile(r"-k \S+|-s \S+|--foreground|--preserve-status|-v"), 1),
 }
-"""Programs that run the one after them: their options, with a blank before an option's own word, and other words of theirs."""
+"""Programs that run another program: a pattern of their options, and the number of their other words.
+
+In the pattern a blank separates an option from its own word.
+"""
 _SHELL: Final = re.compile(r"(?:ba|da|z|k|mk|a|fi)?sh")
 _INTERPRETER: Final = re.compile(
     r"(?:ba|da|z|k|mk|a|fi)?sh|python[\d.]*|perl|ruby|node(?:js)?|lua[\d.]*|php[\d.]*"
@@ -60,22 +64,20 @@ _RUNS_STDIN: Final = frozenset(
 
 
 def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse what cannot be run; make a relative path of the program start at the YAML's folder."""
+    """Reject an `argv` that cannot be run, and resolve the program's relative path from the YAML's folder."""
     if not argv:
-        raise said(
-            "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
-        )
+        raise said("is an empty list; write the program and its arguments, such as [/usr/bin/door, open]")
     first, *words = argv
     if FIELD.search(first):
-        raise at([0], "has a parameter: the model would choose the program; name it")
+        raise at([0], "has a parameter, so the model would choose the program; write the program's name")
     for number, word in enumerate(argv):
         if not word.isprintable():
-            raise at([number], "holds line breaks or odd characters; write them otherwise")
+            raise at([number], "holds a line break or an invisible character; remove it")
     return (program(first, info), *words)
 
 
 def no_script(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a parameter in what an interpreter of `argv` runs: quoting cannot be left to who wrote it."""
+    """Reject a parameter within a script that an interpreter of `argv` runs: quoting cannot make it safe."""
     for number, word in enumerate(argv):
         for interpreter, option in _SCRIPTS:
             if interpreter.fullmatch(Path(word).name):
@@ -83,14 +85,14 @@ def no_script(argv: tuple[str, ...]) -> tuple[str, ...]:
                     if FIELD.search(argv[script]):
                         raise at(
                             [script],
-                            "has a parameter in a script, which would run what a visitor says: give it as an argument "
-                            'after the script, which takes it as "$1" (sh), sys.argv[1] (python)',
+                            "has a parameter in a script, so a visitor's words would run as a program; "
+                            'give it after the script, which reads it as "$1" (sh) or sys.argv[1] (python)',
                         )
     return argv
 
 
 def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
-    """Yield the words from `first` on that are options with a script in them, and the word of the script itself."""
+    """Yield the positions from `first` on of the options that announce a script, and of the script itself."""
     asked = False
     for number in range(first, len(argv)):
         word = argv[number]
@@ -104,24 +106,22 @@ def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
 
 
 def takes_data(argv: Sequence[str]) -> str | None:
-    """Return what is not known of the program of `argv`, which parameters reach; None where they arrive as data."""
+    """Return why parameters in `argv` may be unsafe; None if its program treats them as data."""
     words = _unwrapped(argv)
     name = Path(words[0]).name
     reached = any(FIELD.search(word) for word in argv)
     if _INTERPRETER.fullmatch(name):
         fixed = _fixed_script(words)
-        return (
-            None if fixed else f"{name} would run what it reads: name a script of yours before any parameter"
-        )
+        return None if fixed else f"{name} would run its input: name a script of yours before any parameter"
     if not reached:
-        return f"{name} may run what it reads from stdin" if name in _RUNS_STDIN else None
+        return f"{name} may run its input from stdin" if name in _RUNS_STDIN else None
     if name in _DATA or _is_own(words[0]):
         return None
-    return f"{name} is not known to take its arguments as data: it may run what a visitor says"
+    return f"{name} is not known to treat its arguments as data: it may run a visitor's words"
 
 
 def _is_own(name: str) -> bool:
-    """Return whether `name` is a program of the owner's, also behind a link."""
+    """Return whether `name` is one of the owner's programs, not a link to one of the distribution's."""
     found = name if "/" in name else shutil.which(name, path=SEARCH)
     if found is None or _SYSTEM.match(found):
         return False
@@ -129,7 +129,7 @@ def _is_own(name: str) -> bool:
 
 
 def _unwrapped(argv: Sequence[str]) -> Sequence[str]:
-    """Return `argv` from the program on that is run in the end, as far as that is plain to see."""
+    """Return the part of `argv` that begins with the program that finally runs, as far as this is certain."""
     words = argv
     while (wrapper := _WRAPPERS.get(Path(words[0]).name)) is not None:
         options, others = wrapper
@@ -151,7 +151,7 @@ def _unwrapped(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _fixed_script(words: Sequence[str]) -> bool:
-    """Return whether an interpreter is told by the owner's own words what to run, before any parameter."""
+    """Return whether the owner's own words fix what an interpreter runs, before any parameter."""
     is_shell = bool(_SHELL.fullmatch(Path(words[0]).name))
     for number in range(1, len(words)):
         word = words[number]
@@ -164,7 +164,7 @@ def _fixed_script(words: Sequence[str]) -> bool:
         if re.match(r"-[A-Za-z]*s", word) and is_shell:
             return False  # the script comes from stdin
         if "perl" in Path(words[0]).name and re.match(r"-[A-Za-z]*[npi]", word):
-            return False  # its loops open their arguments, and the name of a file may be a command
+            return False  # perl's loops open their arguments, and a file's name can be a command
         if not is_shell and re.match(r"-m.|-[A-Za-z]*[ce].", word):
             return True
     return False

@@ -1,4 +1,4 @@
-"""Settings -> the tools that the model may call."""
+"""Builds the tools that the model is allowed to call from the owner's settings."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def assemble(tools: Sequence[Guard], context: BuildContext, *, rehearsed: bool = False) -> list[Guarded]:
-    """Return the tools that the owner has set, in order.
+    """Return the owner's tools, in their order.
 
-    No program of theirs may read what the context hides, the daemon's own folders, or the files of their secrets.
-    `rehearsed`: one whose secret or entry point is not here is left out.
+    Programs of these tools cannot read the paths that the context hides, the daemon's folders, or the tools'
+    secrets.
+    `rehearsed`: a tool whose secret or entry point is missing is left out.
 
     Raises:
-        ConfigError: a secret or an entry point is not there.
+        ConfigError: a secret or an entry point is missing.
     """
     made: list[Guarded] = []
     hidden = (*own_folders(context.environ), *context.hidden, *credential_files(tools))
@@ -43,12 +44,15 @@ def assemble(tools: Sequence[Guard], context: BuildContext, *, rehearsed: bool =
 
 
 def place_of(number: int, tool: Guard) -> str:
-    """Return where a tool stands in the owner's file, and what it is."""
+    """Return the place of a tool in the owner's file, with its kind and name."""
     return f"tools.{number} ({kind_of(tool).title(tool)})"
 
 
 def described(tools: Sequence[Guard]) -> list[tuple[Declaration, str]]:
-    """Return what settings alone say of tools, and where. What servers offer is not among them."""
+    """Return the declarations that come from the settings alone, with their places.
+
+    Tools of servers are not among them.
+    """
     return [
         (declared(tool), place_of(number, tool))
         for number, tool in enumerate(tools)
@@ -63,16 +67,16 @@ def sandboxed(tools: Sequence[Guard]) -> list[str]:
 
 
 def sandbox_notes(tools: Sequence[Guard]) -> list[str]:
-    """Return what an owner should know of the programs that would be refused here for want of a sandbox."""
+    """Return a note for the owner if programs cannot run here because no sandbox is available."""
     names = sandboxed(tools)
     if not names or SOCKET.exists() or (why := missing()) is None:
         return []
-    what = f"tools: {', '.join(names)}: refused on this machine, as no program can have a sandbox: {why}"
-    return [f"{what}; run scripts/install.sh, or set sandbox: false, and the program may read the key"]
+    what = f"tools: {', '.join(names)}: they do not run here, as there is no sandbox for programs: {why}"
+    return [f"{what}; run scripts/install.sh, or set sandbox: false (the program can then read the key)"]
 
 
 def own_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Return the daemon's own folders: credentials, state, cache, and its control socket's."""
+    """Return the daemon's folders: credentials, state, cache, and the folder of the control socket."""
     names = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY")
     given = [folder for name in names for folder in environ.get(name, "").split(":")]
     return [*OWN, *(Path(folder) for folder in given if folder.startswith("/"))]

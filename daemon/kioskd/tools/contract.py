@@ -1,6 +1,6 @@
-"""What all kinds of tools have in common: what they declare, what guards them, and what a call comes to.
+"""Types that all kinds of tools share: declarations, guarded tools, and results of calls.
 
-A result is data for the model and nothing else: nobody reads settings or instructions out of it.
+A result is only data for the model. The daemon never reads settings or instructions from it.
 """
 
 import json
@@ -22,39 +22,39 @@ HIDDEN: Final = "(hidden)"
 LONGEST_MESSAGE: Final = 300
 DEEPEST_DATA: Final = 40
 MOST_VALUES: Final = 5_000
-"""Of an answer: to go through more would hold the loop up, and the model is told a small part of it anyway."""
+"""Most values of an answer. More would block the event loop, and the model gets only a small part anyway."""
 MOST_MARKS: Final = 20_000
-"""Commas and brackets of a message that is parsed as a whole: a megabyte of empty lists took a fifth of a second."""
-NO_JSON: Final = "its answer is no JSON"
+"""Most commas and brackets of a message that is parsed at once: a megabyte of empty lists took 0.2 s."""
+NO_JSON: Final = "its answer is not valid JSON"
 TOO_MANY: Final = f"its answer has more than {MOST_VALUES} values"
-NOTHING: Final = "nothing was found; the same call again will find nothing again"
+NOTHING: Final = "nothing was found; the same call would find nothing again"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What came of a call."""
+    """Result of a call."""
 
     status: ToolStatus
     message: str
     """One plain sentence for the model."""
     data: object = field(default=None, repr=False)
-    """JSON; None where there is none to give."""
+    """JSON value; None if there is no data."""
     retryable: bool = False
-    """Whether the same call may do better a little later, and does no harm."""
+    """Whether the same call may succeed a little later, and does no harm."""
     picture: bytes | None = field(default=None, repr=False)
-    """A JPEG that the model shall see."""
+    """JPEG that the model is to see."""
 
     def as_json(self, limit_bytes: int) -> dict[str, object]:
-        """Return what the model is told, at most `limit_bytes` (512 or more) of JSON in UTF-8.
+        """Return the answer for the model: at most `limit_bytes` (512 or more) of JSON in UTF-8.
 
         Data that is too long becomes the beginning of its text, with a marker at the end and `cut: true`.
 
         Raises:
-            ValueError, TypeError, RecursionError: the data is no JSON.
+            ValueError, TypeError, RecursionError: the data cannot be written as JSON.
         """
         message = self.message[:LONGEST_MESSAGE]
         head: dict[str, object] = {"status": self.status, "retryable": self.retryable, "message": message}
-        while size(head) > limit_bytes:  # characters of several bytes
+        while size(head) > limit_bytes:  # a character can take several bytes
             message = message[: len(message) // 2]
             head["message"] = message
         if self.data is None:
@@ -75,19 +75,19 @@ def _beginning(text: str, room: int) -> str:
 
 
 def found(data: object, message: str = "done") -> ToolResult:
-    """Return `data` as a result that says so plainly when there is nothing in it."""
+    """Return `data` as a result; if it is empty, the result says that nothing was found."""
     return ToolResult("no_results", NOTHING) if _empty(data) else ToolResult("ok", message, data)
 
 
 def inside(data: object) -> Iterable[object]:
-    """Return what is in a group or list of JSON; nothing for any other value."""
+    """Return the values within a JSON object or list; an empty tuple for any other value."""
     if isinstance(data, Mapping):
         return data.values()
     return data if isinstance(data, list | tuple) else ()
 
 
 def _empty(data: object) -> bool:
-    """Whether nothing but empty texts and empty groups is in it; a number or truth value is something."""
+    """Return whether `data` holds only empty texts and groups. A number or truth value is not empty."""
     waiting = [data]
     while waiting:
         value = waiting.pop()
@@ -99,7 +99,10 @@ def _empty(data: object) -> bool:
 
 
 def read_answer(raw: bytes, how: AnswerForm, charset: str = "utf-8") -> ToolResult:
-    """Return what a tool has answered in bytes, read as the owner says it is. `charset` is one that Python has."""
+    """Return a tool's answer as a result, read in the form that the owner has set.
+
+    Python must know `charset`.
+    """
     if how == "none":
         return ToolResult("ok", "done")
     text = raw.decode(charset, errors="replace").removeprefix("\ufeff")  # a byte order mark
@@ -122,22 +125,22 @@ def _json_answer(text: str) -> ToolResult:
 
 
 def failed(message: str, *, retryable: bool = False, data: object = None) -> ToolResult:
-    """Return the result of a call that came to nothing."""
+    """Return the result of a call that failed."""
     return ToolResult("error", message, data, retryable=retryable)
 
 
 def refused(message: str) -> ToolResult:
-    """Return the result of a call that was not carried out at all."""
+    """Return the result of a call that was not carried out."""
     return ToolResult("refused", message)
 
 
 def marks(raw: bytes) -> int:
-    """Return how many values `raw` may have as JSON, at the most and at no cost."""
+    """Return an upper limit for the number of values in `raw`, without parsing it."""
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def too_many(data: object) -> bool:
-    """Whether `data` has more values than are gone through."""
+    """Return whether `data` has more than `MOST_VALUES` values."""
     waiting, left = [data], MOST_VALUES
     while waiting and len(waiting) <= left:
         left -= 1
@@ -146,7 +149,7 @@ def too_many(data: object) -> bool:
 
 
 def too_deep(data: object) -> bool:
-    """Whether `data` is nested deeper than any answer is."""
+    """Return whether `data` is nested deeper than `DEEPEST_DATA` levels."""
     level = [data]
     for _ in range(DEEPEST_DATA):
         level = [inner for outer in level for inner in inside(outer)]
@@ -156,20 +159,23 @@ def too_deep(data: object) -> bool:
 
 
 def unfit(data: object) -> str | None:
-    """Return why `data` cannot be told to the model; None where it can."""
+    """Return why `data` cannot be sent to the model; None if it can."""
     if too_many(data):
         return TOO_MANY
     if too_deep(data):
         return "its answer is nested too deeply"
     try:
-        encode(data).encode()  # NaN and half characters are no JSON
+        encode(data).encode()  # fails for NaN and half characters
     except (TypeError, ValueError, RecursionError):
         return NO_JSON
     return None
 
 
 def hide(data: object, secrets: Sequence[SecretStr]) -> object:
-    """Return `data` with every secret in its texts replaced, also as it stands in a URL. `data` is not nested too deeply."""
+    """Return `data` with every secret in its texts replaced, also in the forms used in URLs.
+
+    `data` must not be nested too deeply.
+    """
     plain = [secret.get_secret_value() for secret in secrets]
     if not plain:
         return data
@@ -191,46 +197,49 @@ def _without(data: object, words: Sequence[str]) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the model is told of a tool; a `ports.Tool`."""
+    """Declaration of a tool to the model; a `ports.Tool`."""
 
     name: str
     description: str
     parameters: Mapping[str, object]
     blocking: bool = False
     repeatable: bool = False
-    """Whether calling it twice does no more than calling it once: it only looks something up."""
+    """Whether calling it twice does the same as calling it once, as for a look-up."""
 
 
 def declared(tool: NamedSettings, *, repeatable: bool = False) -> Declaration:
-    """Return what the settings say of a tool."""
+    """Return the declaration that the settings of a tool describe."""
     return Declaration(tool.name, tool.description, tool.parameters, tool.blocking, repeatable)
 
 
 class ToolSource(Protocol):
-    """One configured tool, or a server that has several."""
+    """One configured tool, or a server with several tools."""
 
     @property
     def declarations(self) -> Sequence[Declaration]:
-        """What it offers now: the same objects until something has changed."""
+        """The tools on offer now: the same objects until something changes."""
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Carry out one call; `arguments` have passed the schema. Several may run at once.
+        """Carry out one call; `arguments` have passed the schema. Several calls can run at once.
 
-        Cancelling it ends whatever it has begun, and returns soon.
+        Cancelling ends everything that the call has started, and returns soon.
         """
 
     async def ready(self) -> None:
-        """Return when it has found out once what it offers, or that it cannot; `run` must be running."""
+        """Return after the first attempt to find out the tools on offer; `run` must be running."""
 
     async def run(self) -> None:
-        """Keep what it needs between calls (a connection) until cancelled; return at once if that is nothing.
+        """Keep a connection between calls, if the tool needs one, until cancelled; else return at once.
 
-        Trouble of the world stays inside.
+        Faults of the connection are never raised.
         """
 
 
 class FixedTool:
-    """A tool that offers only what its settings say, and needs nothing between calls: a `ToolSource` but for `call`."""
+    """A tool that its settings describe completely; a `ToolSource` without `call`.
+
+    It needs no connection between calls.
+    """
 
     def __init__(self, *declarations: Declaration) -> None:
         self.declarations = declarations
@@ -244,11 +253,11 @@ class FixedTool:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A tool and what guards it."""
+    """A tool with its guard."""
 
     source: ToolSource
     guard: Guard
     secrets: Sequence[SecretStr] = ()
-    """What must never be in a result."""
+    """Secrets that must never be in a result."""
     place: str = ""
-    """Where the owner has set it."""
+    """Place of the tool in the owner's settings."""

@@ -1,4 +1,4 @@
-"""What guards each tool, and what the model is told of it: the settings that all kinds have."""
+"""Settings that all kinds of tools have: the guard of each tool, and its declaration to the model."""
 
 from typing import Annotated, Final, Literal
 
@@ -11,7 +11,7 @@ from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import OwnerText, Range, UnusedAt, said, shown
 
 MOST_TOOLS: Final = 64
-"""How many the model is told of at most: it reads all of them each time."""
+"""Most tools that are declared to the model, which reads all of them each time."""
 
 
 HeldBytes = Annotated[

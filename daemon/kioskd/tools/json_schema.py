@@ -1,8 +1,8 @@
-"""JSON Schema: what an owner may write for the arguments of a tool, its patterns, and the check of it made ready.
+"""JSON Schema for the arguments of a tool: the rules for owners, and the prepared check.
 
-One library reads patterns for the settings' check and for each call, as ECMA-262 does, in a time that grows with the text
-only. So there is no looking around in them, and no reference back. What Python or others would read otherwise is not taken:
-the owner may have tried it there.
+One library reads the patterns, both when the settings are checked and for each call. It reads them as
+ECMA-262 does, in a time that grows only with the text. So patterns cannot look around or refer back. A
+pattern that Python or other tools would read differently is rejected, as the owner may have tried it there.
 """
 
 import difflib
@@ -17,62 +17,67 @@ from kioskd.yamlconf.document import ValuePath
 from kioskd.yamlconf.value_types import at, said, shown
 
 LARGEST_SCHEMA: Final = 8192
-"""Characters of a schema."""
+"""Most characters of a schema."""
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
-"""What the service takes for the name of a function or of a parameter."""
+"""Pattern of the names that the service accepts for functions and parameters."""
 LARGEST_PATTERN_BYTES: Final = 1 << 18
-"""Of a pattern made ready: some short ones, as (a{1000}){1000}, would fill the memory."""
+"""Largest prepared pattern. Some short ones, such as (a{1000}){1000}, would fill the memory."""
 _LARGEST_CACHE_BYTES: Final = 1 << 20
 
 NAMED: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependentRequired", "$defs", "definitions"}
 )
-"""Words whose group has names for keys."""
+"""Keywords whose value maps names to schemas."""
 DATA: Final = frozenset({"const", "default", "enum", "examples"})
-"""Words whose value is no schema."""
+"""Keywords whose value is data, not a schema."""
 _PIECE: Final = re.compile(
-    r"\\[NPp]\{[^}]*\} | \\. | (?P<set> \[ \^? \]? (?: \\. | [^]\\] )* \]? ) | \{\d+(?:,\d*)?\} | (?P<brace> \{ ) | .",
+    r"\\[NPp]\{[^}]*\} | \\. | (?P<set> \[ \^? \]? (?: \\. | [^]\\] )* \]? ) "
+    r"| \{\d+(?:,\d*)?\} | (?P<brace> \{ ) | .",
     re.VERBOSE | re.DOTALL,
 )
 _ODD_SET: Final = re.compile(r"^\[\[ | .\[: | -- | && | ~~ | \|\|", re.VERBOSE | re.DOTALL)
-"""What some take for a set in a set, a class of characters, or a reckoning with sets."""
+"""Matches signs in a set that some tools read as a nested set, a character class or an operator."""
 
 
 def validator(schema: Mapping[str, Any]) -> Any:
-    """Return the check of `schema` (draft 2020-12), made ready. It fetches nothing, and has an end to each search.
+    """Return the prepared check of `schema` (draft 2020-12). It fetches nothing, and each search ends.
 
     Raises:
-        ValueError: it is no schema, or one of its patterns is not taken.
+        ValueError: the schema is not valid, or one of its patterns is not accepted.
     """
-    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415 - 25 ms, only where there are tools
+    # Imported here: it takes 25 ms, and only tools need it.
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415
 
     limits = RegexOptions(size_limit=LARGEST_PATTERN_BYTES, dfa_size_limit=_LARGEST_CACHE_BYTES)
     return Draft202012Validator(dict(schema), pattern_options=limits, offline=True)
 
 
 def pattern_fault(pattern: str) -> str | None:
-    """Return why `pattern` is not taken, and what to do; None where it is.
+    """Return why `pattern` is rejected, and what to do; None if it is accepted.
 
-    It is none, means different things to different readers, is too large, or looks around or back.
+    It is rejected if it is not valid, is ambiguous, is too large, looks around or refers back.
     """
     for piece in _PIECE.finditer(pattern):
         if piece["brace"]:
-            return "holds a brace that begins no count such as {2} or {1,3}; write \\{"
+            return "holds a brace that is not part of a count like {2} or {1,3}; write \\{"
         if piece["set"] and _ODD_SET.search(re.sub(r"(?s)\\.", "x", piece["set"])):
             return "holds [[, [:, --, &&, ~~ or || within [...]: write \\ before each of these signs"
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as err:
-        return f"is no pattern: {' '.join(str(err).split())[:100]}; mend it"
+        return f"is not a valid pattern: {' '.join(str(err).split())[:100]}; correct it"
     try:
         validator({"pattern": pattern})
     except ValueError:
-        return "is no pattern that is taken: it is too large, looks around, or refers back; make it simpler"
+        return "is not an accepted pattern: it is too large, looks around or refers back; simplify it"
     return None
 
 
 def parts(schema: object, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Mapping[str, Any]]]:
-    """Yield each schema in `schema`, itself first, with its place. A group of names is none, and neither is data."""
+    """Yield each schema within `schema`, itself first, with its place.
+
+    Data is skipped. A map of names is not a schema itself, but the schemas in it are yielded.
+    """
     if isinstance(schema, list | tuple):
         for number, inner in enumerate(schema):
             yield from parts(inner, (*path, number))
@@ -88,23 +93,22 @@ def parts(schema: object, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Map
 
 
 def _schema(value: Any) -> Any:
-    """Return a JSON Schema that can be used, or say what is wrong with it and where."""
-    from jsonschema_rs import ValidationError as SchemaFault  # noqa: PLC0415 - only a kiosk with tools needs it
+    """Return a usable JSON Schema, or raise a fault with its place and reason."""
+    from jsonschema_rs import ValidationError as SchemaFault  # noqa: PLC0415 - only tools need it
     from jsonschema_rs import meta  # noqa: PLC0415 - as above
 
     if not isinstance(value, dict):
-        raise said(
-            f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
-        )
+        raise said(f"{shown(value)} is not a JSON Schema; write type: object, and properties: below it")
     schema = _copied(value)
     try:
         meta.validate(schema)
     except SchemaFault as error:
-        if error.schema_path[-1:] != ["format"]:  # a pattern; see below
-            raise at(error.instance_path, f"is no JSON Schema: {_brief(error)}; mend it") from None
+        if error.schema_path[-1:] != ["format"]:  # a pattern, which is checked below
+            raise at(error.instance_path, f"is no valid JSON Schema: {_brief(error)}; correct it") from None
     if schema.get("type") != "object":
         raise at(
-            ["type"] if "type" in schema else [], "must say type: object: arguments have names; write that"
+            ["type"] if "type" in schema else [],
+            "must be of type object, as arguments have names; write type: object",
         )
     for path, what in (*_unfit_names(schema), *_not_taken(schema)):
         raise at(path, what)
@@ -112,30 +116,30 @@ def _schema(value: Any) -> Any:
 
 
 def _copied(schema: object) -> Any:
-    """Return a copy with lists for tuples. Refuse a schema that is too large or too deep to look at closer."""
+    """Return a copy with lists in place of tuples. Reject a schema that is too large or nested too deeply."""
     try:
         text = json.dumps(schema, default=str)
     except (RecursionError, ValueError):
-        raise said("is nested too deeply: the model reads it each time; make it simpler") from None
+        raise said("is nested too deeply; simplify it, as the model reads it each time") from None
     if len(text) > LARGEST_SCHEMA:
-        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
+        raise said(f"is larger than {LARGEST_SCHEMA} characters; shorten it, as the model reads it each time")
     return json.loads(text)
 
 
 def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[ValuePath, str]]:
-    """Yield parameters that cannot be, and those that are required and cannot be given."""
+    """Yield parameters with impossible names, and required parameters that do not exist."""
     properties = schema.get("properties", {})
     for name in properties:
         if not re.fullmatch(NAME, name):
-            what = "letters, digits and _, at most 64, no digit first; write shoe_size, say"
-            yield ("properties", name), f"is no name of a parameter: {what}"
+            what = "use up to 64 letters, digits and _, and no digit first; write shoe_size, for example"
+            yield ("properties", name), f"is not a valid name of a parameter: {what}"
     if schema.get("additionalProperties", False) is not False:
         return
     for number, name in enumerate(schema.get("required", ())):
         if name not in properties:
             near = difflib.get_close_matches(name, properties, n=1)
-            hint = f"did you mean {near[0]}?" if near else "add it under properties, or take it out"
-            yield ("required", number), f"{shown(name)} is no parameter: no call could give it; {hint}"
+            hint = f"did you mean {near[0]}?" if near else "add it under properties, or remove it"
+            yield ("required", number), f"{shown(name)} is not a parameter, so no call could fit; {hint}"
 
 
 def _brief(error: Any) -> str:
@@ -144,15 +148,15 @@ def _brief(error: Any) -> str:
 
 
 def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[ValuePath, str]]:
-    """Yield what is JSON Schema, but cannot be used here."""
+    """Yield the parts of a valid JSON Schema that cannot be used here."""
     for path, part in parts(schema):
         for word in ("$ref", "$dynamicRef", "$id", "$schema"):
             if isinstance(part.get(word), str):
-                why = "the model needs to see it all in one place; write it out"
-                yield (*path, word), f"{word} is not taken: {why}"
+                why = "the model needs the whole schema in one place; write the part out"
+                yield (*path, word), f"{word} is not accepted: {why}"
         if "patternProperties" in part:
-            why = "each parameter has a name; write them under properties"
-            yield (*path, "patternProperties"), f"patternProperties is not taken: {why}"
+            why = "each parameter needs a name; write the parameters under properties"
+            yield (*path, "patternProperties"), f"patternProperties is not accepted: {why}"
         pattern = part.get("pattern")
         if isinstance(pattern, str) and (fault := pattern_fault(pattern)) is not None:
             yield (*path, "pattern"), fault

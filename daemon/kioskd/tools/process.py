@@ -1,4 +1,4 @@
-"""A child process that cannot outlive its call, fill the memory, or wait for anybody."""
+"""Runs a child process with limits: it cannot outlive its call, fill the memory or block the daemon."""
 
 import asyncio
 import contextlib
@@ -16,22 +16,22 @@ from kioskd.tools.waiting import within
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""
 _KILLED_S: Final = 2.0
-"""Seconds in which the kernel ends a killed process, but for one that hangs in a driver."""
+"""Seconds in which the kernel ends a killed process, unless the process hangs in a driver."""
 _LAST_WORDS_S: Final = 0.5
-"""Seconds for what is in the pipe; a child that left the group may hold the pipe open for ever."""
+"""Seconds to read the rest of the pipe. A child that has left the group may hold the pipe open forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnded:
-    """How a process ended."""
+    """The end of a process."""
 
     code: int | None
-    """Its exit code, negative for a signal; None when it said more than it may and was killed."""
+    """Exit code, negative for a signal; None if it wrote too much and was killed."""
     output: bytes
 
 
 class _Output(asyncio.Protocol):
-    """Takes in what a process says, up to a bound."""
+    """Collects the output of a process, up to a limit."""
 
     def __init__(self, most: int, enough: asyncio.Event) -> None:
         self.said = bytearray()
@@ -40,14 +40,14 @@ class _Output(asyncio.Protocol):
         self._most, self._enough = most, enough
 
     def data_received(self, data: bytes) -> None:
-        """Keep `data`, or have enough."""
+        """Keep `data`; at the limit set the event."""
         self.said += data[: self._most - len(self.said) + 1]
         if len(self.said) > self._most:
             self.flooded = True
             self._enough.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that nobody says anything more."""
+        """Note that the output has ended."""
         del exc
         self.closed.set()
 
@@ -55,12 +55,13 @@ class _Output(asyncio.Protocol):
 async def run_to_end(
     program: Program, *, clock: ports.Clock, stdin: bytes, output_bytes: int | None
 ) -> ProcessEnded:
-    """Run `program` (no shell) until it ends; then end whatever it has left behind in its process group.
+    """Run `program` (no shell) until it ends; then end everything that is left in its process group.
 
-    One that says more than `output_bytes` is ended; with None all that it says goes nowhere, however much it is.
-    stdin is a file in memory, so a child that never reads it holds nobody up; stderr goes nowhere. Cancelling sends
-    SIGTERM to the whole group and SIGKILL after `GRACE_S`. A child that makes a session of its own leaves the group:
-    only the service manager ends that one, with the daemon.
+    A program that writes more than `output_bytes` is ended. With None its output is thrown away, whatever its
+    size.
+    stdin is a file in memory, so a child that never reads it blocks nothing; stderr is thrown away.
+    Cancelling sends SIGTERM to the whole group, and SIGKILL after `GRACE_S`. A child that starts its own
+    session leaves the group, and only the service manager ends it, together with the daemon.
 
     Raises:
         OSError: the program cannot be started.
@@ -94,16 +95,17 @@ async def ended_with_us(
     leave_s: float = 0.0,
     on_exit: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """End `process`, the leader of a group of its own, and what else is in that group, on the way out.
+    """On exit, end `process`, which leads a process group, and everything else in that group.
 
-    By SIGTERM after `leave_s`, and SIGKILL `GRACE_S` later. `on_exit` is called when it has ended by itself.
+    It sends SIGTERM after `leave_s`, and SIGKILL `GRACE_S` later. `on_exit` is called if the process ends by
+    itself.
     """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     descriptor = process.fileno()
 
     def note() -> None:
-        loop.remove_reader(descriptor)  # it stays readable
+        loop.remove_reader(descriptor)  # it would stay readable
         ended.set()
         on_exit()
 
@@ -134,7 +136,7 @@ def _start(program: Program, stdin: bytes, stdout: int) -> RunningProgram:
 
 
 async def _end_group(process: RunningProgram, ended: asyncio.Event, clock: ports.Clock) -> None:
-    """End all of a process group, whose leader has not been reaped, so that the number is still its own."""
+    """End a whole process group. Its leader is not reaped yet, so the group's number still belongs to it."""
     try:
         if not ended.is_set():
             process.signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Starting a tool's program: as another user where the installer has put the unit for that, else in a sandbox of ours."""
+"""Starts a tool's program: as another user by kioskd-tool.socket, or else in the daemon's own sandbox."""
 
 import json
 import logging
@@ -19,31 +19,34 @@ from kioskd.tools.tool_kind import BuildContext
 log = logging.getLogger(__name__)
 
 SOCKET: Final = Path("/run/kioskd-tool.sock")
-"""Of kioskd-tool.socket."""
+"""The socket of the unit kioskd-tool.socket."""
 _HAND_OVER_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program as its owner has set it, ready to be started."""
+    """A program as the owner has set it, ready to start."""
 
     argv: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
-    """Its variables; as `of` returns it, those beside what each program of its kind is given."""
+    """Its environment variables. `of` leaves out the ones that each program of its kind gets."""
     sandbox: ProgramSandbox | None = None
-    """What it may reach; None: all that the daemon may."""
+    """Files and network that it may reach; None: everything that the daemon may reach."""
 
     @classmethod
     def of(cls, tool: ProgramSettings, label: str, context: BuildContext) -> Self:
-        """Return the program of `tool`, which the journal calls `label`. One that is gone fails when it is started."""
+        """Return the program of `tool`, which the journal calls `label`.
+
+        If its file is missing, it fails only at its start.
+        """
         box = None
         if tool.sandbox:
             box = ProgramSandbox(tool.reads, tool.writes, tool.network, tuple(context.hidden))
             if (why := missing()) is not None:
                 log.warning(
-                    "tool refused until its program can have a sandbox: name=%s cause=%s; "
-                    "start the daemon by its unit, or set sandbox: false, and the program may read the key",
+                    "tool does not run, its program cannot have a sandbox: name=%s cause=%s; "
+                    "start the daemon by its unit, or set sandbox: false (the program can then read the key)",
                     *(label, why),
                 )
         first, *words = tool.words
@@ -52,39 +55,40 @@ class Program:
 
 
 class RunningProgram(Protocol):
-    """A program that was started, the leader of a group of its own."""
+    """A started program, which leads a process group."""
 
     stdin: IO[bytes] | None
     stdout: IO[bytes] | None
     error: str
-    """Why it could not be started, where that is known only later."""
+    """Why it could not be started, if that became known only later."""
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs, or where nobody knows."""
+        """Exit code, negative for a signal; None while it runs, or if the code is unknown."""
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when it has ended."""
+        """Return a descriptor that becomes readable when the program has ended."""
 
     def poll(self) -> bool:
-        """Return whether it has ended."""
+        """Return whether the program has ended."""
 
     def signal(self, number: signal.Signals) -> None:
-        """Send SIGTERM or SIGKILL to all of its group."""
+        """Send SIGTERM or SIGKILL to its whole process group."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the descriptors."""
 
 
 class _Local:
-    """A child of ours."""
+    """A child process of the daemon."""
 
     error = ""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.stdin, self.stdout = process.stdin, process.stdout
-        # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
+        # asyncio's own subprocess would reap a child at once. Then its group's number could pass to another
+        # process.
         self._pidfd = os.pidfd_open(process.pid)
 
     @property
@@ -100,7 +104,7 @@ class _Local:
     def signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self._process.pid, number)
-        except PermissionError:  # a program that has become another user, as by sudo
+        except PermissionError:  # the program runs as another user, as after sudo
             log.warning("program cannot be stopped, it runs as another user: signal=%s", number.name)
 
     def close(self) -> None:
@@ -148,7 +152,7 @@ class _Remote:
 
 
 def missing() -> str | None:
-    """Return why no program can be put into a sandbox here; None where it can."""
+    """Return why programs cannot have a sandbox here; None if they can."""
     if os.access(SOCKET, os.W_OK):
         return None
     if (why := sandbox.missing()) is not None:
@@ -171,7 +175,8 @@ def start(program: Program, stdin: int, stdout: int) -> RunningProgram:
         return _remote(json.dumps(request | {"network": box.network}).encode(), stdin, stdout)
 
     def popen() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - the owner's own program, as a list; values are checked by the caller
+        # The owner's own program, as a list; the caller checks the values.
+        return subprocess.Popen(  # noqa: S603
             argv,
             stdin=stdin,
             stdout=stdout,

@@ -1,4 +1,4 @@
-"""The kinds of tools, a line each, and what the tools of an owner need of this machine.
+"""The list of all kinds of tools, and the needs of the owner's tools on this machine.
 
 Only this module names all kinds.
 """
@@ -36,18 +36,18 @@ KINDS: Final = _Kinds(
     mcp=None,
     python=None,
 )
-"""Each kind by the name that `kind` has in the YAML."""
+"""Kinds by their names in the YAML's `kind`."""
 
 
 def kind_of(tool: Guard) -> ToolKind[Any]:
-    """Return the kind of one entry of `tools`; raises LookupError where no kind has such settings."""
+    """Return the kind of one entry of `tools`; raises LookupError if no kind has such settings."""
     return KINDS[getattr(tool, "kind", type(tool).__name__)]
 
 
 def tool_faults(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[tuple[ValuePath, str]]:
-    """Return what keeps well-formed tools from working here: where in the settings, and what is wrong.
+    """Return the faults that keep well-formed tools from working here, each with its place in the settings.
 
-    A secret, a program, a file, an extra or an installed package that is not there. Not the concern of a rehearsal.
+    A fault is a missing secret, program, file, extra or installed package. A rehearsal does without these.
     """
     return [
         (("tools", index, *loc), what)
@@ -57,12 +57,12 @@ def tool_faults(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[tupl
 
 
 def extras(tools: Sequence[Guard]) -> set[str]:
-    """Return the optional parts of the package that `tools` need, by their names in pyproject.toml."""
+    """Return the package's extras that `tools` need, by their names in pyproject.toml."""
     return {kind.name for kind in map(kind_of, tools) if kind.package is not None}
 
 
 def unseen(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[str]:
-    """Return the secrets of which only root can say whether systemd has them, each as the settings name it."""
+    """Return the references to secrets that only root can look for in systemd's stores."""
     if environ.get("CREDENTIALS_DIRECTORY"):
         return []
     named = sorted({name for name in credential_names(tools) if "/" not in name})
@@ -70,20 +70,20 @@ def unseen(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[str]:
 
 
 def credential_names(tools: Sequence[Guard]) -> list[str]:
-    """Return the credentials that `tools` refer to: names, and paths of files, which have a slash."""
+    """Return the credentials that `tools` refer to. Paths of files have a slash; names have none."""
     values = (value for tool in tools for value in kind_of(tool).credentials(tool).values())
     return [name for value in values for name in credentials.CREDENTIAL.findall(value)]
 
 
 def credential_files(tools: Sequence[Guard]) -> list[Path]:
-    """Return the files of secrets that `tools` refer to."""
+    """Return the paths of the secret files that `tools` refer to."""
     return [Path(name) for name in credential_names(tools) if "/" in name]
 
 
 def _faults(tool: Guard, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
     kind = kind_of(tool)
     if kind.package is not None and importlib.util.find_spec(kind.package) is None:
-        what = f"{kind.name} needs the package {kind.package} (kioskd[{kind.name}]), which is not here"
+        what = f"{kind.name} needs the package {kind.package} (kioskd[{kind.name}]), which is not installed"
         yield ("kind",), f"{what}; run scripts/install.sh again, which installs what the settings need"
     for loc, value in kind.credentials(tool).items():
         yield from credentials.faults(loc, value, environ)

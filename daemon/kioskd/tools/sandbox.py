@@ -1,8 +1,8 @@
-"""What a tool's program may reach: what its owner grants it, and nothing of the daemon's.
+"""Sandbox of a tool's program: it reaches only the files and the network that its owner grants.
 
-Its key, its state, its memory and its control socket stay out of reach. The kernel sees to it (Landlock and seccomp); no
-privilege is needed. A thread restricts itself and then starts the program, which inherits that for ever: nothing of ours
-runs between fork and exec.
+The daemon's key, state, memory and control socket stay out of reach. The kernel enforces this by Landlock and
+seccomp, and no privilege is needed. A thread restricts itself and then starts the program, which inherits the
+restrictions for good. No code of ours runs between fork and exec.
 """
 
 import ctypes
@@ -24,52 +24,58 @@ SYSTEM: Final = tuple(
     Path(name)
     for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/etc", "/proc", "/sys")
 )
-"""What each program may read: the system itself."""
+"""Folders of the system itself, which each program may read."""
 _NAMES: Final = (Path("/run/systemd/resolve"), Path("/run/resolvconf"), Path("/run/NetworkManager"))
-"""Where the name servers stand, for programs that may use the network."""
+"""Folders with the addresses of the name servers, for programs that may use the network."""
 _DEVICES: Final = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
 _FIELD: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 _CAPABILITY_VERSION: Final = 0x20080522
 """_LINUX_CAPABILITY_VERSION_3 of linux/capability.h."""
 _DEEPEST: Final = 12
-"""Folders within each other that are gone through around a hidden file."""
+"""Levels of folders that are searched around a hidden file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramSandbox:
-    """What a program may reach beside the system itself, its own file, and the files that its words name."""
+    """Rights of a program, beside the system itself, its own file, and the files that its arguments name."""
 
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
     network: bool = False
     hidden: tuple[Path, ...] = ()
-    """The daemon's own, which nothing else here can grant."""
+    """Paths of the daemon that no grant can open."""
 
     def readable(self, argv: Sequence[str], folder: Path) -> list[Path]:
-        """Return all that the program `argv` may read and run, in `folder`."""
+        """Return all paths that the program `argv` may read and run in `folder`."""
         wanted = [*SYSTEM, *self.reads, *named(argv, folder), *(_NAMES if self.network else ())]
         return list(without(wanted, self.hidden))
 
     def writable(self, folder: Path) -> list[Path]:
-        """Return all that it may change, in `folder`, which its owner has named for it unless it is the root."""
+        """Return all paths that the program may change.
+
+        `folder` is among them unless it is the root: the owner has named it for the program.
+        """
         own = () if folder == Path("/") else (folder,)
         return [*_DEVICES, *without((*self.writes, *own), self.hidden)]
 
     def families(self, *, unix: bool) -> list[int]:
-        """Return the kinds of sockets that it may open; `unix`: whether other programs of this machine are safe from it."""
+        """Return the families of sockets that it may open.
+
+        `unix`: Unix sockets are among them, which is safe only if it cannot reach other programs by them.
+        """
         found = [socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK] if self.network else []
         return [int(family) for family in ([*found, socket.AF_UNIX] if unix else found)]
 
 
 def missing() -> str | None:
-    """Return why no program can be put into a sandbox by this process; None where it can."""
+    """Return why this process cannot put programs into a sandbox; None if it can."""
     if not landlock.version():
-        return "this kernel has Landlock not switched on"
-    return None if seccomp.known() else "no filter of system calls is known for this processor"
+        return "Landlock is not switched on in this kernel"
+    return None if seccomp.known() else "there is no filter of system calls for this processor"
 
 
 def named(argv: Sequence[str], folder: Path) -> Iterator[Path]:
-    """Yield the program's own file, its Python environment if it has one, and what its owner's words name."""
+    """Yield the program's own file, its Python environment, and the files that its arguments name."""
     program = Path(argv[0])
     yield program
     resolved = program.resolve()
@@ -87,7 +93,10 @@ def named(argv: Sequence[str], folder: Path) -> Iterator[Path]:
 
 
 def without(paths: Iterable[Path], hidden: Sequence[Path]) -> Iterator[Path]:
-    """Yield `paths`, or what is in them around all that is `hidden`; links among that are left out."""
+    """Yield `paths`, but no `hidden` ones.
+
+    A folder that holds a hidden path is replaced by its other contents, without links.
+    """
     secret = [path.resolve() for path in hidden]
     for path in paths:
         yield from _around(path.resolve(), secret, _DEEPEST)
@@ -108,7 +117,7 @@ def _around(path: Path, secret: Sequence[Path], deepest: int) -> Iterator[Path]:
 
 
 def restrict(box: ProgramSandbox, argv: Sequence[str], folder: Path, *, unix: bool) -> None:
-    """Restrict this thread, and all that it starts, for ever; raises OSError where the kernel refuses."""
+    """Restrict this thread, and everything that it starts, for good; raises OSError if the kernel refuses."""
     _drop_capabilities()
     if landlock.version():
         landlock.restrict(box.readable(argv, folder), box.writable(folder), network=box.network)
@@ -116,13 +125,15 @@ def restrict(box: ProgramSandbox, argv: Sequence[str], folder: Path, *, unix: bo
 
 
 def _drop_capabilities() -> None:
-    """Give up what root may do, if this thread may do it; the kernel then gives it to no program that it starts."""
+    """Give up root's rights, if this thread has them; its programs then cannot get them either."""
     header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
-    ctypes.CDLL(None).capset(header, bytes(24))  # refused only to who has none to give up
+    ctypes.CDLL(None).capset(header, bytes(24))  # fails only if there are no rights to give up
 
 
 def started(box: ProgramSandbox | None, argv: Sequence[str], folder: Path, start: Callable[[], T]) -> T:
-    """Return what `start` returns, which starts the program `argv` in `folder`, in the sandbox. Takes a few milliseconds.
+    """Call `start`, which starts the program `argv` in `folder`, within the sandbox, and return its result.
+
+    Takes a few milliseconds.
 
     Raises:
         OSError: there is no sandbox here, or the program cannot be started.
@@ -138,7 +149,7 @@ def started(box: ProgramSandbox | None, argv: Sequence[str], folder: Path, start
         try:
             restrict(box, argv, folder, unix=False)
             outcome.append(start())
-        except BaseException as err:  # noqa: BLE001 - carried to the caller
+        except BaseException as err:  # noqa: BLE001 - raised again in the caller
             trouble.append(err)
 
     thread = threading.Thread(target=work, name="sandbox")

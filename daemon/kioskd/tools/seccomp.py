@@ -1,7 +1,7 @@
-"""A filter of system calls: which kinds of sockets a program may open, and nothing that reaches into other processes.
+"""A filter of system calls: it allows only some families of sockets, and no access to other processes.
 
-Classic BPF, as seccomp(2) takes it; it holds for the thread and all that it starts. Only the machine's own architecture
-is let through.
+The filter is classic BPF, as seccomp(2) takes it. It applies to the thread and everything that it starts.
+System calls of any other architecture are rejected.
 """
 
 import ctypes
@@ -25,7 +25,11 @@ class _Machine:
     audit: int
     socket: int
     forbidden: Sequence[int]
-    """Of other processes: ptrace, process_vm_*, process_madvise, pidfd_getfd; of all: keys, bpf, perf, userfaultfd, io_uring."""
+    """Forbidden system calls.
+
+    On other processes: ptrace, process_vm_*, process_madvise, pidfd_getfd. In general: keys, bpf, perf,
+    userfaultfd, io_uring.
+    """
 
 
 _MACHINES: Final = {
@@ -44,16 +48,16 @@ class _Program(ctypes.Structure):
 
 def known() -> bool:
     """Return whether there is a filter for this machine."""
-    return platform.machine() in _MACHINES and sys.maxsize > 1 << 32  # not 32-bit programs on a 64-bit kernel
+    return platform.machine() in _MACHINES and sys.maxsize > 1 << 32  # no 32-bit Python on a 64-bit kernel
 
 
 def restrict(families: Sequence[int]) -> None:
-    """Let this thread, and all that it starts, open sockets of `families` only; it can never be taken back.
+    """Allow this thread, and everything that it starts, only sockets of `families`, for good.
 
-    A pair of sockets of its own is always allowed.
+    A pair of connected sockets (socketpair) is always allowed.
 
     Raises:
-        OSError: the kernel refuses, or there is no filter for this machine.
+        OSError: the kernel rejects it, or there is no filter for this machine.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None or not known():
@@ -67,11 +71,11 @@ def restrict(families: Sequence[int]) -> None:
         _SET_SECCOMP, ctypes.c_ulong(_MODE_FILTER), ctypes.byref(program), none, none
     ):
         number = ctypes.get_errno()
-        raise OSError(number, f"a filter of system calls is refused: {os.strerror(number)}")
+        raise OSError(number, f"the kernel rejects the filter of system calls: {os.strerror(number)}")
 
 
 def _filter(machine: _Machine, families: Sequence[int]) -> bytes:
-    """Return the filter. Jumps count the instructions that they skip."""
+    """Return the filter. A jump gives the number of instructions that it skips."""
     refuse = (_RETURN, 0, 0, _ERRNO | 1)  # EPERM
     allow = (_RETURN, 0, 0, _ALLOW)
     lines = [(_LOAD_WORD, 0, 0, _ARCH_AT), (_JUMP_EQUAL, 1, 0, machine.audit), refuse]

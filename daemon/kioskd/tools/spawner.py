@@ -1,9 +1,10 @@
-"""Starts one program for the daemon, as another user: what kioskd-tool@.service runs for each connection.
+"""Starts one program for the daemon as another user. kioskd-tool@.service runs it for each connection.
 
     the daemon ──► kioskd-tool.socket ──► this, as the user kioskd-tool ──► the program, in its sandbox
 
-The daemon's key, state and memory are another user's here, whatever the kernel has of Landlock. The connection is the
-program's life: when it is closed, the program is ended; how the program ended is told over it.
+The daemon's key, state and memory belong to another user, so they are safe even without Landlock. The program
+lives as long as the connection: when the connection closes, the program is ended. The way in which the
+program ended is sent over the connection.
 """
 
 import json
@@ -18,15 +19,18 @@ from typing import Any, Final
 from kioskd.tools import sandbox
 
 LARGEST_REQUEST: Final = 1 << 20
-"""Bytes: words and variables."""
+"""Bytes of a request: arguments and environment variables."""
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""
 _LISTENED: Final = 3
-"""The descriptor that systemd hands over (sd_listen_fds(3))."""
+"""The descriptor that systemd passes (sd_listen_fds(3))."""
 
 
 def main() -> int:
-    """Serve the connection that systemd has handed over. Arguments: folders that are the program's own, its home first."""
+    """Serve the connection that systemd has passed.
+
+    The command's arguments are the program's own folders; its home comes first.
+    """
     with socket.socket(fileno=_LISTENED) as daemon:
         request, descriptors = _received(daemon)
         reader, writer = os.pipe()
@@ -49,7 +53,7 @@ def _received(daemon: socket.socket) -> tuple[dict[str, Any], list[int]]:
     head, descriptors, _flags, _address = socket.recv_fds(daemon, 4, 2)
     size = int.from_bytes(head, "big")
     if len(head) != 4 or size > LARGEST_REQUEST or len(descriptors) != 2:
-        sys.exit("kioskd-tool: no request")
+        sys.exit("kioskd-tool: the request is not valid")
     text = b""
     while len(text) < size and (more := daemon.recv(size - len(text))):
         text += more
@@ -57,7 +61,7 @@ def _received(daemon: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def _become(request: dict[str, Any], descriptors: list[int], writer: int) -> None:
-    """Become the program. Never returns: what keeps it from that is written to `writer`."""
+    """Become the program. Never returns: an error is written to `writer`."""
     try:
         os.setsid()
         os.dup2(descriptors[0], 0)
@@ -69,7 +73,7 @@ def _become(request: dict[str, Any], descriptors: list[int], writer: int) -> Non
         own = [Path(folder) for folder in sys.argv[1:]]
         box = sandbox.ProgramSandbox(reads, (*writes, *own), request["network"])
         environment = request["environment"]
-        if "HOME" in environment:  # the daemon's, which it may not look at
+        if "HOME" in environment:  # the daemon's home, which it may not read
             environment |= {"HOME": str(own[0]) if own else "/"}
         sandbox.restrict(box, argv, folder, unix=True)
         os.set_inheritable(writer, False)
@@ -83,7 +87,10 @@ def _become(request: dict[str, Any], descriptors: list[int], writer: int) -> Non
 
 
 def _watched(daemon: socket.socket, child: int) -> int:
-    """Wait for the program's end, and bring it about when the daemon asks for it or goes away; return its exit code."""
+    """Wait for the program's end, and return its exit code.
+
+    It ends the program when the daemon asks for it or goes away.
+    """
     pidfd = os.pidfd_open(child)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -95,11 +102,11 @@ def _watched(daemon: socket.socket, child: int) -> int:
             break
         asked = daemon.recv(1) if daemon.fileno() in ready else b""
         if not asked and daemon.fileno() in ready:
-            poll.unregister(daemon)  # it has gone away
+            poll.unregister(daemon)  # the daemon has gone away
         _signal(child, signal.SIGKILL if asked == b"K" or wait_ms is not None else signal.SIGTERM)
         wait_ms = GRACE_S * 1000
     status = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
-    _signal(child, signal.SIGKILL)  # what it has left behind in its group; the service manager ends the rest
+    _signal(child, signal.SIGKILL)  # the rest of its group; the service manager ends others
     os.waitpid(child, 0)
     assert status is not None
     return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status

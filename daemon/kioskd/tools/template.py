@@ -1,4 +1,7 @@
-"""Owner's templates: text with {parameter} in it, filled in one pass, so that a value is never read as a template."""
+"""The owner's templates: texts with {parameter} in them.
+
+They are filled in one pass, so that a value is never read as a template.
+"""
 
 import json
 import re
@@ -12,7 +15,10 @@ _FIELD_OR_STRING: Final = re.compile(rf'{FIELD.pattern}|"(?:[^"\\]|\\.)*"')
 
 
 class UnfitError(Exception):
-    """A value cannot be put where the owner wants it; `str()` says why, in words for the model and without the value."""
+    """A value does not fit its place in a template.
+
+    The error's text says why, in words for the model, and without the value.
+    """
 
 
 def fields(template: str) -> set[str]:
@@ -21,12 +27,15 @@ def fields(template: str) -> set[str]:
 
 
 def fill(template: str, arguments: Mapping[str, object], write: Callable[[str, str], str]) -> str:
-    """Return `template` with each parameter as `write(name, value)` gives it, or raises. A missing one is empty text."""
+    """Return `template` with the result of `write(name, value)` for each parameter.
+
+    `write` may raise. A missing parameter has an empty value.
+    """
     return FIELD.sub(lambda match: write(match[1], as_text(arguments.get(match[1]))), template)
 
 
 def is_json(template: str) -> bool:
-    """Whether `template` is a JSON text, object or list, but for its parameters."""
+    """Return whether `template` is a JSON text, object or list, apart from its parameters."""
     try:
         return isinstance(json.loads(FIELD.sub("1", template)), str | dict | list)
     except (ValueError, RecursionError):
@@ -34,7 +43,7 @@ def is_json(template: str) -> bool:
 
 
 def fill_json(template: str, arguments: Mapping[str, object]) -> str:
-    """Return `template`, which is JSON, with each parameter as JSON: as part of the string that it stands in, or itself."""
+    """Return `template`, which is JSON, with each parameter as a JSON value or as part of a string."""
 
     def written(match: re.Match[str]) -> str:
         if match[1] is not None:
@@ -45,12 +54,12 @@ def fill_json(template: str, arguments: Mapping[str, object]) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a JSON value as text: texts as they are, nothing as nothing, all else as JSON writes it."""
+    """Return a JSON value as text: a text as it is, null as an empty text, and others in JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else encode(value)
 
 
 def remaining(arguments: Mapping[str, object], used: set[str]) -> dict[str, object]:
-    """Return the arguments that no template has taken."""
+    """Return the arguments that no template uses."""
     return {name: value for name, value in arguments.items() if name not in used}

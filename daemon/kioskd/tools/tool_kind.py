@@ -1,4 +1,4 @@
-"""What the rest of kioskd knows of a kind of tool. Each kind declares it in one object, which `registry` lists."""
+"""The interface of a kind of tool to the rest of kioskd. Each kind declares one object for `registry`."""
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +15,31 @@ S = TypeVar("S", bound=Guard)
 
 
 class KioskControls(Protocol):
-    """The kiosk, as far as its own tools may touch it."""
+    """The parts of the kiosk that its own tools can use."""
 
     @property
     def notes(self) -> MutableMapping[str, str]:
-        """What was noted in this conversation, by title; empty when another begins."""
+        """Notes of this conversation by title; a new conversation begins without notes."""
 
     def end_conversation(self) -> None:
-        """Fall asleep when the reply that is being spoken has been heard."""
+        """Fall asleep after the visitor has heard the present reply."""
 
     def set_volume(self, percent: int) -> int:
-        """Speak as loudly as asked, as far as the owner lets it; return the percentage that it has come to."""
+        """Set the volume within speaker.volume_floor and volume_ceiling; return the result in percent."""
 
     async def look(self) -> bytes | None:
-        """Return a fresh JPEG; None: the model has one of this turn. Raises DeviceLost if the camera delivers none."""
+        """Return a new JPEG; None if the model has one of this turn.
+
+        Raises DeviceLost if the camera delivers no picture.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What a tool is made of beside its settings."""
+    """Parts that a tool needs beside its settings."""
 
     environ: Mapping[str, str]
-    """The environment of the daemon: where its credentials are, and the variables that programs may be given."""
+    """The daemon's environment: the place of its credentials, and variables that programs may get."""
     host: KioskControls
     clock: ports.Clock
     hidden: Sequence[Path] = ()
@@ -46,12 +49,12 @@ class BuildContext:
 
 
 def program_of(tool: object) -> ProgramSettings | None:
-    """Return the settings of the program that a tool starts, if it starts one."""
+    """Return the settings of the program that a tool starts; None if it starts none."""
     return tool if isinstance(tool, ProgramSettings) and tool.words else None
 
 
 def insecure(tool: object) -> bool:
-    """Return whether a credential leaves this machine without encryption, as the owner insists."""
+    """Return whether the owner lets a credential leave this machine without encryption."""
     return bool(getattr(tool, "insecure", False))
 
 
@@ -81,7 +84,7 @@ def _to_its_program(tool: Guard) -> str | None:
 def _usual_risk(tool: Guard) -> str | None:
     program = program_of(tool)
     if program is not None and not program.sandbox:
-        return "runs as the daemon itself (sandbox: false): it may read the key"
+        return "runs as the daemon itself (sandbox: false): it can read the key"
     return "sends its credential without encryption (insecure: true)" if insecure(tool) else None
 
 
@@ -89,45 +92,49 @@ def _usual_risk(tool: Guard) -> str | None:
 class ToolKind(Generic[S]):
     """One kind of tool; `S` is its settings model.
 
-    This module, the settings and the kind objects import no library that only a tool in use needs: `build` does. Some
-    settings mean the same for each kind that has them: `name`, `url`, `headers`, `ca_file`, `insecure`, and those of
-    `ProgramSettings`.
+    This module, the settings and the kind objects import no library that only some tools need; `build` does.
+    Some settings mean the same for each kind that has them: `name`, `url`, `headers`, `ca_file`, `insecure`,
+    and those of `ProgramSettings`.
     """
 
     name: str
-    """As `kind` has it in the YAML."""
+    """Its name in the YAML's `kind`."""
     settings: type[S]
     build: Callable[[S, BuildContext], ToolSource]
-    """Makes the tool. It raises ConfigError where a secret or an entry point is not there."""
+    """Makes the tool. It raises ConfigError if a secret or an entry point is missing."""
     package: str | None = None
-    """A package that the kind needs beyond those of kioskd; the extra that brings it is named as the kind."""
+    """A package that only this kind needs. The package's extra has the same name as the kind."""
     names: Callable[[S], Sequence[str]] = _own_name
     """The names by which the model calls the tools of one entry."""
     names_in: str = "name"
-    """The setting that names the tools; it is where a name that another tool has is reported."""
+    """The setting that names the tools. A name that another tool already has is reported there."""
     twice: tuple[str, str] | None = None
-    """For two entries of this kind with one label: the setting to report, and the fault. None: the names say it."""
+    """If two entries of this kind have the same label: the setting to report, and the fault. None: the names
+    already report it."""
     connects: bool = False
-    """Whether it knows only after it has connected to something what it offers."""
+    """Whether it must connect to a server to find out its tools."""
     start_s: Callable[[S], float] = lambda _tool: 0.0
-    """The seconds that it may take to start, beside those that any connection takes."""
+    """Seconds that it may take to start, beside those of any connection."""
     credentials: Callable[[S], Mapping[ValuePath, str]] = _headers
-    """The values that may refer to secrets, each by its place within the entry."""
+    """The values that can refer to secrets, each by its place within the entry."""
     faults: Callable[[S], Iterator[tuple[ValuePath, str]]] = _usual_faults
-    """What keeps the tool from working on this machine, beside its package and its secrets: where, and what."""
+    """Yields the faults that keep the tool from working on this machine, each with its place.
+
+    The package and the secrets are checked elsewhere.
+    """
     web_address: Callable[[S], str | None] = lambda tool: getattr(tool, "url", None)
-    """The address that the daemon asks through the proxy of the environment, if there is one."""
+    """Returns the address that the daemon asks through the environment's proxy, if there is one."""
     goes_to: Callable[[S], str | None] = _to_its_program
-    """Where a call goes, in words for `kioskd privacy`; None where it stays within the kiosk."""
+    """Returns in words for `kioskd privacy` where a call goes; None if it stays within the kiosk."""
     risk: Callable[[S], str | None] = _usual_risk
-    """What an owner should know of the risk, after the name of the tool; None where there is none."""
+    """Returns a remark on the risk, which follows the tool's name; None if there is no risk."""
     looks: Callable[[S], bool] = lambda _tool: False
-    """Whether the model may take a picture by it."""
+    """Whether the model can take a picture with it."""
 
     def label(self, tool: S) -> str:
-        """Return what lists and the journal call one entry."""
+        """Return the name of one entry for lists and for the journal."""
         return str(getattr(tool, "name", self.name))
 
     def title(self, tool: S) -> str:
-        """Return the kind, and the label of an entry that has a name."""
+        """Return the kind, followed by the label if the entry has a name."""
         return f"{self.name} {self.label(tool)}" if hasattr(tool, "name") else self.name

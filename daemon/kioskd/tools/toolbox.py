@@ -1,4 +1,4 @@
-"""The way to every tool: looks at a call before anything runs, bounds it, and always comes back with an answer."""
+"""Carries out calls of tools: it checks each call, limits it, and always returns an answer."""
 
 import asyncio
 import logging
@@ -20,21 +20,22 @@ from kioskd.tools.waiting import stay, within
 log = logging.getLogger(__name__)
 
 LONGEST_SPOKEN: Final = 60
-"""Characters of an argument that are said in a question for a press."""
+"""Longest argument, in characters, within a spoken question."""
 
 
 class Offer(NamedTuple):
-    """What the model may call by one name."""
+    """A tool that the model is allowed to call by one name."""
 
     declaration: Declaration
     tool: Guarded
 
 
 class Toolbox:
-    """Every tool of this kiosk, behind its guard.
+    """All tools of this kiosk, each behind its guard.
 
-    `confirm` asks a person for a press (the tool's name and its own words, if it has any, are handed in) and says in its own time whether it came. `day` counts the calls of
-    those tools that may be called only so often a day; without it they are counted for as long as the process lives.
+    `confirm` asks a person to press the button, and returns whether the press came. Its arguments are the
+    tool's name and its `confirm_text` (empty without one). `day` counts the calls of tools with a daily
+    limit. Without `day` they are counted as long as the process lives.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Toolbox:
         confirm: Callable[[str, str], Awaitable[bool]],
         day: CallsToday | None = None,
     ) -> None:
-        # What the owner has named comes before what servers name, wherever it stands.
+        # Tools that the owner names take precedence over tools that servers name, whatever their order.
         self._tools = sorted(tools, key=lambda tool: not tool.source.declarations)
         self._clock = clock
         self._confirm = confirm
@@ -53,18 +54,18 @@ class Toolbox:
         self._running: Counter[str] = Counter()
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._denied: dict[str, tuple[int, int]] = {}
-        """The conversation and turn in which a tool was last asked for in vain."""
+        """The conversation and turn in which a person last did not allow a tool."""
         self._checks: dict[str, tuple[Declaration, Arguments]] = {}
         self._clashes: set[str] = set()
         for declaration in self.declarations():
             self._check(declaration)
 
     def declarations(self) -> tuple[Declaration, ...]:
-        """Return what the model may call now. Servers that were not reached yet have nothing in it."""
+        """Return the tools that the model is allowed to call now. A server not reached yet has none."""
         return tuple(offer.declaration for offer in self._offers().values())
 
     def offer(self, name: str) -> Offer | None:
-        """Return the tool called `name`; None where there is none."""
+        """Return the tool of this name; None if there is none."""
         return self._offers().get(name)
 
     async def call(
@@ -76,13 +77,14 @@ class Toolbox:
         conversation: int,
         begun: Callable[[], None] = lambda: None,
     ) -> ToolResult:
-        """Carry out one call and return what came of it; its JSON can be had within the guard's `result_bytes`.
+        """Carry out one call and return its result, whose JSON fits into the guard's `result_bytes`.
 
-        `begun` is called when it was allowed, before the tool is. Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
+        `begun` is called after the call was allowed and before the tool starts. Faults of any kind become
+        results. Cancelling ends everything that the call has started, and then there is no result.
         """
         offer = self.offer(name)
         if offer is None:
-            log.warning("tool refused: name is not known, length=%d", len(name))
+            log.warning("tool call rejected, no tool has this name: length=%d", len(name))
             return refused("there is no such tool")
         began, when = self._clock.now(), (conversation, turn)
         fault = self._fault(offer, arguments, when)
@@ -92,19 +94,22 @@ class Toolbox:
         return result
 
     async def ready(self) -> None:
-        """Return when every tool has found out once what it offers; `run` must be running."""
+        """Return after each tool's first attempt to find out what it offers; `run` must be running."""
         for tool in self._tools:
             await tool.source.ready()
 
     async def run(self) -> NoReturn:
-        """Keep the tools' connections until cancelled; the caller's crew owns it."""
+        """Keep the tools' connections until cancelled. The caller runs it as a task."""
         async with asyncio.TaskGroup() as group:
             for number, tool in enumerate(self._tools):
                 group.create_task(tool.source.run(), name=f"tool {number}")
         await stay()
 
     def _offers(self) -> dict[str, Offer]:
-        """Return who offers what. The first to claim a name has it: settings refuse a clash, a server's names come later."""
+        """Return the tools by name. The first one to use a name keeps it.
+
+        The settings rule out equal names, but servers name their tools later.
+        """
         offers: dict[str, Offer] = {}
         for tool in self._tools:
             for declaration in tool.source.declarations:
@@ -113,7 +118,7 @@ class Toolbox:
                 elif declaration.name not in self._clashes:
                     self._clashes.add(declaration.name)
                     log.warning(
-                        "tool left out, its name is taken: name=%s; give its server a prefix",
+                        "tool left out, another tool has its name: name=%s; give its server a prefix",
                         declaration.name,
                     )
         return offers
@@ -128,15 +133,15 @@ class Toolbox:
     def _fault(
         self, offer: Offer, arguments: Mapping[str, object], when: tuple[int, int]
     ) -> ToolResult | None:
-        """Return why a call is not let in; None: it is, and counted."""
+        """Return why a call is not let in; None if it is let in, and counted."""
         name, guard = offer.declaration.name, offer.tool.guard
         if fault := self._check(offer.declaration).fault(arguments):
-            return refused(f"the arguments do not fit; {fault}")
+            return refused(f"the arguments do not fit: {fault}")
         if self._running[name] >= guard.at_once:
-            return ToolResult("busy", "it is still at work on an earlier call; wait for that", retryable=True)
+            return ToolResult("busy", "it is still busy with an earlier call; wait for it", retryable=True)
         sameness = f"{name}({encode(dict(arguments), in_order=True)}"
         if fault := self._counts.enter(name, guard, sameness, when):
-            log.warning("tool held back, it was called too often: name=%s", name)
+            log.warning("tool call rejected, the tool was called too often: name=%s", name)
             return refused(fault)
         return None
 
@@ -147,9 +152,9 @@ class Toolbox:
         self._running[name] += 1
         try:
             if guard.confirm == "button" and not await self._allowed(name, guard, arguments, when):
-                return refused("nobody pressed the button to allow it; do not call it again unless asked to")
+                return refused("the button was not pressed to allow it; do not call it again unless asked to")
             if guard.dry_run:
-                return ToolResult("ok", "dry run: it was checked and allowed, and not carried out")
+                return ToolResult("ok", "dry run: the call was checked and allowed, but not carried out")
             begun()
             return await self._carried_out(offer, arguments)
         finally:
@@ -158,7 +163,10 @@ class Toolbox:
     async def _allowed(
         self, name: str, guard: Guard, arguments: Mapping[str, object], when: tuple[int, int]
     ) -> bool:
-        """Ask for a press, once in a turn of the visitor's where nobody presses: the model must not wear people down."""
+        """Ask for a press of the button.
+
+        After a denial it does not ask again in the same turn, so that the model cannot wear people down.
+        """
         async with self._asking[name]:
             if self._denied.get(name) == when:
                 return False
@@ -173,7 +181,7 @@ class Toolbox:
             call = offer.tool.source.call(declaration.name, arguments)
             return await within(self._clock, deadline_s, call)
         except TimeoutError:
-            unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
+            unsure = "" if declaration.repeatable else "; it is not known whether it was done"
             return ToolResult(
                 "timeout",
                 f"it took longer than {deadline_s:g} s and was stopped{unsure}",
@@ -181,19 +189,20 @@ class Toolbox:
             )
         except KioskError as err:
             log.warning("tool failed: name=%s error=%s", declaration.name, err)
-            return failed("it is out of order just now", retryable=declaration.repeatable)
+            return failed("it is out of order at the moment", retryable=declaration.repeatable)
         except asyncio.CancelledError as err:
-            # Of this call, or of something within the tool that it has let out: then somebody still waits for an answer.
+            # The call itself was cancelled, or the tool has let out a CancelledError of its own. In the
+            # second case the caller still waits for an answer.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             return _broken(declaration, err)
-        except Exception as err:  # noqa: BLE001 - an owner's package may raise anything, and the voice must go on
+        except Exception as err:  # noqa: BLE001 - an owner's package may raise anything
             return _broken(declaration, err)
 
     @staticmethod
     def bounded(result: ToolResult, tool: Guarded) -> ToolResult:
-        """Return `result` without secrets, if it is one that can be told."""
+        """Return `result` without secrets, or a failure if its data cannot be sent."""
         if (fault := unfit(result.data)) is not None:
             return failed(fault)
         data, message = hide(result.data, tool.secrets), str(hide(result.message, tool.secrets))
@@ -201,12 +210,12 @@ class Toolbox:
 
 
 def _spoken(_name: str, value: str) -> str:
-    """Return an argument as it is said: one short line, without characters that are not seen or heard."""
+    """Return an argument for speech: one short line without invisible characters."""
     plain = "".join(letter if letter.isprintable() else " " for letter in value[: 4 * LONGEST_SPOKEN])
     return " ".join(plain.split())[:LONGEST_SPOKEN]
 
 
 def _broken(declaration: Declaration, err: BaseException) -> ToolResult:
-    # By type: the text of an exception may hold an argument, an answer or a secret.
+    # Only the type is logged: the text can hold an argument, an answer or a secret.
     log.error("tool has a bug: name=%s type=%s", declaration.name, type(err).__name__)
-    return failed("it is broken; tell the visitor that it cannot be done")
+    return failed("it is broken; tell the visitor that it does not work")

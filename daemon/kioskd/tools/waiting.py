@@ -1,4 +1,4 @@
-"""Waiting for a while, by the clock of the kiosk, or until cancelled."""
+"""Waits for a time by the kiosk's clock, or until cancelled."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -16,7 +16,7 @@ async def stay() -> NoReturn:
 
 
 async def within(clock: ports.Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Return what `work` returns; after `seconds` of `clock` cancel it, and raise TimeoutError."""
+    """Return the result of `work`. After `seconds` of `clock` cancel it, and raise TimeoutError."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as scope:
         alarm = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))

@@ -1,4 +1,4 @@
-"""What the tests of the Gemini adapter share."""
+"""Fixtures that the tests of the Gemini adapter share."""
 
 import pytest
 

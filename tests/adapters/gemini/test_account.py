@@ -42,7 +42,8 @@ async def test_vertex_is_dialed_with_the_accounts_token_and_the_environment_is_i
         await dial(live)
         await dial(live)
     assert server.paths == [VERTEX_PATH, VERTEX_PATH]
-    # The token service answers on the loop that the dial runs on: had the dial blocked it, nothing would have come.
+    # The token service answers on the event loop of the dial. If the dial blocked the loop, no answer would
+    # come.
     assert len(oauth.asked) == 1
     for headers in server.headers:
         assert headers["authorization"] == "Bearer ya29.bearer-1"
@@ -54,10 +55,11 @@ async def test_vertex_is_dialed_with_the_accounts_token_and_the_environment_is_i
     assert asked["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
-async def test_a_token_that_would_end_soon_is_renewed_by_the_dial_before_the_sdk_looks(
+async def test_the_dial_renews_a_token_that_expires_soon_so_that_the_sdk_never_does(
     tmp_path: Path,
 ) -> None:
-    # With 4 min left the SDK would still take it, and with 3 renew it while the loop waits.
+    # With 4 min left the SDK would still use the token. With 3 min it would renew it and block the event
+    # loop.
     async with google(bearer(lasts_s=240), tmp_path) as (_, vertex), service() as server:
         live = live_at(server, vertex=vertex, api_version="v1beta1")
         await dial(live)
@@ -68,7 +70,7 @@ async def test_a_token_that_would_end_soon_is_renewed_by_the_dial_before_the_sdk
     ]
 
 
-async def test_a_token_shorter_than_any_margin_is_used_all_the_same(tmp_path: Path) -> None:
+async def test_a_new_token_is_used_even_if_it_lasts_for_less_than_the_margin(tmp_path: Path) -> None:
     async with google(bearer(lasts_s=30), tmp_path) as (oauth, vertex), service() as server:
         await dial(live_at(server, vertex=vertex, api_version="v1beta1"))
     assert server.headers[0]["authorization"] == "Bearer ya29.bearer-1"
@@ -99,7 +101,7 @@ def refusing(status: int, error: str, description: str = "") -> Answerer:
             Remedy.CLOCK,
             "timedatectl",
         ),
-        (refusing(401, "invalid_client"), Remedy.CREDENTIALS, "reading the credentials anew"),
+        (refusing(401, "invalid_client"), Remedy.CREDENTIALS, "reading the credentials again"),
         (lambda _: Answer(body=b"{}"), Remedy.CREDENTIALS, "No access token"),
         (
             lambda _: Answer(body=b"x" * (LARGEST_BYTES + 1)),
@@ -126,7 +128,7 @@ async def test_a_token_service_that_is_not_there_is_tried_again(tmp_path: Path) 
     assert caught.value.remedy is Remedy.RESUME
 
 
-async def test_a_dial_does_not_wait_for_a_slow_token_service_and_the_next_uses_its_answer(
+async def test_a_dial_does_not_wait_for_a_slow_token_service_and_the_next_dial_uses_its_answer(
     tmp_path: Path,
 ) -> None:
     gate = asyncio.Event()
@@ -141,7 +143,7 @@ async def test_a_dial_does_not_wait_for_a_slow_token_service_and_the_next_uses_i
     assert found.secret.get_secret_value() == "ya29.bearer-1"
 
 
-async def test_a_dial_given_up_leaves_the_account_usable(tmp_path: Path) -> None:
+async def test_the_account_is_still_usable_after_a_cancelled_dial(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with google(bearer(), tmp_path, gate) as (oauth, vertex):
         account = GoogleAccount(vertex, web())
@@ -155,7 +157,7 @@ async def test_a_dial_given_up_leaves_the_account_usable(tmp_path: Path) -> None
 
 
 async def test_a_token_service_in_trouble_is_asked_again(tmp_path: Path) -> None:
-    # Google's library itself asks three times, within 3 s.
+    # Google's library itself asks three times within 3 s.
     lost = await account_lost(refusing(503, "temporarily_unavailable"), tmp_path)
     assert (lost.remedy, lost.reached) == (Remedy.RESUME, True)
     assert "Google's token service has trouble" in str(lost)

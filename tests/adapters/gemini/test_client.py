@@ -1,4 +1,4 @@
-"""Where the SDK's client dials, in which version of the API, and with which credentials."""
+"""The address, the API version and the credentials that the SDK's client dials with."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ from kioskd.errors import ConfigError, LinkLost
 
 
 def only(version: str, status: int) -> live_peer.Upgrade:
-    """Take tokens of this version alone."""
+    """Accept tokens for this API version only."""
 
     def upgrade(connection: ServerConnection, request: Request) -> Response | None:
         return None if f".{version}." in request.path else connection.respond(status, "not here")
@@ -47,18 +47,18 @@ async def test_a_token_opens_the_version_that_it_was_minted_for(version: str, st
     assert len(tokens.asked) == dials, "a token is shown once"
 
 
-async def test_a_token_that_no_version_takes_is_refused_with_both_named() -> None:
+async def test_the_error_names_both_versions_if_both_reject_the_token() -> None:
     async with token_server(mint()) as (_, url), service(upgrade=only("none", 404)) as server:
         live = live_at(server, token_url=url, api_version="v1beta", other_version="v1alpha")
         for _ in range(2):
-            with pytest.raises(LinkLost, match=r"refused with v1beta and with v1alpha\); check"):
+            with pytest.raises(LinkLost, match=r"rejected with v1beta and with v1alpha\); check"):
                 await dial(live)
     assert len(server.paths) == 4
 
 
-async def test_the_version_is_named_where_the_owner_has_set_it() -> None:
+async def test_the_error_names_the_version_that_the_owner_has_set() -> None:
     async with token_server(mint()) as (_, url), service(upgrade=only("v1alpha", 404)) as server:
-        with pytest.raises(LinkLost, match=r"is it service\.api_version, v1beta"):
+        with pytest.raises(LinkLost, match=r"here it is v1beta"):
             await dial(live_at(server, token_url=url, api_version="v1beta"))
     assert len(server.paths) == 1
 
@@ -100,8 +100,8 @@ def test_each_location_of_vertex_has_its_host(location: str, host: str) -> None:
     assert vertex_endpoint(location) == f"https://{host}/"
 
 
-async def test_without_key_tokens_and_account_there_is_nothing_to_dial_with() -> None:
-    with pytest.raises(ConfigError, match="nothing to dial with"):
+async def test_missing_credentials_are_a_fault_of_the_settings() -> None:
+    with pytest.raises(ConfigError, match="service key is missing"):
         await GeminiLive(GeminiConfig(key=None, model="m", voice="Kore")).warm_up()
 
 
@@ -114,7 +114,7 @@ async def test_without_key_tokens_and_account_there_is_nothing_to_dial_with() ->
         ({}, "generativelanguage.googleapis.com"),
     ],
 )
-async def test_without_an_endpoint_the_provider_itself_is_dialed_whatever_the_environment(
+async def test_without_an_endpoint_google_is_dialed_whatever_the_environment_says(
     config: dict[str, Any], host: str
 ) -> None:
     async with asyncio.timeout(60), connect_proxy({}) as proxy:

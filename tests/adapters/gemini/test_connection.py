@@ -1,4 +1,4 @@
-"""One connection over the real SDK: what is on the wire, and what is counted of it."""
+"""One connection over the real SDK: the messages on the wire, and the counts of them."""
 
 import asyncio
 import gc
@@ -77,7 +77,7 @@ async def test_a_model_that_takes_content_only_at_the_start_gets_pictures_as_vid
         ]
 
 
-async def test_nothing_of_pictures_and_tools_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_holds_no_content_of_pictures_and_tools(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "kioskd")
     secret = ToolAnswer(
         "id-of-the-call", "look", {"status": "ok", "message": "the safe is open"}, picture=JPEG
@@ -171,7 +171,7 @@ async def test_bytes_that_the_peers_kernel_has_acknowledged_have_arrived() -> No
     ):
         await connection.send_picture(os.urandom(60_000))
         sent = connection.written
-        while connection.arrived < sent:  # noqa: ASYNC110 - nothing tells of it
+        while connection.arrived < sent:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.01)
 
 
@@ -202,13 +202,13 @@ async def test_messages_are_counted_in_the_order_of_writing_even_when_senders_ar
             book.sent_audio = counting("audio", book.sent_audio)  # type: ignore[method-assign]
             book.sent_other = counting("video", book.sent_other)  # type: ignore[method-assign]
             senders: list[asyncio.Task[None]] = []
-            for _ in range(60):  # some 10 MB: more than the kernel takes
+            for _ in range(60):  # some 10 MB: more than the kernel's buffers hold
                 senders.append(asyncio.create_task(connection.send_picture(os.urandom(120_000))))
                 senders.append(asyncio.create_task(connection.send_audio(bytes(640))))
             while connection.backlog < 300_000:  # noqa: ASYNC110  nothing tells of it
                 await asyncio.sleep(0)
             stuck = [sender for sender in senders if not sender.done()]
-            stuck[0].cancel()  # in the middle of its message: it is on its way
+            stuck[0].cancel()  # in the middle of its message, which is sent all the same
             stuck[-1].cancel()  # before its message
             await asyncio.wait([stuck[0], stuck[-1]])
             go_on.set()
@@ -218,7 +218,7 @@ async def test_messages_are_counted_in_the_order_of_writing_even_when_senders_ar
     assert len(got) == 119
 
 
-async def test_a_picture_takes_the_loop_less_than_two_milliseconds() -> None:
+async def test_sending_a_picture_blocks_the_loop_for_less_than_two_milliseconds() -> None:
     async with connected() as (connection, wire):
         spent = []
         for _ in range(20):
@@ -232,7 +232,7 @@ async def test_a_picture_takes_the_loop_less_than_two_milliseconds() -> None:
 
 
 def open_turns() -> int:
-    """Return how many of the SDK's streams, one for each turn of the model, still wait for a message."""
+    """Return the number of the SDK's streams that still wait for a message; each turn has one."""
     return sum(
         type(each) is AsyncGeneratorType  # isinstance would touch dead proxies
         and each.ag_frame is not None
@@ -241,7 +241,7 @@ def open_turns() -> int:
     )
 
 
-async def test_leaving_in_mid_turn_leaves_no_generator_behind() -> None:
+async def test_closing_during_a_turn_leaves_no_generator_behind() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await say(peer, usageMetadata={"promptTokenCount": 1})
@@ -253,7 +253,7 @@ async def test_leaving_in_mid_turn_leaves_no_generator_behind() -> None:
     assert open_turns() == 0
 
 
-async def test_a_cancelled_visit_to_a_frozen_peer_leaves_nothing_of_its_turn_behind() -> None:
+async def test_a_cancelled_connection_to_a_frozen_peer_leaves_no_generator_behind() -> None:
     inside = asyncio.Event()
     visited: list[GeminiConnection] = []
 
@@ -279,7 +279,7 @@ async def test_a_cancelled_visit_to_a_frozen_peer_leaves_nothing_of_its_turn_beh
         visiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await visiting
-        # The deadlines of the hanging up ran out in a task that was being cancelled.
+        # The deadlines of the close expired in a task that was being cancelled.
         assert open_turns() == 0
         assert visited[0].socket.connection_lost_waiter.done()
         assert visited[0].delivered == 0

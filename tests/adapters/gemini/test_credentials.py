@@ -1,4 +1,4 @@
-"""Tokens that the owner's server mints for the Live service, one for each connection."""
+"""Ephemeral tokens from the owner's server, a new one for each connection."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from kioskd.errors import LinkLost, Remedy
 
 
 async def token_lost(answer: Answerer) -> LinkLost:
-    """What becomes of asking a server that answers so."""
+    """Return the loss of a fetch from a server with this answer."""
     async with token_server(answer) as (_, url):
         with pytest.raises(LinkLost) as caught:
             await TokenCredentials(url, "m", web()).fetch()
@@ -85,7 +85,7 @@ async def test_each_refusal_of_the_token_server_has_its_remedy(status: int, reme
 
 
 @pytest.mark.parametrize(("after", "wait_s"), [("7", 7.0), ("99999", 600.0), ("soon", None)])
-async def test_how_long_the_token_server_asks_to_wait_is_kept(after: str, wait_s: float | None) -> None:
+async def test_the_wait_that_the_token_server_asks_for_is_kept(after: str, wait_s: float | None) -> None:
     lost = await token_lost(lambda _: Answer(429, headers={"Retry-After": after}))
     assert lost.retry_after_s == wait_s
 
@@ -120,14 +120,14 @@ async def test_a_token_server_that_is_not_there_is_tried_again() -> None:
     assert (caught.value.remedy, caught.value.reached) == (Remedy.RESUME, False)
 
 
-async def test_a_token_server_that_says_nothing_is_not_waited_for_for_long() -> None:
+async def test_the_wait_for_a_silent_token_server_is_short() -> None:
     async with token_server(lambda _: None) as (_, url):
         with pytest.raises(LinkLost, match=r"token server gave no answer within 0\.2 s") as caught:
             await TokenCredentials(url, "m", web(), fetch_s=0.2).fetch()
     assert caught.value.remedy is Remedy.RESUME
 
 
-async def test_a_token_server_with_a_certificate_of_the_future_waits_for_the_clock() -> None:
+async def test_a_token_server_with_a_certificate_of_the_future_means_a_wrong_clock() -> None:
     early = certificate(starts_in_days=2)
     async with asyncio.timeout(60), http_server(mint(), early.server_context()) as peer:
         with pytest.raises(LinkLost, match="not yet valid by this device's clock") as caught:
@@ -137,7 +137,7 @@ async def test_a_token_server_with_a_certificate_of_the_future_waits_for_the_clo
     assert caught.value.remedy is Remedy.CLOCK
 
 
-async def test_a_token_server_with_anothers_certificate_gets_no_request() -> None:
+async def test_a_token_server_with_an_untrusted_certificate_gets_no_request() -> None:
     async with token_server(mint()) as (tokens, url):
         with pytest.raises(LinkLost, match="token server not trusted") as caught:
             await TokenCredentials(
@@ -147,7 +147,7 @@ async def test_a_token_server_with_anothers_certificate_gets_no_request() -> Non
     assert tokens.asked == []
 
 
-async def test_debugging_shows_no_token(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_debug_log_shows_no_token(caplog: pytest.LogCaptureFixture) -> None:
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
     caplog.set_level(logging.DEBUG)

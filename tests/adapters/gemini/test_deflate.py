@@ -1,4 +1,4 @@
-"""Which messages of a Live connection are compressed."""
+"""Compression of small messages on a Live connection."""
 
 import asyncio
 import base64

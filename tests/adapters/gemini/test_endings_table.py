@@ -1,4 +1,4 @@
-"""The README's table of endings is the adapter's own."""
+"""The README's table of endings matches the adapter's table."""
 
 from pathlib import Path
 
@@ -13,4 +13,4 @@ def test_every_ending_has_its_line(tmp_path: Path) -> None:
     assert [cell[1].strip() for cell in cells] == [row.name for row in ENDINGS]
     assert [cell[4].strip() for cell in cells] == [row.remedy.value for row in ENDINGS]
     assert "| service unavailable | HTTP 408, 425, 500-599 |  | resume | W2 |" in table
-    assert "| proxy without a way out | proxy 408, 425, 500-599 |  | resume | W1 |" in table
+    assert "| proxy does not reach the service | proxy 408, 425, 500-599 |  | resume | W1 |" in table

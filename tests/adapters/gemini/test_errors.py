@@ -1,4 +1,4 @@
-"""The table of failures: what each means to whoever dials, and that its text gives nothing away."""
+"""The table of endings: the remedy for each, and texts without secrets."""
 
 import errno
 import socket
@@ -75,7 +75,7 @@ RENEW, QUOTA, CLOCK, SETTINGS, STOP = (
 )
 
 AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
-    # Codes of a close, and what was said with them: (error, without a handle, with one).
+    # Close codes and reasons, each with its remedy without a handle and with one.
     (closed(1000), RESUME, RESUME),
     (closed(1001, "going away"), RESUME, RESUME),
     (closed(1006, "abnormal closure"), RESUME, RESUME),
@@ -98,7 +98,7 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
     (closed(1008, "The operation was aborted."), RESUME, RESUME),
     (ConnectionClosedError(Close(1008, "policy"), None), SETTINGS, FRESH),
     (ConnectionClosedError(None, None), RESUME, RESUME),
-    # HTTP at the upgrade.
+    # HTTP statuses that answer the upgrade.
     (answered(400), SETTINGS, SETTINGS),
     (answered(400, b'{"error": {"message": "API key not valid."}}'), SETTINGS, SETTINGS),
     (answered(401), SETTINGS, SETTINGS),
@@ -110,7 +110,7 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
     (answered(429), QUOTA, QUOTA),
     (answered(500), RESUME, RESUME),
     (answered(503), RESUME, RESUME),
-    # Below that.
+    # Errors below HTTP.
     (TimeoutError("timed out during opening handshake"), RESUME, RESUME),
     (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), RESUME, RESUME),
     (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), RESUME, RESUME),
@@ -119,31 +119,31 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
     (InvalidMessage("did not receive a valid HTTP response"), RESUME, RESUME),
     (distrusted(9), CLOCK, CLOCK),
     (distrusted(10), CLOCK, CLOCK),
-    # A captive portal: it goes away by itself.
+    # A captive portal, which can go away by itself.
     (distrusted(18), RESUME, RESUME),
     (distrusted(62), RESUME, RESUME),
-    # The proxy.
+    # Errors of the proxy.
     (InvalidProxyStatus(Response(503, "Unavailable", Headers())), RESUME, RESUME),
     (InvalidProxyStatus(Response(407, "Authenticate", Headers())), SETTINGS, SETTINGS),
     (InvalidProxy("ftp://x", "scheme"), SETTINGS, SETTINGS),
     (ImportError("connecting through a SOCKS proxy requires python-socks"), SETTINGS, SETTINGS),
-    # Credentials.
+    # Errors of the credentials.
     (of_google(TransportError, "Failed to establish a new connection"), RESUME, RESUME),
     (of_google(RefreshError, "invalid_grant: Bad Request"), SETTINGS, SETTINGS),
     (of_google(DefaultCredentialsError, "Your default credentials were not found."), SETTINGS, SETTINGS),
     (RuntimeError("Could not resolve API token from the environment"), SETTINGS, SETTINGS),
-    # Our own settings, found wrong before the first byte.
+    # Errors in our own settings, found before the first byte is sent.
     (InvalidURI("wss://", "no host"), SETTINGS, SETTINGS),
     (SecurityError("HTTP 302, a redirect"), SETTINGS, SETTINGS),
     (ValueError("parameter is not supported in Gemini API"), SETTINGS, SETTINGS),
     (invalid(LiveConnectConfig, {"speech_config": 5}), SETTINGS, SETTINGS),
-    # An SDK that is not the one we know.
+    # An SDK of another version.
     (TypeError("connect() got an unexpected keyword argument 'config'"), STOP, STOP),
     (RecursionError("maximum recursion depth exceeded"), STOP, STOP),
     (NotImplementedError("Live is not implemented"), STOP, STOP),
     (AttributeError("module 'google.genai' has no attribute 'Client'"), STOP, STOP),
     (ImportError("cannot import name 'types' from 'google.genai'"), STOP, STOP),
-    # A first message that is no answer to the setup.
+    # A first message that does not answer the setup.
     (NotSetUp("no answer to the setup within 10 s"), LATER, LATER),
     (RuntimeError("unable to perform operation on a closed transport"), LATER, LATER),
     (invalid(LiveServerMessage, {"setup_complete": 5}), LATER, LATER),
@@ -151,7 +151,7 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
 
 
 @pytest.mark.parametrize(("error", "fresh", "resuming"), AT_SETUP, ids=lambda value: str(value)[:40])
-def test_a_failed_dial_means(error: Exception, fresh: Remedy, resuming: Remedy) -> None:
+def test_each_failed_dial_has_its_remedy(error: Exception, fresh: Remedy, resuming: Remedy) -> None:
     assert classify(error, during_setup=True, with_handle=False).remedy is fresh
     assert classify(error, during_setup=True, with_handle=True).remedy is resuming
 
@@ -175,7 +175,7 @@ def test_refused_credentials_that_can_be_renewed_are_not_blamed_on_the_settings(
 
 
 IN_SESSION: list[tuple[Exception, Remedy, Remedy, Remedy]] = [
-    # (error, within seconds of the setup of a new session, of a resumed one, later)
+    # Errors with their remedies: soon after a new session's setup, soon after a resumed one's, and later.
     (closed(1000), RESUME, RESUME, RESUME),
     (closed(1001), RESUME, RESUME, RESUME),
     (closed(1006, "abnormal closure"), RESUME, RESUME, RESUME),
@@ -194,13 +194,13 @@ IN_SESSION: list[tuple[Exception, Remedy, Remedy, Remedy]] = [
         FRESH,
     ),
     (ConnectionClosedError(None, None), RESUME, RESUME, RESUME),
-    (TimeoutError("took nothing for 5 s"), RESUME, RESUME, RESUME),
-    (Stalled("stalled: sends nothing and takes nothing in for 15 s"), RESUME, RESUME, RESUME),
+    (TimeoutError("accepted no data for 5 s"), RESUME, RESUME, RESUME),
+    (Stalled("nothing received for 15 s, not even the answer to a ping"), RESUME, RESUME, RESUME),
 ]
 
 
 @pytest.mark.parametrize(("error", "young", "young_resumed", "later"), IN_SESSION, ids=lambda v: str(v)[:40])
-def test_the_end_of_a_session_means(
+def test_each_end_of_a_session_has_its_remedy(
     error: Exception, young: Remedy, young_resumed: Remedy, later: Remedy
 ) -> None:
     def means(*, with_handle: bool, age_s: float) -> Remedy:
@@ -226,7 +226,7 @@ def test_the_end_of_a_session_means(
         (closed(1008, "The operation was aborted."), True),
         (invalid(LiveServerMessage, {"setup_complete": 5}), True),
         (NotSetUp("no answer to the setup within 10 s"), True),
-        # Nobody answered, or somebody on the way.
+        # The service did not answer; at most something on the way did.
         (closed(1006, "abnormal closure"), False),
         (ConnectionClosedError(None, None), False),
         (ConnectionClosedError(None, Close(1011, "keepalive ping timeout")), False),
@@ -236,7 +236,7 @@ def test_the_end_of_a_session_means(
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), False),
         (TimeoutError("timed out during opening handshake"), False),
-        (Stalled("stalled: sends nothing and takes nothing in for 15 s"), False),
+        (Stalled("nothing received for 15 s, not even the answer to a ping"), False),
         (of_google(TransportError, "Failed to establish a new connection"), False),
     ],
     ids=lambda value: str(value)[:40],
@@ -245,7 +245,7 @@ def test_any_answer_of_the_service_counts_as_reached(error: Exception, reached: 
     assert classify(error, during_setup=True, with_handle=False).reached is reached
 
 
-def test_every_row_is_the_first_that_fits_something() -> None:
+def test_every_row_of_the_table_is_reached_by_some_ending() -> None:
     met: set[str] = set()
     cases = [(case[0], {ConnectionStage.SETUP}) for case in AT_SETUP]
     cases += [(case[0], {ConnectionStage.YOUNG, ConnectionStage.SESSION}) for case in IN_SESSION]
@@ -264,7 +264,7 @@ def test_every_kind_of_ending_has_a_row(what: EndingKind, stage: ConnectionStage
         assert "{what}" in row_of(ending).words
 
 
-def test_the_names_of_the_rows_tell_them_apart() -> None:
+def test_no_two_rows_have_the_same_name() -> None:
     assert len({row.name for row in ENDINGS}) == len(ENDINGS)
 
 
@@ -290,14 +290,14 @@ def test_retry_after_is_read_from_refusals(error: Exception, retry_after_s: floa
     assert classify(error, during_setup=True, with_handle=True).retry_after_s == retry_after_s
 
 
-def test_a_close_that_our_own_end_began_says_so() -> None:
+def test_the_text_says_if_our_own_side_closed_the_connection() -> None:
     error = closed(1006, "abnormal closure")
     error.__context__ = ConnectionClosedError(None, Close(1011, "keepalive ping timeout"))
     found = classify(error, during_setup=False, with_handle=False)
     assert "ended by this side, 1011 keepalive ping timeout" in str(found)
 
 
-def test_the_text_says_what_the_service_said() -> None:
+def test_the_text_repeats_the_services_reason() -> None:
     body = b'{"error": {"code": 400, "message": "API key not valid."}}'
     assert "HTTP 400 API key not valid." in str(
         classify(answered(400, body), during_setup=True, with_handle=False)
@@ -311,22 +311,22 @@ def test_the_text_says_what_the_service_said() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"junk", b"[]", b"5", b'{"error": 5}', b'{"error": {}}', b"[" * 100_000, b"\xff"]
 )
-def test_a_body_that_is_no_error_of_the_service_is_passed_over(body: bytes) -> None:
+def test_a_body_without_an_error_of_the_service_is_ignored(body: bytes) -> None:
     found = classify(answered(500, body), during_setup=True, with_handle=False)
     assert "HTTP 500 A Phrase" in str(found)
 
 
-def test_settings_that_the_sdk_turns_down_are_named_without_their_value() -> None:
+def test_the_text_names_settings_that_the_sdk_rejects_without_their_values() -> None:
     error = invalid(LiveConnectConfig, {"temperature": "private"})
     found = classify(error, during_setup=True, with_handle=False)
     assert "temperature" in str(found)
     assert "private" not in str(found)
 
 
-def test_a_clock_that_is_off_is_named() -> None:
+def test_the_text_names_a_wrong_clock() -> None:
     assert "clock" in str(classify(distrusted(9), during_setup=True, with_handle=False))
     portal = str(classify(distrusted(18), during_setup=True, with_handle=False))
-    assert "another network in between?" in portal
+    assert "sign-in page of the network" in portal
     assert "ca_file" in portal
 
 
@@ -337,7 +337,7 @@ def test_an_error_of_our_own_is_raised_unchanged() -> None:
         classify(TypeError("bug"), during_setup=False, with_handle=False)
 
 
-def test_known_secrets_are_cut_out() -> None:
+def test_known_secrets_are_cut_out_of_the_text() -> None:
     found = classify(
         closed(1008, "no session short-handle"),
         during_setup=True,
@@ -361,7 +361,9 @@ def test_known_secrets_are_cut_out() -> None:
         b'{"error":{"message":{}}}',
     ],
 )
-def test_every_http_answer_to_a_dial_becomes_a_lost_link(status: int, reason: str, body: bytes) -> None:
+def test_every_http_answer_to_a_dial_becomes_a_lost_link_with_printable_text(
+    status: int, reason: str, body: bytes
+) -> None:
     error = InvalidStatus(Response(status, reason, Headers(), body))
     assert str(classify(error, during_setup=True, with_handle=True, secrets=[])).isprintable()
 
@@ -378,7 +380,7 @@ def test_every_http_answer_to_a_dial_becomes_a_lost_link(status: int, reason: st
         ", ,",
     ],
 )
-def test_every_retry_after_is_a_bounded_wait(after: str) -> None:
+def test_every_retry_after_gives_a_bounded_wait(after: str) -> None:
     headers = Headers({"Retry-After": after, "Date": "Mon, 01 Jan 2026 00:00:00 GMT"})
     lost = classify(
         InvalidStatus(Response(503, "x", headers)), during_setup=True, with_handle=False, secrets=[]

@@ -1,4 +1,4 @@
-"""The adapter and the real SDK against everything that goes wrong between them and the service."""
+"""The adapter and the real SDK against all faults that can happen between them and the service."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import SpokenText, UsageReported
 
-# Dialing: HTTP.
+# Faults while dialing: HTTP.
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ from kioskd.ports import SpokenText, UsageReported
     ],
 )
 @pytest.mark.parametrize("handle", [None, "a-handle"])
-async def test_an_upgrade_answered_by_http_means(status: int, remedy: Remedy, handle: str | None) -> None:
+async def test_each_http_answer_to_the_upgrade_has_its_remedy(
+    status: int, remedy: Remedy, handle: str | None
+) -> None:
     def answer(_peer: ServerConnection, _request: Request) -> Response:
         body = json.dumps({"error": {"message": "its words"}}).encode()
         headers = Headers({"Content-Length": str(len(body)), "Retry-After": "17"})
@@ -71,7 +73,7 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
         assert elsewhere.headers == []
 
 
-# Dialing: the setup.
+# Faults while dialing: the setup.
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
         (1000, "", Remedy.RESUME, Remedy.RESUME),
     ],
 )
-async def test_a_close_instead_of_the_setups_answer_means(
+async def test_each_close_instead_of_the_setups_answer_has_its_remedy(
     code: int, reason: str, fresh: Remedy, resuming: Remedy
 ) -> None:
     async def service(peer: ServerConnection) -> None:
@@ -110,23 +112,23 @@ async def test_a_connection_cut_before_the_setups_answer_is_lost() -> None:
             await dial(live_at(server.endpoint, server.ca_file), "a-handle")
 
 
-async def test_settings_that_the_sdk_turns_down_are_refused_without_dialing() -> None:
+async def test_settings_that_the_sdk_rejects_are_reported_without_dialing() -> None:
     async with live_server(deaf) as server:
         config = GeminiConfig(
             key=SecretStr("a-key"), model="", voice="Kore", endpoint=server.endpoint, ca_file=server.ca_file
         )
-        with pytest.raises(LinkLost, match="before dialing") as caught:
+        with pytest.raises(LinkLost, match="google-genai rejected the settings") as caught:
             await dial(GeminiLive(config))
         assert caught.value.remedy is Remedy.SETTINGS
         assert server.paths == []
 
 
-# Dialing: below HTTP.
+# Faults while dialing: below HTTP.
 
 
 @contextlib.asynccontextmanager
 async def listening() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
-    """A TCP port that takes what is sent and never answers; tells that a connection began, and that it ended."""
+    """Yield the URL of a TCP port that never answers, and a queue of `began` and `ended`."""
     told: asyncio.Queue[str] = asyncio.Queue()
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,19 +158,19 @@ async def test_a_closed_port_is_a_lost_link() -> None:
         await dial(live_at(f"https://127.0.0.1:{port}"))
 
 
-async def test_a_name_that_nobody_knows_is_a_lost_link() -> None:
-    # .invalid never resolves (RFC 2606); without a resolver the deadline ends it, which means the same.
+async def test_an_unknown_host_name_is_a_lost_link() -> None:
+    # .invalid never resolves (RFC 2606). Without a resolver the deadline ends the dial, with the same result.
     with pytest.raises(LinkLost, match="not reached"):
         await dial(live_at("https://service.invalid", deadlines=Deadlines(open_s=2)))
 
 
-async def test_an_address_that_leads_nowhere_does_not_use_up_the_time(
+async def test_an_address_that_never_answers_does_not_use_up_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = asyncio.get_running_loop()
     async with live_server(deaf) as server:
         with contextlib.ExitStack() as stack:
-            # A listener whose queue is full takes no more, and says nothing.
+            # A listener with a full queue accepts no more connections and sends nothing.
             nowhere = stack.enter_context(socket.socket())
             nowhere.bind(("127.0.0.2", server.port))
             nowhere.listen(0)
@@ -185,7 +187,7 @@ async def test_an_address_that_leads_nowhere_does_not_use_up_the_time(
             monkeypatch.setattr(loop, "getaddrinfo", resolve)
             monkeypatch.setenv("no_proxy", "*")
             began = loop.time()
-            # The second address answers with a certificate for itself, which is not what was asked for.
+            # The second address answers with a certificate for another host name.
             with pytest.raises(LinkLost, match=r"[Hh]ostname mismatch"):
                 await dial(live_at(f"https://service.invalid:{server.port}", server.ca_file))
             assert loop.time() - began < 3
@@ -203,16 +205,16 @@ async def test_a_port_without_tls_is_a_lost_link() -> None:
             await dial(live_at(f"https://127.0.0.1:{port}"))
 
 
-async def test_a_certificate_of_another_authority_may_be_a_portal_that_goes_away() -> None:
+async def test_a_certificate_of_another_authority_is_taken_for_a_sign_in_page() -> None:
     async with live_server(deaf, identity=certificate(ends_in_days=2)) as server:
-        with pytest.raises(LinkLost, match="another network in between") as caught:
+        with pytest.raises(LinkLost, match="sign-in page of the network") as caught:
             await dial(live_at(server.endpoint, certificate().certificate_file))
         assert caught.value.remedy is Remedy.RESUME
         await no_other_task()
 
 
 @pytest.mark.parametrize(("starts_in_days", "ends_in_days"), [(1, 2), (-2, -1)])
-async def test_a_certificate_out_of_its_time_is_a_question_of_the_clock(
+async def test_a_certificate_that_is_not_valid_now_means_a_wrong_clock(
     starts_in_days: int, ends_in_days: int
 ) -> None:
     identity = certificate(starts_in_days=starts_in_days, ends_in_days=ends_in_days)
@@ -222,7 +224,7 @@ async def test_a_certificate_out_of_its_time_is_a_question_of_the_clock(
         assert caught.value.remedy is Remedy.CLOCK
 
 
-# A session that ends.
+# Sessions that end.
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ async def test_a_certificate_out_of_its_time_is_a_question_of_the_clock(
         (4001, "own", Remedy.RESUME),
     ],
 )
-async def test_a_session_closed_by_the_service_means(code: int, reason: str, remedy: Remedy) -> None:
+async def test_each_close_of_a_session_has_its_remedy(code: int, reason: str, remedy: Remedy) -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await say(peer, usageMetadata={"promptTokenCount": 1})
@@ -247,7 +249,7 @@ async def test_a_session_closed_by_the_service_means(code: int, reason: str, rem
 
     async with connected(service, handle="a-handle") as connection:
         assert await connection.receive() == (UsageReported(1, 0),)
-        for _ in range(3):  # again and again: a closed socket is no message to be skipped
+        for _ in range(3):  # each time: a closed socket does not count as an odd message
             with pytest.raises(LinkLost, match=f"{code} {reason}".strip()) as caught:
                 await connection.receive()
             assert caught.value.remedy is remedy
@@ -270,7 +272,7 @@ async def test_a_session_whose_peer_is_gone_is_lost_both_ways() -> None:
 
 
 @pytest.mark.parametrize("refused", ["the setup", "what was told"])
-async def test_a_model_that_takes_no_recall_is_not_told_again(refused: str) -> None:
+async def test_a_model_that_rejects_the_history_gets_none_from_then_on(refused: str) -> None:
     asked: list[bool] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -297,7 +299,7 @@ async def test_a_model_that_takes_no_recall_is_not_told_again(refused: str) -> N
     assert asked == [True, False]
 
 
-# Cancelling.
+# Cancelled tasks.
 
 
 async def test_cancelling_a_dial_closes_its_socket() -> None:
@@ -330,7 +332,7 @@ async def test_cancelling_a_setup_closes_its_socket() -> None:
 
 
 @pytest.mark.parametrize("doing", ["receiving", "sending"])
-async def test_cancelling_a_visit_closes_its_socket(doing: str) -> None:
+async def test_cancelling_a_conversation_closes_its_socket(doing: str) -> None:
     busy = asyncio.Event()
 
     async def visit(live: GeminiLive) -> None:
@@ -343,9 +345,7 @@ async def test_cancelling_a_visit_closes_its_socket(doing: str) -> None:
     async with live_server(deaf, receive_buffer=4096) as server, asyncio.timeout(60):
         visiting = asyncio.create_task(visit(live_at(server.endpoint, server.ca_file)))
         await busy.wait()
-        if (
-            doing == "sending"
-        ):  # until the buffers are full: then it hangs, and nothing but the clock shows it
+        if doing == "sending":  # until the buffers are full and the send hangs
             assert await asyncio.wait([visiting], timeout=0.3) == (set(), {visiting})
         visiting.cancel()
         left_at = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The kiosk's tools as the service's functions."""
+"""The kiosk's tools as functions of the service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ def declared(parameters: Mapping[str, object] | None = None) -> types.FunctionDe
 
 
 def schema_of(given: Any) -> dict[str, Any]:
-    """What the service is told of one parameter."""
+    """Return the service's form of one parameter's schema."""
     parameters = {"type": "object", "properties": {"it": given}}
     found = declared(parameters).parameters
     assert found is not None
@@ -37,11 +37,11 @@ def schema_of(given: Any) -> dict[str, Any]:
     return it
 
 
-def test_no_tools_are_no_functions() -> None:
+def test_without_tools_no_functions_are_declared() -> None:
     assert declarations([], "non_blocking") is None
 
 
-def test_a_tool_is_declared_with_all_that_the_model_must_know() -> None:
+def test_a_declaration_has_name_description_parameters_and_behaviour() -> None:
     found = declared(
         {
             "type": "object",
@@ -69,7 +69,7 @@ def test_a_tool_is_declared_with_all_that_the_model_must_know() -> None:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"type": "object"}, {"type": "object", "properties": {}}])
-def test_a_tool_without_parameters_says_nothing_of_them(parameters: Mapping[str, object]) -> None:
+def test_a_tool_without_parameters_is_declared_without_them(parameters: Mapping[str, object]) -> None:
     assert declared(parameters).parameters is None
 
 
@@ -100,20 +100,41 @@ def test_a_model_with_one_behaviour_ignores_whether_a_tool_asks_to_block(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"type": "string", "pattern": "^a$", "default": "b", "examples": ["c"]}, {"type": "STRING", "pattern": "^a$"}),
+        (
+            {"type": "string", "pattern": "^a$", "default": "b", "examples": ["c"]},
+            {"type": "STRING", "pattern": "^a$"},
+        ),
         ({"type": ["string", "null"]}, {"type": "STRING", "nullable": True}),
         ({"type": ["string", "integer"]}, {"any_of": [{"type": "STRING"}, {"type": "INTEGER"}]}),
-        ({"oneOf": [{"type": "string"}, {"type": "number"}]}, {"any_of": [{"type": "STRING"}, {"type": "NUMBER"}]}),
-        ({"anyOf": [{"type": "string"}, {"const": "a"}]}, {"any_of": [{"type": "STRING"}, {"type": "STRING", "enum": ["a"]}]}),
+        (
+            {"oneOf": [{"type": "string"}, {"type": "number"}]},
+            {"any_of": [{"type": "STRING"}, {"type": "NUMBER"}]},
+        ),
+        (
+            {"anyOf": [{"type": "string"}, {"const": "a"}]},
+            {"any_of": [{"type": "STRING"}, {"type": "STRING", "enum": ["a"]}]},
+        ),
         ({"enum": [1, 2]}, {"type": "INTEGER", "description": "one of: 1, 2"}),
         ({"const": "a"}, {"type": "STRING", "enum": ["a"]}),
         ({"allOf": [{"type": "integer"}, {"minimum": 1}]}, {"type": "INTEGER", "minimum": 1.0}),
-        ({"allOf": [True, {"allOf": [{"type": "integer", "maximum": 3}], "minimum": 1}], "minimum": 2}, {"type": "INTEGER", "minimum": 2.0, "maximum": 3.0}),
+        (
+            {"allOf": [True, {"allOf": [{"type": "integer", "maximum": 3}], "minimum": 1}], "minimum": 2},
+            {"type": "INTEGER", "minimum": 2.0, "maximum": 3.0},
+        ),
         ({"items": {"type": "string"}}, {"type": "ARRAY", "items": {"type": "STRING"}}),
         ({"type": "array"}, {"type": "ARRAY", "items": {"type": "STRING"}}),
-        ({"type": "object", "properties": {}}, {"type": "STRING", "description": "a JSON object, written as text"}),
-        ({"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 2}]}, {"any_of": [{"type": "INTEGER", "minimum": 5.0}, {"type": "INTEGER", "maximum": 2.0}]}),
-        ({"type": "array", "items": {"type": "integer"}, "anyOf": [{"minItems": 1}]}, {"type": "ARRAY", "items": {"type": "INTEGER"}}),
+        (
+            {"type": "object", "properties": {}},
+            {"type": "STRING", "description": "a JSON object, written as text"},
+        ),
+        (
+            {"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 2}]},
+            {"any_of": [{"type": "INTEGER", "minimum": 5.0}, {"type": "INTEGER", "maximum": 2.0}]},
+        ),
+        (
+            {"type": "array", "items": {"type": "integer"}, "anyOf": [{"minItems": 1}]},
+            {"type": "ARRAY", "items": {"type": "INTEGER"}},
+        ),
         (True, {"type": "STRING"}),
         ({}, {"type": "STRING"}),
     ],
@@ -137,11 +158,13 @@ TOLD_TEXT, TOLD_WHOLE = {"type": "STRING"}, {"type": "INTEGER"}
             {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}},
         ),
         (
-            {"properties": {"a": TEXT}, "oneOf": [{"properties": {"b": TEXT}}, {"properties": {"b": WHOLE, "a": WHOLE}}]},
+            {"properties": {"a": TEXT},
+             "oneOf": [{"properties": {"b": TEXT}}, {"properties": {"b": WHOLE, "a": WHOLE}}]},
             {"properties": {"a": TOLD_TEXT, "b": {"any_of": [TOLD_TEXT, TOLD_WHOLE]}}},
         ),
         (
-            {"properties": {"a": TEXT}, "allOf": [{"properties": {"b": WHOLE}, "required": ["b"]}], "required": ["a"]},
+            {"properties": {"a": TEXT}, "allOf": [{"properties": {"b": WHOLE}, "required": ["b"]}],
+             "required": ["a"]},
             {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}, "required": ["a", "b"]},
         ),
         (
@@ -149,13 +172,17 @@ TOLD_TEXT, TOLD_WHOLE = {"type": "STRING"}, {"type": "INTEGER"}
             {"properties": {"a": {"type": "STRING", "max_length": 3}, "b": TOLD_WHOLE}},
         ),
         (
-            {"allOf": [{"oneOf": [{"properties": {"a": TEXT}}, {"required": ["b"]}]}], "properties": {"b": WHOLE}},
+            {"allOf": [{"oneOf": [{"properties": {"a": TEXT}}, {"required": ["b"]}]}],
+             "properties": {"b": WHOLE}},
             {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}},
         ),
-        ({"properties": {"a": TEXT}, "required": ["a", "gone"]}, {"properties": {"a": TOLD_TEXT}, "required": ["a"]}),
+        (
+            {"properties": {"a": TEXT}, "required": ["a", "gone"]},
+            {"properties": {"a": TOLD_TEXT}, "required": ["a"]},
+        ),
     ],
 )  # fmt: skip
-def test_every_parameter_is_declared_and_no_other(
+def test_exactly_the_tools_parameters_are_declared(
     given: dict[str, Any], typed: dict[str, Any], told: dict[str, Any]
 ) -> None:
     assert schema_of(typed | given) == {"type": "OBJECT"} | told

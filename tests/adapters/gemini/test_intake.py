@@ -1,4 +1,4 @@
-"""A service that sends too much at once: the session goes on, and the loop is held by none of it."""
+"""A service that sends too much at once: the session goes on, and the event loop is not blocked."""
 
 import json
 from typing import Final
@@ -17,13 +17,15 @@ from kioskd.errors import LinkLost
 from kioskd.ports import ResumptionUpdate, SpokenText
 
 MOST_S: Final = 0.05
-"""The longest that anything from the service may hold the loop, here."""
+"""Longest time, in seconds, that input from the service may block the event loop in these tests."""
 
 LAST: Final = json.dumps({"sessionResumptionUpdate": {"newHandle": "last", "resumable": True}})
 
 
 async def heard(server: LiveServer, *, until: object) -> tuple[list[object], Holds]:
-    """Return what a connection brings until `until` came, and how long that held the loop."""
+    """Return the messages of a connection up to `until`, and the longest time that they blocked the event
+    loop.
+    """
     found: list[object] = []
     async with live(server).connect(None) as connection:
         with holds() as longest:
@@ -33,7 +35,7 @@ async def heard(server: LiveServer, *, until: object) -> tuple[list[object], Hol
 
 
 @pytest.mark.parametrize("parts", [1_200_000, 1_300])
-async def test_a_message_of_many_fields_costs_neither_time_nor_the_session(parts: int) -> None:
+async def test_a_message_of_many_fields_neither_blocks_the_loop_nor_ends_the_session(parts: int) -> None:
     message = '{"serverContent":{"modelTurn":{"parts":[' + ",".join(["{}"] * parts) + "]}}}"
 
     async def talk(connection: ServerConnection) -> None:
@@ -62,7 +64,7 @@ LARGE: Final = 4_900_000
     ],
     ids=["sound", "half characters", "a name", "no JSON"],
 )
-async def test_the_largest_message_holds_the_loop_for_no_longer_than_a_frame_or_two(message: str) -> None:
+async def test_the_largest_message_blocks_the_loop_for_two_frames_at_most(message: str) -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)
         await connection.send(message)
@@ -100,7 +102,7 @@ async def test_a_close_behind_a_burst_is_understood() -> None:
         await heard(server, until=None)
 
 
-async def test_a_service_that_pings_and_takes_no_answer_is_given_up() -> None:
+async def test_a_service_that_sends_pings_and_accepts_no_pongs_is_dropped() -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)
         connection.transport.pause_reading()
@@ -112,7 +114,7 @@ async def test_a_service_that_pings_and_takes_no_answer_is_given_up() -> None:
         except ConnectionClosed:
             return
 
-    with service_thread(talk) as server, pytest.raises(LinkLost, match="took nothing"):
+    with service_thread(talk) as server, pytest.raises(LinkLost, match="accepted no data"):
         await heard(server, until=None)
 
 

@@ -1,4 +1,4 @@
-"""The adapter and the real SDK over TLS to a server on loopback, where all goes well."""
+"""The adapter and the real SDK over TLS to a server on loopback, without faults."""
 
 import asyncio
 import base64
@@ -60,7 +60,7 @@ def live_at(server: LiveServer, **changes: Any) -> GeminiLive:
 async def connected(
     service: Handler, handle: SecretStr | None = None, **changes: Any
 ) -> AsyncIterator[Connection]:
-    """A connection to `service`, for 20 s at most."""
+    """Yield a connection to `service`, for 60 s at most."""
     async with (
         asyncio.timeout(60),
         live_server(service) as server,
@@ -70,14 +70,14 @@ async def connected(
 
 
 async def all_of(connection: Connection, count: int) -> list[Message]:
-    """The next `count` things that the service says."""
+    """Return the next `count` messages of the service."""
     found: list[Message] = []
     while len(found) < count:
         found += await connection.receive()
     return found
 
 
-async def test_the_setup_says_what_is_wanted_and_nothing_else() -> None:
+async def test_the_setup_holds_exactly_the_configured_fields() -> None:
     setups: list[dict[str, Any]] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -130,7 +130,7 @@ async def test_without_language_and_instructions_the_setup_has_none() -> None:
     assert "language_code" not in setups[0]["generationConfig"]["speechConfig"]
 
 
-async def test_a_language_that_the_service_has_no_code_for_is_left_to_the_instructions() -> None:
+async def test_the_instructions_name_a_language_whose_code_the_service_rejects() -> None:
     codes: list[str | None] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -152,7 +152,7 @@ async def test_a_language_that_the_service_has_no_code_for_is_left_to_the_instru
     assert codes == ["gsw-CH", None, None]
 
 
-async def test_every_dial_of_one_client_says_the_same_and_its_own_handle() -> None:
+async def test_dials_of_one_client_differ_only_in_the_handle() -> None:
     setups: list[dict[str, Any]] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -172,7 +172,7 @@ async def test_every_dial_of_one_client_says_the_same_and_its_own_handle() -> No
     assert all(setup == setups[0] for setup in setups)
 
 
-async def test_what_is_sent_arrives_in_order() -> None:
+async def test_messages_arrive_in_the_order_of_sending() -> None:
     got: list[dict[str, Any]] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -229,7 +229,7 @@ async def test_a_session_goes_on_after_each_turn_of_the_model() -> None:
     assert found == [*turn, *turn, *turn, Interrupted(), GoAway(50.0)]
 
 
-async def test_binary_frames_and_large_messages_are_taken() -> None:
+async def test_binary_frames_and_large_messages_are_understood() -> None:
     sound = os.urandom(3 * 2**20)
     part = {"inlineData": {"mimeType": "audio/pcm", "data": base64.b64encode(sound).decode()}}
 
@@ -242,7 +242,7 @@ async def test_binary_frames_and_large_messages_are_taken() -> None:
         assert await connection.receive() == (ReplyAudio(sound),)
 
 
-async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
+async def test_a_cancelled_receive_loses_no_message() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for number in range(100):
@@ -253,7 +253,7 @@ async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
     cancelled = attempts = 0
     async with connected(service) as connection:
         while len(found) < 100:
-            # Cancelled before it begins, and after one turn of the loop, two, three...
+            # It is cancelled before it begins, and after one turn of the loop, two, three...
             receiving = asyncio.create_task(connection.receive())
             for _ in range(attempts % 7):
                 await asyncio.sleep(0)
@@ -271,7 +271,7 @@ async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("leaving", ["in peace", "by an error", "cancelled"])
-async def test_leaving_a_healthy_connection_closes_it_properly(leaving: str) -> None:
+async def test_a_healthy_connection_is_closed_properly(leaving: str) -> None:
     codes: asyncio.Queue[int | None] = asyncio.Queue()
     inside = asyncio.Event()
 
@@ -305,7 +305,7 @@ async def test_leaving_a_healthy_connection_closes_it_properly(leaving: str) -> 
         await server.emptied.wait()
 
 
-async def test_a_connection_that_was_left_is_lost() -> None:
+async def test_a_closed_connection_raises_a_lost_link() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await peer.wait_closed()
@@ -359,7 +359,7 @@ async def test_the_environment_does_not_redirect_a_dial(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("answer", "remedy"), [("502 Bad Gateway", Remedy.RESUME), ("403 Forbidden", Remedy.SETTINGS)]
 )
-async def test_without_an_endpoint_google_is_dialed_by_the_proxy_that_the_device_has(
+async def test_without_an_endpoint_google_is_dialed_through_the_devices_proxy(
     monkeypatch: pytest.MonkeyPatch, answer: str, remedy: Remedy
 ) -> None:
     asked: list[str] = []
@@ -386,7 +386,9 @@ async def test_without_an_endpoint_google_is_dialed_by_the_proxy_that_the_device
     assert KEY not in asked[0]
 
 
-async def test_debugging_shows_neither_key_nor_handle_nor_speech(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_debug_log_shows_neither_key_nor_handle_nor_speech(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
     caplog.set_level(logging.DEBUG)
@@ -418,7 +420,7 @@ async def test_debugging_shows_neither_key_nor_handle_nor_speech(caplog: pytest.
         assert secret not in seen
 
 
-def test_the_configuration_does_not_show_the_key() -> None:
+def test_the_configurations_repr_does_not_show_the_key() -> None:
     assert KEY not in repr(GeminiConfig(key=SecretStr(KEY), model="m", voice="Kore"))
 
 
@@ -434,7 +436,9 @@ async def test_a_ca_file_that_cannot_be_read_is_a_fault_of_the_settings(
         await live.warm_up()
 
 
-async def test_an_empty_key_is_not_looked_up_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_empty_key_is_not_replaced_by_one_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "another-key")
     live = GeminiLive(GeminiConfig(key=SecretStr(" \n"), model="m", voice="Kore"))
     with pytest.raises(ConfigError, match="key is empty"):
@@ -446,7 +450,7 @@ async def test_warming_up_twice_makes_one_client(tmp_path: Path) -> None:
     ca_file.write_bytes(certificate().certificate_file.read_bytes())
     live = GeminiLive(GeminiConfig(key=SecretStr(KEY), model="m", voice="Kore", ca_file=ca_file))
     await live.warm_up()
-    ca_file.unlink()  # a second client would miss it
+    ca_file.unlink()  # making a second client would now fail
     await live.warm_up()
 
 

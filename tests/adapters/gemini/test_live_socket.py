@@ -1,4 +1,4 @@
-"""Deadlines, limits and the hanging up of the socket under a Live session."""
+"""Deadlines, limits and the close of the socket under a Live session."""
 
 import asyncio
 
@@ -44,14 +44,14 @@ async def test_a_service_that_never_answers_the_setup_is_lost_in_time() -> None:
     ],
     ids=lambda first: repr(first)[:30],
 )
-async def test_anything_else_than_the_setups_answer_is_a_lost_link(first: str | bytes) -> None:
+async def test_another_first_message_than_the_setups_answer_is_a_lost_link(first: str | bytes) -> None:
     async def service(peer: ServerConnection) -> None:
         await peer.recv()
         await peer.send(first)
         await peer.wait_closed()
 
     async with live_server(service) as server:
-        with pytest.raises(LinkLost, match="answered the setup with something else") as caught:
+        with pytest.raises(LinkLost, match="answered the setup with another message") as caught:
             await dial(live_at(server.endpoint, server.ca_file), "a-handle")
         assert caught.value.remedy is Remedy.RESUME_LATER
         await server.emptied.wait()
@@ -68,10 +68,10 @@ async def test_a_message_beyond_the_limit_ends_the_connection_and_says_why() -> 
             await connection.receive()
 
 
-async def test_a_send_that_nobody_takes_is_lost_in_time() -> None:
+async def test_a_send_to_a_peer_that_accepts_no_data_is_lost_in_time() -> None:
     loop = asyncio.get_running_loop()
     async with connected(deaf, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
-        with pytest.raises(LinkLost, match=r"took nothing for 0\.3 s"):
+        with pytest.raises(LinkLost, match=r"accepted no data for 0\.3 s"):
             await talk(connection)
         with pytest.raises(LinkLost):
             await connection.receive()
@@ -79,7 +79,7 @@ async def test_a_send_that_nobody_takes_is_lost_in_time() -> None:
     assert loop.time() - left_at < 2
 
 
-async def test_a_full_buffer_does_not_hold_up_the_hanging_up() -> None:
+async def test_a_full_buffer_does_not_delay_the_close() -> None:
     loop = asyncio.get_running_loop()
     left_at = 0.0
     patient = Deadlines(send_s=60)
@@ -123,7 +123,7 @@ async def test_cancelling_a_hang_up_still_closes_the_socket() -> None:
         await no_other_task()
 
 
-async def test_a_peer_that_freezes_in_the_closing_is_left() -> None:
+async def test_a_peer_that_freezes_during_the_close_is_dropped() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await read_json(peer)

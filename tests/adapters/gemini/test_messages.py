@@ -1,4 +1,4 @@
-"""Messages of the service as the SDK parses them, in the daemon's terms."""
+"""Translation of the service's messages, as the SDK parses them, into the daemon's types."""
 
 import base64
 from typing import Any
@@ -59,7 +59,7 @@ def test_audio_that_shares_a_message_with_an_interruption_is_dropped() -> None:
     assert told(serverContent=content) == (Interrupted(), TurnComplete())
 
 
-def test_all_fields_of_one_message_become_events_in_order_of_importance() -> None:
+def test_all_fields_of_one_message_become_events_in_the_documented_order() -> None:
     found = told(
         usageMetadata={"promptTokenCount": 7, "responseTokenCount": 3, "thoughtsTokenCount": 2},
         goAway={"timeLeft": "9.5s"},
@@ -107,7 +107,7 @@ def test_only_a_resumable_handle_becomes_an_event(update: dict[str, Any]) -> Non
         ({"timeLeft": "infs"}, 3600.0),
     ],
 )
-def test_a_notice_says_how_long_is_left(notice: dict[str, Any], left_s: float) -> None:
+def test_a_go_away_holds_the_seconds_that_are_left(notice: dict[str, Any], left_s: float) -> None:
     assert told(goAway=notice) == (GoAway(left_s),)
 
 
@@ -121,14 +121,14 @@ def test_all_billed_token_counts_are_added_up() -> None:
     assert told(usageMetadata=usage) == (UsageReported(prompt_tokens=17, response_tokens=5),)
 
 
-def test_usage_without_counts_is_nothing_used() -> None:
+def test_usage_without_counts_counts_as_zero() -> None:
     assert told(usageMetadata={}) == (UsageReported(prompt_tokens=0, response_tokens=0),)
 
 
 @pytest.mark.parametrize(
     "mime_type", ["audio/pcm;rate=16000", "audio/ogg", "image/jpeg", "audio/pcm;rate=240000"]
 )
-def test_sound_in_another_format_is_turned_down(mime_type: str) -> None:
+def test_sound_in_another_format_is_rejected(mime_type: str) -> None:
     with pytest.raises(ValueError, match=mime_type):
         told(serverContent={"modelTurn": {"parts": [audio(b"\x01\x00", mime_type)]}})
 
@@ -155,7 +155,7 @@ def test_blanks_in_the_format_do_not_matter(mime_type: str) -> None:
         {"toolCallCancellation": {}},
     ],
 )
-def test_messages_without_use_to_the_daemon_become_no_event(fields: dict[str, Any]) -> None:
+def test_messages_that_the_daemon_does_not_use_become_no_event(fields: dict[str, Any]) -> None:
     assert told(**fields) == ()
 
 
@@ -200,13 +200,13 @@ def test_a_cancellation_comes_after_the_interruption() -> None:
 
 
 @pytest.mark.parametrize("call", [{"name": "look"}, {"id": "1"}, {"id": "", "name": "look"}])
-def test_a_call_that_nobody_could_answer_is_turned_down(call: dict[str, Any]) -> None:
+def test_a_call_that_cannot_be_answered_is_rejected(call: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="without id or name"):
         told(toolCall={"functionCalls": [call]})
 
 
 def said(*pieces: str) -> list[SpokenText]:
-    """`v:` and `k:` tell who speaks."""
+    """Return spoken pieces; the prefix `v:` stands for the visitor, `k:` for the kiosk."""
     return [SpokenText(by_visitor=piece.startswith("v:"), text=piece[2:]) for piece in pieces]
 
 
@@ -222,13 +222,13 @@ def said(*pieces: str) -> list[SpokenText]:
         (("v:a", "k: ", "v:b"), [("user", "ab")]),
     ],
 )
-def test_a_recall_alternates_from_the_visitor_to_the_visitor(
+def test_the_turns_of_the_history_alternate_and_begin_and_end_with_the_visitor(
     pieces: tuple[str, ...], turns: list[tuple[str, str]]
 ) -> None:
     assert turns_of(said(*pieces)) == turns
 
 
-# What makes no sense
+# Impossible values
 
 
 def test_half_characters_of_a_transcript_are_replaced() -> None:
@@ -248,7 +248,7 @@ def test_a_usage_figure_that_no_exchange_can_have_cost_is_not_counted(figure: in
     assert told(usageMetadata=usage) == (UsageReported(2, 5),)
 
 
-def test_arguments_of_a_call_are_what_json_can_hold() -> None:
+def test_arguments_of_a_call_hold_only_json_values() -> None:
     args = {"half\ud83d": ["\ude00", float("nan"), 10**400, 5, True, None]}
     call = FunctionCall.model_construct(id="1", name="n", args=args)
     called = LiveServerToolCall.model_construct(function_calls=[call])

@@ -1,4 +1,4 @@
-"""Messages of the Live service that nobody understands."""
+"""Messages of the Live service that the daemon does not understand."""
 
 import pytest
 from tests.support.live_server import (
@@ -27,7 +27,7 @@ JUNK: list[str | bytes] = [
     '{"serverContent": 5}',
     '{"serverContent": {"modelTurn": {"parts": 5}}}',
     '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "@"}}]}}}',
-    '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/ogg", "data": "AAAA"}}]}}}',
+    '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/x", "data": "AAAA"}}]}}}',
     '{"voiceActivity": 5}',
     '{"goAway": {"timeLeft": 5}}',
     b"\xff\xfe\xff",
@@ -48,13 +48,13 @@ async def test_messages_that_cannot_be_understood_are_skipped(caplog: pytest.Log
         while len(found) < 3 * len(JUNK):
             found += await connection.receive()
         assert found == [UsageReported(number, 0) for number in range(3 * len(JUNK))]
-        assert connection.odd.count == 3 * (len(JUNK) - 1)  # an empty list is an empty message
+        assert connection.odd.count == 3 * (len(JUNK) - 1)  # an empty list counts as an empty message
     lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
-    assert len(lines) == len(set(lines))  # once a kind
+    assert len(lines) == len(set(lines))  # one line for each kind
     assert 5 <= len(lines) <= 12
 
 
-async def test_errors_of_all_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
+async def test_errors_with_any_number_are_logged_as_one_kind(caplog: pytest.LogCaptureFixture) -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for number in range(400, 430):
@@ -79,7 +79,7 @@ async def test_a_value_newer_than_the_sdk_raises_no_warning() -> None:
         assert connection.odd.count == 0
 
 
-async def test_fifty_odd_messages_in_a_row_lose_the_link() -> None:
+async def test_fifty_odd_messages_in_a_row_end_the_connection() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for _ in range(60):
@@ -89,6 +89,6 @@ async def test_fifty_odd_messages_in_a_row_lose_the_link() -> None:
     async with connected(service) as connection:
         for _ in range(49):
             assert await connection.receive() == ()
-        with pytest.raises(LinkLost, match="out of date"):
+        with pytest.raises(LinkLost, match="update kioskd"):
             await connection.receive()
         assert connection.odd.count == 50

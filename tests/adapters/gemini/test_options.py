@@ -1,4 +1,4 @@
-"""What the setup of a session tells the service of the owner's options."""
+"""The owner's options in the setup of a session."""
 
 import asyncio
 import itertools
@@ -129,7 +129,7 @@ async def test_the_media_resolution_is_sent(closely: Any) -> None:
     assert setup["generationConfig"].get("mediaResolution") == said
 
 
-async def test_tools_are_asked_for_at_each_connection_and_stand_beside_the_search() -> None:
+async def test_tools_are_read_for_each_connection_and_declared_beside_the_search() -> None:
     names = itertools.count()
     wire = Wire()
     async with live_server(wire.serve) as server, asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""Calls that are not as the service promises them: the good ones beside them are answered."""
+"""Malformed calls in a message: the good calls beside them are still answered."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ TOLD = ToolCall("1", "look", {"at": "door"})
 
 
 def told(message: dict[str, Any]) -> tuple[list[ports.Message], list[str]]:
-    """What becomes of a message, and what is said of calls that are left out."""
+    """Return the translated message, and the reasons for the calls that were left out."""
     odd: list[str] = []
     read = LiveServerMessage.model_validate(json.loads(readable(json.dumps(message))))
     return list(translate(read, odd=odd.append)), odd
@@ -46,7 +46,7 @@ def told(message: dict[str, Any]) -> tuple[list[ports.Message], list[str]]:
         {"id": "1", "name": "other"},
     ],
 )
-def test_a_call_that_cannot_be_answered_costs_no_other_its_answer(bad: Any) -> None:
+def test_a_call_that_cannot_be_answered_does_not_affect_the_others(bad: Any) -> None:
     found, odd = told({"toolCall": {"functionCalls": [GOOD, bad]}})
     assert found == [ToolsCalled((TOLD,))]
     assert len(odd) == 1
@@ -62,21 +62,21 @@ def test_a_call_that_cannot_be_answered_costs_no_other_its_answer(bad: Any) -> N
         ({"id": "1", "name": "look", "args": {"at": "door"}}, None),
     ],
 )
-def test_a_malformed_call_is_read_as_far_as_its_meaning_is_clear(call: Any, read: ToolCall | None) -> None:
+def test_a_malformed_call_with_a_clear_meaning_is_repaired(call: Any, read: ToolCall | None) -> None:
     found, odd = told({"toolCall": {"functionCalls": [GOOD, call]}})
     assert found == [ToolsCalled((TOLD, read) if read else (TOLD,))]
     assert odd == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["a"], "text", 7, True])
-def test_arguments_that_are_no_object_are_answered_as_a_fault(arguments: Any) -> None:
+def test_a_call_whose_arguments_are_not_an_object_has_a_fault(arguments: Any) -> None:
     ((called,), odd) = told({"toolCall": {"functionCalls": [GOOD | {"args": arguments}]}})
     assert isinstance(called, ToolsCalled)
     assert (called.calls[0].arguments, odd) == ({}, [])
-    assert "no object" in called.calls[0].fault
+    assert "not an object" in called.calls[0].fault
 
 
-def test_a_call_that_is_not_in_a_list_is_one() -> None:
+def test_one_call_without_a_list_around_it_is_understood() -> None:
     assert told({"tool_call": {"function_calls": GOOD}})[0] == [ToolsCalled((TOLD,))]
 
 
@@ -105,10 +105,10 @@ async def test_the_good_call_beside_one_without_an_id_is_answered(caplog: pytest
         for _ in range(2):
             await say(wire.peer, toolCall={"functionCalls": [{"name": "look"}, GOOD]})
             assert await connection.receive() == (ToolsCalled((TOLD,)),)
-    assert caplog.text.count("tool call left out, it cannot be answered: cause=function call without id") == 1
+    assert caplog.text.count("tool call skipped, it cannot be answered: cause=function call without id") == 1
 
 
-async def test_vertex_is_answered_without_an_id_where_it_gave_none() -> None:
+async def test_a_call_of_vertex_without_an_id_is_answered_without_one() -> None:
     async with connected(vertex=Vertex("p", "global")) as (connection, wire):
         await say(wire.peer, toolCall={"functionCalls": [{"name": "look"}, {"name": "look"}]})
         (called,) = await connection.receive()

@@ -1,4 +1,4 @@
-"""What is cut out of the service's own words before they are shown."""
+"""Secrets are cut out of the service's words before people see them."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from kioskd.adapters.gemini.reasons import plain
         "CihIc2Fta2V5LWhhbmRsZS0xMjM0NTY3ODkwYWJjZGVmZ2hpag==",
     ],
 )
-def test_what_looks_like_a_secret_is_cut_out(secret: str) -> None:
+def test_texts_that_look_like_secrets_are_cut_out(secret: str) -> None:
     text = plain(f"session {secret} not found")
     assert secret[3:] not in text
     assert text.startswith("session ")
@@ -33,6 +33,6 @@ def test_helpful_words_are_kept(words: str) -> None:
     assert plain(words) == words
 
 
-def test_text_is_one_short_line() -> None:
+def test_a_reason_becomes_one_short_line() -> None:
     assert plain("a\r\nb\tc\x1b[31m d") == "a b c [31m d"
     assert len(plain("word " * 100)) == 120

@@ -1,4 +1,4 @@
-"""What counts as delivered: by the book alone, and over TLS to a server that takes in what the test says."""
+"""Frames that count as delivered: in the record alone, and over TLS to a scripted server."""
 
 import asyncio
 import contextlib
@@ -24,11 +24,11 @@ from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import ResumptionUpdate
 from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
-# The book.
+# The record alone.
 
 
 class Kernel:
-    """What the kernel would say."""
+    """A fake of the kernel, with figures that the test sets."""
 
     def __init__(self) -> None:
         self.says: tuple[int, int] | None = None
@@ -43,7 +43,7 @@ def book(**options: Any) -> tuple[Receipts, Kernel]:
 
 
 def send(receipts: Receipts, count: int, now: float) -> None:
-    """Send so many frames, each with a ping."""
+    """Send `count` frames, each with a ping."""
     for _ in range(count):
         receipts.sent_audio()
         receipts.asked(now)
@@ -61,7 +61,7 @@ def test_a_frame_is_delivered_when_its_receipt_has_come() -> None:
     assert receipts.complete
 
 
-def test_one_receipt_stands_for_all_that_was_sent_before_its_ping() -> None:
+def test_one_receipt_confirms_all_frames_sent_before_its_ping() -> None:
     receipts, _ = book()
     for _ in range(5):
         receipts.sent_audio()
@@ -71,7 +71,7 @@ def test_one_receipt_stands_for_all_that_was_sent_before_its_ping() -> None:
     assert receipts.delivered == 5
 
 
-def test_no_more_receipts_are_wanted_than_can_be_kept() -> None:
+def test_the_number_of_receipts_on_their_way_is_limited() -> None:
     receipts, _ = book()
     send(receipts, MOST - 1, now=0.0)
     assert receipts.wanted
@@ -92,7 +92,7 @@ def test_frames_without_a_receipt_are_undelivered_when_the_service_fell_silent()
 
 
 @pytest.mark.parametrize("why", ["the last one took long", "other messages came meanwhile"])
-def test_from_a_slow_service_what_its_kernel_has_counts(why: str) -> None:
+def test_frames_acknowledged_by_a_slow_services_kernel_count_as_delivered(why: str) -> None:
     receipts, kernel = book()
     kernel.says = (0, 100)
     send(receipts, 1, now=0.0)
@@ -115,7 +115,7 @@ def test_from_a_slow_service_what_its_kernel_has_counts(why: str) -> None:
     assert receipts.complete
 
 
-def test_from_a_slow_service_all_counts_where_the_kernel_cannot_say() -> None:
+def test_without_figures_from_the_kernel_all_frames_to_a_slow_service_count_as_delivered() -> None:
     receipts, _ = book()
     send(receipts, 4, now=0.0)
     receipts.heard(PROMPT_S + 0.1)
@@ -130,19 +130,19 @@ def test_delivered_never_falls() -> None:
     send(receipts, 2, now=3.0)
     assert receipts.delivered == 4
     for _ in range(3):
-        receipts.received(took_s=0.1)  # all of a sudden
+        receipts.received(took_s=0.1)  # a quick one
     assert not receipts.slow
     assert receipts.delivered == 4
 
 
-def test_a_closing_handshake_delivers_all() -> None:
+def test_a_closing_handshake_confirms_all_frames() -> None:
     receipts, _ = book()
     send(receipts, 2, now=0.0)
     receipts.closed()
     assert receipts.delivered == 2
 
 
-def test_silence_is_counted_from_the_missing_receipt_or_the_last_word() -> None:
+def test_silence_is_counted_from_the_missing_receipt_or_from_the_last_data() -> None:
     receipts, _ = book()
     assert receipts.silent_s(9.0) == 0.0
     receipts.heard(1.0)
@@ -154,7 +154,7 @@ def test_silence_is_counted_from_the_missing_receipt_or_the_last_word() -> None:
     assert receipts.silent_s(9.0) == 0.0
 
 
-def test_promptness_is_known_from_a_receipt_or_from_the_connection_before() -> None:
+def test_a_service_is_prompt_after_a_receipt_or_if_it_was_so_before() -> None:
     assert not book()[0].prompt
     assert book(known_prompt=True)[0].prompt
     receipts, _ = book()
@@ -186,14 +186,14 @@ def test_without_the_services_count_receipts_decide() -> None:
     assert receipts.delivered == 1
 
 
-def test_a_count_that_was_not_asked_for_is_ignored() -> None:
+def test_a_count_that_was_not_requested_is_ignored() -> None:
     receipts, _ = book()
     send(receipts, 2, now=0.0)
     receipts.consumed(2)
     assert receipts.delivered == 0
 
 
-# The wire.
+# Over a real connection.
 
 FRAME = bytes(range(256)) * 2 + bytes(128)
 
@@ -202,7 +202,7 @@ FRAME = bytes(range(256)) * 2 + bytes(128)
 async def connected(
     service: Handler, deadlines: Deadlines | None = None, *, transparent: bool = False, **options: Any
 ) -> AsyncIterator[GeminiConnection]:
-    """A connection to `service`, for 20 s at most."""
+    """Yield a connection to `service`, for 60 s at most."""
     async with asyncio.timeout(60), live_server(service, **options) as server:
         config = GeminiConfig(
             key=SecretStr("a-key"),
@@ -214,19 +214,19 @@ async def connected(
         live = GeminiLive(config, deadlines=deadlines)
         async with live.connect(None) as connection:
             assert isinstance(connection, GeminiConnection)
-            if transparent:  # only Vertex lets itself be asked for it
+            if transparent:  # only Vertex accepts this request
                 connection.socket.keep(transparent=True, known_prompt=False)
             yield connection
 
 
 async def talk(connection: GeminiConnection, pause_s: float) -> None:
-    """Send until there is nobody to send to."""
+    """Send frames until the connection is lost."""
     while True:
         await connection.send_audio(os.urandom(640))
         await asyncio.sleep(pause_s)
 
 
-async def test_the_receipts_of_what_was_taken_in_come_before_what_is_said_next() -> None:
+async def test_receipts_come_before_the_messages_that_the_service_sends_later() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for _ in range(3):
@@ -243,7 +243,7 @@ async def test_the_receipts_of_what_was_taken_in_come_before_what_is_said_next()
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["in a quiet moment", "in mid-reply"])
-async def test_hanging_up_delivers_all(busy: bool) -> None:
+async def test_hanging_up_waits_until_all_frames_are_delivered(busy: bool) -> None:
     heard = 0
 
     async def service(peer: ServerConnection) -> None:
@@ -282,12 +282,12 @@ async def test_frames_that_a_closing_service_had_not_read_are_not_delivered() ->
     async with connected(service) as connection:
         with pytest.raises(LinkLost):
             await talk(connection, 0.0)
-    # What its WebSocket took in with the tenth is as good as heard, for all that anybody can know from here.
+    # The service's WebSocket took the tenth frame, and this side cannot tell whether the service used it.
     assert connection.delivered >= heard[0]
 
 
 async def silent_after_ten(peer: ServerConnection) -> None:
-    """Take in ten frames, then nothing any more; the kernel goes on acknowledging."""
+    """Read ten frames and then no more, while the kernel goes on acknowledging."""
     await accept_setup(peer)
     for _ in range(10):
         await read_json(peer)
@@ -295,21 +295,21 @@ async def silent_after_ten(peer: ServerConnection) -> None:
     await peer.wait_closed()
 
 
-async def test_a_peer_that_has_stalled_is_given_up_and_keeps_nothing() -> None:
+async def test_a_peer_that_has_stalled_is_dropped() -> None:
     async with connected(silent_after_ten, Deadlines(stalled_s=0.4)) as connection:
         listening = asyncio.create_task(connection.receive())
         for _ in range(10):
             await connection.send_audio(FRAME)
             await asyncio.sleep(0.005)
-        with pytest.raises(LinkLost, match="stalled") as caught:
+        with pytest.raises(LinkLost, match="nothing received") as caught:
             await talk(connection, 0.02)
         assert caught.value.remedy is Remedy.RESUME
-        with pytest.raises(LinkLost, match="stalled"):
+        with pytest.raises(LinkLost, match="nothing received"):
             await listening
         assert 10 <= connection.delivered < 15
 
 
-async def test_a_peer_that_takes_nothing_sees_the_end_of_the_connection_all_the_same() -> None:
+async def test_a_peer_that_accepts_no_data_still_sees_the_end_of_the_connection() -> None:
     peers: list[ServerConnection] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -317,16 +317,17 @@ async def test_a_peer_that_takes_nothing_sees_the_end_of_the_connection_all_the_
         await silent_after_ten(peer)
 
     async with connected(service, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
-        with pytest.raises(LinkLost, match="took nothing"):
+        with pytest.raises(LinkLost, match="accepted no data"):
             await talk(connection, 0.0)
-        # What it never took stands in the buffers on both sides, and its reading is still off.
+        # The unread data still fills the buffers on both sides, and the peer does not read.
         sock = peers[0].transport.get_extra_info("socket")
         async with asyncio.timeout(2):
-            while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:  # noqa: ASYNC110 - established; the kernel tells nobody of a change
+            # The value 1 means that the connection is established. There is no event to wait for.
+            while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
-async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() -> None:
+async def test_a_peer_whose_receipts_were_always_slow_does_not_count_as_stalled() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         peer.transport.pause_reading()
@@ -339,12 +340,12 @@ async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() ->
         listening.cancel()
 
 
-async def test_the_kernel_says_what_the_peers_has_acknowledged() -> None:
+async def test_the_kernel_reports_the_bytes_that_the_peer_has_acknowledged() -> None:
     async with connected(silent_after_ten) as connection:
         before = connection.socket.acknowledged()
         for _ in range(12):
             await connection.send_audio(os.urandom(640))
-        await asyncio.sleep(0.1)  # nothing tells of it: the peer says nothing
+        await asyncio.sleep(0.1)  # there is no event to wait for: the peer is silent
         after = connection.socket.acknowledged()
         assert before is not None
         assert after is not None
@@ -352,7 +353,7 @@ async def test_the_kernel_says_what_the_peers_has_acknowledged() -> None:
         assert after[0] - before[0] > 12 * 640
 
 
-async def test_the_services_own_count_is_believed() -> None:
+async def test_the_services_own_count_decides_over_a_real_connection() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for _ in range(6):
@@ -382,8 +383,8 @@ ENDINGS = (
 )
 
 
-async def test_over_many_connections_every_frame_is_heard_once() -> None:
-    """The visitor speaks all the while; `None` is this side's own hanging up."""
+async def test_over_many_connections_the_service_hears_every_frame_once() -> None:
+    """The visitor speaks all the time. `None` in `ENDINGS` means that this side hangs up."""
     speech = iter(range(10_000_000))
     waiting: deque[int] = deque()
     handle: SecretStr | None = None

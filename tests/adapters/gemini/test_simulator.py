@@ -1,4 +1,4 @@
-"""The adapter and the real SDK against the simulator: what the model has before it, and what it calls."""
+"""The adapter and the real SDK against the simulator: the model's input, and its calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -51,7 +51,7 @@ async def talking(
     options: Mapping[str, Any] | None = None,
     **script: Any,
 ) -> AsyncIterator[tuple[Simulator, Connection]]:
-    """A connection as the daemon has it, and the other side of it; for 20 s at most."""
+    """Yield a connection like the daemon's, and the simulator at its other end; for 60 s at most."""
     profile = PROFILES[model]
     vertex = "gemini" not in profile.providers
     async with Simulator(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as simulator:
@@ -77,7 +77,7 @@ async def talking(
 
 
 async def until(connection: Connection, kind: type[Message]) -> list[Message]:
-    """All that is said up to the first message of this kind."""
+    """Return all messages up to the first one of this kind."""
     found: list[Message] = []
     while not any(isinstance(message, kind) for message in found):
         found += await connection.receive()
@@ -140,12 +140,12 @@ async def test_the_model_has_a_tools_picture_when_it_answers(
     assert seen_in.reply_s > 0
     assert picture.data == JPEG
     assert session.complaints == []
-    # Nobody had to speak for it again.
+    # The visitor did not have to speak again for it.
     assert {turn.kind for turn in session.turns} <= {"text", "answer", "content"}
     assert len(session.texts) == (2 if model in OLD else 1)
 
 
-async def test_a_picture_that_is_sent_in_mid_turn_is_seen_in_the_next() -> None:
+async def test_a_picture_sent_during_a_turn_is_seen_in_the_next_turn() -> None:
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),))
     pictures = {"turn_coverage": "activity_and_pictures", "media_resolution": "low"}
     async with talking(reply, SPEECH, tools=[Named("look")], options=pictures) as (simulator, connection):
@@ -163,7 +163,7 @@ async def test_a_picture_that_is_sent_in_mid_turn_is_seen_in_the_next() -> None:
 
 
 @pytest.mark.parametrize("model", PROFILES)
-async def test_pictures_that_are_shown_are_seen_in_the_first_turn(model: str) -> None:
+async def test_pictures_shown_at_the_start_are_seen_in_the_first_turn(model: str) -> None:
     pictures = {"turn_coverage": "activity_and_pictures"}
     async with talking(SPEECH, model=model, options=pictures) as (simulator, connection):
         await connection.show_pictures([JPEG, JPEG[:9]])
@@ -175,7 +175,7 @@ async def test_pictures_that_are_shown_are_seen_in_the_first_turn(model: str) ->
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-async def test_several_calls_are_answered_each_in_its_time_and_a_barge_in_cancels_one(blocking: bool) -> None:
+async def test_calls_are_answered_one_by_one_and_a_barge_in_cancels_one(blocking: bool) -> None:
     first = (Scripted(name="a"), Scripted(name="b"))
     reply = Reply(text="Ah.", tool_calls=first)
     tools = [Named("a", blocking), Named("b", blocking)]
@@ -196,7 +196,7 @@ async def test_several_calls_are_answered_each_in_its_time_and_a_barge_in_cancel
 
 
 @pytest.mark.parametrize("scheduling", ["when_idle", "interrupt", "silent"])
-async def test_the_model_takes_an_answer_up_when_it_is_told(scheduling: Scheduling) -> None:
+async def test_the_model_uses_an_answer_when_its_scheduling_says_so(scheduling: Scheduling) -> None:
     story = Reply(text="A story begins here.")
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),), meanwhile=story)
     async with talking(reply, tools=[Named("look")], pace=1) as (simulator, connection):

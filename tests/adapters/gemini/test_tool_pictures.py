@@ -1,4 +1,4 @@
-"""How a picture that a tool took reaches the model that asked for it: what is on the wire."""
+"""The messages on the wire by which a tool's picture reaches the model."""
 
 import asyncio
 import json
@@ -45,13 +45,13 @@ async def test_a_picture_in_an_answer_asks_for_the_resolution_that_is_set(closel
         await connection.answer([LOOK])
         (response,) = (await wire.next())["tool_response"]["functionResponses"]
     (part,) = response["parts"]
-    # The SDK before 3.4 has no word for it.
+    # The SDK before 3.4 cannot ask for a resolution.
     asks = closely is not None and "media_resolution" in types.FunctionResponsePart.model_fields
     wanted = {"level": f"MEDIA_RESOLUTION_{closely.upper()}"} if asks and closely else None
     assert part == {"inline_data": shown(JPEG)} | ({"media_resolution": wanted} if wanted else {})
 
 
-async def test_a_resolution_that_the_service_refuses_costs_the_resolution_and_not_the_picture(
+async def test_after_a_rejected_resolution_pictures_are_sent_without_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     said: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ async def test_an_answer_to_a_blocking_call_has_no_scheduling(
 OLD = SessionOptions(functions="blocking", pictures_in_answers=False)
 
 
-async def test_a_model_that_takes_no_picture_in_an_answer_gets_it_as_a_turn() -> None:
+async def test_a_model_that_accepts_no_picture_in_an_answer_gets_it_as_a_turn() -> None:
     async with connected(options=OLD) as (connection, wire):
         await connection.answer([DOOR, LOOK])
         responses = (await wire.next())["tool_response"]["functionResponses"]
@@ -130,7 +130,7 @@ async def test_a_silent_picture_turn_asks_for_no_answer() -> None:
         assert (await wire.next())["client_content"]["turnComplete"] is False
 
 
-async def test_without_a_picture_such_a_model_is_answered_like_any_other() -> None:
+async def test_without_a_picture_such_a_model_gets_an_ordinary_answer() -> None:
     async with connected(options=OLD) as (connection, wire):
         await connection.answer([DOOR])
         (response,) = (await wire.next())["tool_response"]["functionResponses"]
@@ -143,7 +143,7 @@ async def test_without_a_picture_such_a_model_is_answered_like_any_other() -> No
     ("content", "kinds"),
     [("any_time", ["tool_response", "client_content"]), ("seed_only", ["realtime_input", "tool_response"])],
 )
-async def test_a_service_that_refuses_a_picture_in_an_answer_gets_the_next_beside_it(
+async def test_after_a_rejected_picture_in_an_answer_the_next_is_sent_beside_it(
     content: Any, kinds: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     said: list[str] = []
@@ -160,19 +160,19 @@ async def test_a_service_that_refuses_a_picture_in_an_answer_gets_the_next_besid
 
     async with live_server(service) as server, asyncio.timeout(60):
         live = live_at(server, options=SessionOptions(client_content=content))
-        with pytest.raises(LinkLost) as caught:  # noqa: PT012  the answer is what it is lost for
+        with pytest.raises(LinkLost) as caught:  # noqa: PT012 - the answer ends the connection
             async with live.connect(None) as connection:
                 await connection.answer([LOOK])
                 await connection.receive()
         assert caught.value.remedy is Remedy.FRESH
-        assert caplog.text.count("beside its answers from now on") == 1
+        assert caplog.text.count("beside their answers from now on") == 1
         said.clear()
         async with live.connect(None) as connection:
             await connection.answer([LOOK])
     assert said == kinds
 
 
-async def test_a_session_given_up_for_another_reason_changes_nothing() -> None:
+async def test_a_session_that_ends_for_another_reason_does_not_change_the_delivery() -> None:
     said: list[dict[str, Any]] = []
 
     async def service(peer: ServerConnection) -> None:

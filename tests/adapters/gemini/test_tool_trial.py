@@ -1,4 +1,4 @@
-"""The search for the tools that the service refuses: over a pure service first, then over a real connection."""
+"""The search for rejected tools: first against a function, then over a real connection."""
 
 import asyncio
 import logging
@@ -33,11 +33,11 @@ def tools(*names: str) -> list[Named]:
 LETTERS = "abcdefgh"
 
 Taken = Callable[[Collection[str]], str]
-"""Why a service refuses these tools; nothing where it takes them."""
+"""Returns why a service rejects these tools; empty if it accepts them."""
 
 
 def without(*unwanted: str) -> Taken:
-    """A service that refuses some tools, and does not say which."""
+    """Return a service that rejects some tools without naming them."""
     return lambda declared: "invalid argument" if set(unwanted) & set(declared) else ""
 
 
@@ -50,7 +50,9 @@ def that_says_which(*unwanted: str) -> Taken:
 
 
 def dials(trial: ToolTrial, offered: Sequence[Named], service: Taken) -> list[list[str]]:
-    """Dial until the service has taken what it is told and nothing is searched; return what each dial declared."""
+    """Dial until the service accepts the tools and the search is over; return the tools that each dial
+    declared.
+    """
     told: list[list[str]] = []
     for _ in range(2 * MOST_DIALS):
         attempt = trial.attempt(offered, "service")
@@ -67,7 +69,7 @@ def dials(trial: ToolTrial, offered: Sequence[Named], service: Taken) -> list[li
 
 
 @pytest.mark.parametrize("unwanted", [*combinations(LETTERS, 1), *combinations(LETTERS, 2), tuple(LETTERS)])
-def test_exactly_the_refused_tools_are_left_out(unwanted: tuple[str, ...]) -> None:
+def test_exactly_the_rejected_tools_are_left_out(unwanted: tuple[str, ...]) -> None:
     for service in (without(*unwanted), that_says_which(*unwanted)):
         trial = ToolTrial()
         dials(trial, tools(*LETTERS), service)
@@ -82,7 +84,10 @@ def test_a_tool_that_the_reason_names_costs_one_more_dial() -> None:
 @pytest.mark.parametrize(
     "reason",
     [
-        "Unable to submit request because `b` functionDeclaration `parameters.x` schema specified other fields",
+        (
+            "Unable to submit request because `b` functionDeclaration "
+            "`parameters.x` schema specified other fields"
+        ),
         "FunctionDeclaration 'b' in the request exceeds the maximum allowed nesting depth.",
         "Duplicate function declaration found: b",
         "Invalid value at 'setup.tools[0].function_declarations[1].parameters.properties[0].value.enum[0]'",
@@ -97,7 +102,7 @@ def test_one_of_twenty_tools_is_found_in_few_dials() -> None:
     assert len(dials(ToolTrial(), tools(*(f"t{n}" for n in range(20))), without("t13"))) <= 11
 
 
-def test_a_reason_that_names_the_wrong_tool_does_not_cost_that_tool() -> None:
+def test_a_tool_that_a_reason_names_wrongly_is_kept() -> None:
     trial = ToolTrial()
     dials(trial, tools(*"abc"), lambda declared: "* function_declarations[0]: bad" if "b" in declared else "")
     assert [one.name for one in trial.left_out] == ["b"]
@@ -115,7 +120,7 @@ def test_of_two_incompatible_tools_one_is_kept() -> None:
     assert [one.name for one in trial.left_out] == ["c"]
 
 
-def test_a_tool_that_is_declared_otherwise_is_tried_again() -> None:
+def test_a_tool_with_a_changed_declaration_is_tried_again() -> None:
     trial, mended = ToolTrial(), [Named("a"), Named("b", description="Mended.")]
     dials(trial, tools("a", "b"), without("b"))
     assert dials(trial, mended, without()) == [["a", "b"]]
@@ -138,7 +143,9 @@ def test_without_exploring_the_last_accepted_set_is_declared() -> None:
 
 
 def late(trial: ToolTrial, unwanted: str, offered: Sequence[Named], *, connections: int) -> list[list[str]]:
-    """Connect to a service that gives each session with that tool up soon; return what each connection declared."""
+    """Connect to a service that ends each session with that tool soon; return the tools that each connection
+    declared.
+    """
     told: list[list[str]] = []
     for _ in range(connections):
         attempt = trial.attempt(offered, "service")
@@ -150,7 +157,7 @@ def late(trial: ToolTrial, unwanted: str, offered: Sequence[Named], *, connectio
     return told
 
 
-def test_a_session_that_was_given_up_once_for_another_reason_costs_no_tool() -> None:
+def test_a_session_that_ended_once_for_another_reason_costs_no_tool() -> None:
     trial = ToolTrial()
     trial.refused(trial.attempt(tools(*"abcd"), "service"), "operation not implemented", late=True)
     told = late(trial, "none", tools(*"abcd"), connections=3)
@@ -159,14 +166,14 @@ def test_a_session_that_was_given_up_once_for_another_reason_costs_no_tool() -> 
 
 
 @pytest.mark.parametrize("unwanted", LETTERS)
-def test_a_tool_for_which_sessions_are_given_up_soon_is_found_over_several_connections(unwanted: str) -> None:
+def test_a_tool_that_ends_sessions_soon_is_found_over_several_connections(unwanted: str) -> None:
     trial = ToolTrial()
     told = late(trial, unwanted, tools(*LETTERS), connections=14)
     assert [one.name for one in trial.left_out] == [unwanted]
     assert told[-1] == [name for name in LETTERS if name != unwanted]
 
 
-def test_a_search_ends_however_many_tools_there_are() -> None:
+def test_the_search_ends_for_any_number_of_tools() -> None:
     names = [f"t{n}" for n in range(MOST_FUNCTIONS + 9)]
     trial = ToolTrial()
     told = dials(trial, tools(*names), without(*names[::2]))
@@ -187,7 +194,7 @@ def test_an_omitted_tool_is_logged_once_with_its_place(caplog: pytest.LogCapture
 
 
 class Refusing:
-    """A service on loopback that refuses some tools, and remembers what each dial declared."""
+    """A service on loopback that rejects some tools, and records the tools that each dial declared."""
 
     def __init__(self, taken: Taken, *, late: bool = False) -> None:
         self.taken, self.late, self.told = taken, late, list[list[str]]()
@@ -244,7 +251,7 @@ async def test_a_refusal_that_is_not_about_tools_is_raised_unchanged(
     "reason",
     ["API key not valid. Please pass a valid API key.", "models/x is not found for API version v1beta"],
 )
-async def test_a_refused_key_or_model_is_dialed_once(reason: str) -> None:
+async def test_a_rejected_key_or_model_starts_no_search(reason: str) -> None:
     service = Refusing(lambda _declared: reason)
     async with live_server(service.serve) as server:
         with pytest.raises(LinkLost):
@@ -253,7 +260,7 @@ async def test_a_refused_key_or_model_is_dialed_once(reason: str) -> None:
     assert service.told == [["a"]]
 
 
-async def test_a_parameter_that_is_called_language_code_costs_the_tool_and_not_the_language() -> None:
+async def test_a_rejected_parameter_named_language_code_costs_the_tool_and_not_the_language() -> None:
     reason = "* tools[0].function_declarations[1].parameters.properties[language_code].format: only 'enum'"
     service, trial = Refusing(lambda told: reason if "b" in told else ""), ToolTrial()
     async with live_server(service.serve) as server:
@@ -262,7 +269,7 @@ async def test_a_parameter_that_is_called_language_code_costs_the_tool_and_not_t
             assert service.told == [["a", "b"], ["a"]]
 
 
-async def test_the_services_own_search_is_left_out_where_it_does_not_go_with_functions() -> None:
+async def test_the_services_own_search_is_left_out_if_rejected_beside_functions() -> None:
     service, trial = Refusing(lambda told: "no" if {"google_search", "b"} <= set(told) else ""), ToolTrial()
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"ab"), trial=trial, options=SessionOptions(search=True))
@@ -270,7 +277,7 @@ async def test_the_services_own_search_is_left_out_where_it_does_not_go_with_fun
             assert service.told[-1] == ["google_search", "a"]
 
 
-async def test_a_session_that_is_given_up_for_a_tool_right_after_its_setup_comes_back_without_it() -> None:
+async def test_a_session_that_ends_because_of_a_tool_comes_back_without_the_tool() -> None:
     service, trial = Refusing(that_says_which("b"), late=True), ToolTrial()
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"abc"), trial=trial)

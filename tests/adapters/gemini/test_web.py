@@ -1,4 +1,4 @@
-"""The proxy that leads to the Live service, to the token server and to Google."""
+"""The proxy to the Live service, to the token server and to Google."""
 
 import asyncio
 from pathlib import Path
@@ -41,7 +41,7 @@ async def test_service_and_token_server_are_reached_through_the_owners_proxy() -
         "CONNECT gateway.test:443 HTTP/1.1",
     ]
     assert server.headers[0]["authorization"] == "Token auth_tokens/of-the-server-1"
-    # The proxy sees where, and not what.
+    # The proxy sees the destination, but not the content.
     assert "auth_tokens" not in str(proxy.asked)
 
 
@@ -70,7 +70,9 @@ async def test_what_is_on_this_machine_is_reached_without_the_owners_proxy() -> 
     assert len(server.paths) == 1
 
 
-async def test_a_token_server_on_this_machine_is_behind_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_server_on_this_machine_is_reached_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with token_server(mint()) as (tokens, url):
@@ -79,7 +81,7 @@ async def test_a_token_server_on_this_machine_is_behind_no_proxy(monkeypatch: py
     assert len(tokens.asked) == 2
 
 
-async def test_the_environments_proxy_serves_where_the_owner_names_none(
+async def test_the_environments_proxy_is_used_if_the_owner_sets_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with token_server(mint()) as (tokens, _), connect_proxy({"tokens.test": tokens.port}) as proxy:
@@ -93,14 +95,16 @@ async def test_the_environments_proxy_serves_where_the_owner_names_none(
 @pytest.mark.parametrize(
     ("status", "remedy"), [(403, Remedy.SETTINGS), (407, Remedy.SETTINGS), (502, Remedy.RESUME)]
 )
-async def test_a_proxy_that_refuses_is_told_from_one_without_a_way_out(status: int, remedy: Remedy) -> None:
+async def test_a_proxy_that_rejects_a_request_differs_from_one_without_a_connection(
+    status: int, remedy: Remedy
+) -> None:
     async with asyncio.timeout(60), connect_proxy({}, status=status) as proxy:
         with pytest.raises(LinkLost, match="token server not reached") as caught:
             await TokenCredentials("https://tokens.test", "m", web(f"http://127.0.0.1:{proxy.port}")).fetch()
     assert (caught.value.remedy, caught.value.reached) == (remedy, False)
 
 
-def test_the_clouds_own_address_is_behind_no_proxy() -> None:
+def test_the_clouds_metadata_address_is_reached_without_a_proxy() -> None:
     reached = web("http://127.0.0.1:9")
     assert reached.route("http://metadata.google.internal/computeMetadata/v1/") is None
     assert reached.route("https://oauth2.googleapis.com/token") == "http://127.0.0.1:9"

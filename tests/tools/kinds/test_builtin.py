@@ -17,7 +17,7 @@ NOON = datetime.datetime(2026, 3, 2, 12, 5, 7, tzinfo=datetime.timezone(datetime
 
 
 class Kiosk:
-    """A kiosk that remembers what was done to it; a `KioskControls`."""
+    """A kiosk that records the actions of its tools; a `KioskControls`."""
 
     def __init__(self) -> None:
         self.notes: dict[str, str] = {}
@@ -59,34 +59,34 @@ async def test_the_conversation_can_be_ended(kiosk: Kiosk) -> None:
     assert kiosk.ended == 1
 
 
-async def test_the_volume_is_what_the_kiosk_makes_of_it(kiosk: Kiosk) -> None:
+async def test_the_result_holds_the_volume_that_the_kiosk_has_set(kiosk: Kiosk) -> None:
     assert (await call(kiosk, "set_volume", percent=100)).data == {"percent": 80}
 
 
 @pytest.mark.parametrize("percent", [-1, 101, "loud", 7.5, None])
-async def test_a_volume_that_is_none_is_refused(kiosk: Kiosk, percent: object) -> None:
+async def test_an_impossible_volume_is_rejected(kiosk: Kiosk, percent: object) -> None:
     assert (await call(kiosk, "set_volume", percent=percent)).status == "refused"
 
 
-async def test_a_look_brings_a_picture_and_no_text_of_it(kiosk: Kiosk) -> None:
+async def test_a_look_returns_a_picture_and_no_data(kiosk: Kiosk) -> None:
     result = await call(kiosk, "look")
     assert (result.status, result.picture, result.data) == ("ok", b"\xff\xd8jpeg", None)
 
 
-async def test_a_second_look_in_a_turn_brings_no_second_picture(kiosk: Kiosk) -> None:
+async def test_a_second_look_in_a_turn_returns_no_second_picture(kiosk: Kiosk) -> None:
     kiosk.has_looked = True
     result = await call(kiosk, "look")
     assert (result.status, result.picture) == ("ok", None)
     assert "already" in result.message
 
 
-async def test_a_camera_that_is_gone_is_an_answer_worth_another_try(kiosk: Kiosk) -> None:
+async def test_a_missing_camera_gives_a_retryable_result(kiosk: Kiosk) -> None:
     kiosk.camera_is_there = False
     result = await call(kiosk, "look")
     assert (result.status, result.retryable, result.picture) == ("error", True, None)
 
 
-async def test_time_and_place_are_told(kiosk: Kiosk) -> None:
+async def test_the_tool_returns_time_and_place(kiosk: Kiosk) -> None:
     assert (await call(kiosk, "time_and_place")).data == {
         "time": "2026-03-02T12:05+01:00",
         "weekday": "Monday",
@@ -95,7 +95,7 @@ async def test_time_and_place_are_told(kiosk: Kiosk) -> None:
     }
 
 
-async def test_a_note_is_kept_and_read_back(kiosk: Kiosk) -> None:
+async def test_a_note_is_kept_and_returned(kiosk: Kiosk) -> None:
     assert (await call(kiosk, "remember_note")).status == "no_results"
     assert (await call(kiosk, "remember_note", title="name", text="Ada")).status == "ok"
     assert (await call(kiosk, "remember_note")).data == {"name": "Ada"}
@@ -103,7 +103,7 @@ async def test_a_note_is_kept_and_read_back(kiosk: Kiosk) -> None:
     assert (await call(kiosk, "remember_note", title="age")).status == "no_results"
 
 
-async def test_notes_have_a_bound_and_can_be_replaced(kiosk: Kiosk) -> None:
+async def test_notes_are_limited_and_can_be_replaced(kiosk: Kiosk) -> None:
     kiosk.notes = {str(number): "x" for number in range(MOST_NOTES)}
     assert (await call(kiosk, "remember_note", title="one more", text="x")).status == "refused"
     assert (await call(kiosk, "remember_note", title="7", text="y")).status == "ok"
@@ -111,7 +111,7 @@ async def test_notes_have_a_bound_and_can_be_replaced(kiosk: Kiosk) -> None:
     assert (await call(kiosk, "remember_note", text="untitled")).status == "refused"
 
 
-async def test_what_is_switched_off_cannot_be_called(kiosk: Kiosk) -> None:
+async def test_a_switched_off_tool_cannot_be_called(kiosk: Kiosk) -> None:
     others: dict[str, Any] = dict.fromkeys(set(BUILTINS) - {"time_and_place"}, False)
     tools = BuiltinTools(BuiltinSettings(kind="builtin", **others), kiosk)
     assert [declared.name for declared in tools.declarations] == ["time_and_place"]

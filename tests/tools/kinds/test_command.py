@@ -29,7 +29,7 @@ async def run(command: CommandTool, **arguments: object) -> ToolResult:
         return await command.call("run", arguments)
 
 
-async def test_what_it_prints_is_its_answer() -> None:
+async def test_the_programs_output_is_the_answer() -> None:
     assert await run(command_tool(["/bin/echo", "open"])) == ToolResult("ok", "done", "open")
 
 
@@ -38,13 +38,13 @@ async def test_arguments_come_as_json_on_stdin() -> None:
     assert result.data == {"door": "front", "note": '"quoted"\n$(id)'}
 
 
-async def test_a_parameter_in_a_word_is_that_word_and_not_on_stdin() -> None:
+async def test_a_parameter_in_a_word_is_not_on_stdin() -> None:
     code = "import json,sys; print(json.dumps([sys.argv[1:], json.load(sys.stdin)]))"
     command = python(code, "--door={door}", "{n}", answer="json")
     assert (await run(command, door="a b", n=3, more=True)).data == [["--door=a b", "3"], {"more": True}]
 
 
-async def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_program_gets_only_the_allowed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
     code = "import json,os; print(json.dumps(dict(os.environ)))"
     result = await run(python(code, answer="json", environment={"TZ": "UTC"}))
@@ -52,7 +52,7 @@ async def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> N
     assert set(result.data) - {"LC_CTYPE"} == {"PATH", "LANG", "TZ"}
 
 
-async def test_it_runs_in_its_folder_and_has_no_descriptor_of_ours(tmp_path: Path) -> None:
+async def test_the_program_runs_in_its_folder_and_gets_no_descriptor_of_the_daemon(tmp_path: Path) -> None:
     secret = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(secret, True)
     code = (
@@ -72,7 +72,7 @@ async def test_an_exit_code_is_an_error(code: int, retryable: bool) -> None:
     assert str(code) in result.message
 
 
-async def test_a_program_that_prints_nothing_has_no_results_unless_nothing_is_expected() -> None:
+async def test_a_program_without_output_has_no_results_unless_the_answer_is_none() -> None:
     assert (await run(command_tool(["/bin/true"]))).status == "no_results"
     assert (await run(command_tool(["/bin/true"], answer="none"))).status == "ok"
 
@@ -85,7 +85,7 @@ async def test_a_program_that_cannot_be_started_is_an_error(program: str) -> Non
 # Children that misbehave
 
 
-async def test_a_child_that_never_reads_stdin_holds_nobody_up() -> None:
+async def test_a_child_that_never_reads_stdin_does_not_block() -> None:
     assert (await run(command_tool(["/bin/echo", "done"]), text="x" * 16_000)).data == "done"
 
 
@@ -93,11 +93,11 @@ async def test_a_child_that_floods_stdout_is_stopped(tmp_path: Path) -> None:
     notes = tmp_path / "pid"
     code = f"import os; open({str(notes)!r},'w').write(str(os.getpid()))\nwhile True: os.write(1, b'x'*65536)"
     result = await run(python(code, output_bytes=100_000))
-    assert result.message == "its program said more than 100000 bytes and was stopped"
+    assert result.message == "its program wrote more than 100000 bytes and was stopped"
     await gone(await number_in(notes))
 
 
-async def test_a_child_whose_output_does_not_matter_may_say_what_it_likes(tmp_path: Path) -> None:
+async def test_a_child_whose_output_is_ignored_may_write_any_amount(tmp_path: Path) -> None:
     code = "import os,sys; os.write(1, b'x' * 200_000); open(sys.argv[1] + '/opened', 'w').close()"
     result = await run(python(code, str(tmp_path), answer="none", output_bytes=1000))
     assert (result.status, (tmp_path / "opened").exists()) == ("ok", True)
@@ -116,8 +116,10 @@ time.sleep(600)
 """
 
 
-async def test_at_the_deadline_a_child_that_ignores_sigterm_dies_with_all_it_forked(tmp_path: Path) -> None:
-    clock = ManualClock()  # the toolbox's: the child has all the time it needs to get ready
+async def test_at_the_deadline_a_child_that_ignores_sigterm_is_killed_with_its_children(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()  # for the toolbox only: the child has time to start
     box = Toolbox([Guarded(python(STUBBORN, str(tmp_path)), Guard(deadline_s=5))], clock=clock, confirm=no)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(box.call("run", {}, turn=1, conversation=1))
@@ -132,7 +134,7 @@ async def no(_name: str, _words: str) -> bool:
     return False
 
 
-async def test_cancelling_kills_the_child_with_all_it_forked(tmp_path: Path) -> None:
+async def test_cancelling_kills_the_child_and_its_children(tmp_path: Path) -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(python(STUBBORN, str(tmp_path)).call("run", {}))
         pids = [await number_in(tmp_path / name) for name in ("leader", "grandchild")]
@@ -157,7 +159,7 @@ async def test_a_child_gets_sigterm_first(tmp_path: Path) -> None:
     assert (tmp_path / "tidied").exists()
 
 
-async def test_what_a_child_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+async def test_processes_that_a_child_leaves_behind_are_ended(tmp_path: Path) -> None:
     code = (
         "import os,sys,time\n"
         "if os.fork() == 0:\n"
@@ -169,7 +171,7 @@ async def test_what_a_child_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     await gone(await number_in(tmp_path / "left"))
 
 
-async def test_a_child_that_left_the_group_does_not_hold_the_answer_up(tmp_path: Path) -> None:
+async def test_a_process_that_left_the_group_does_not_delay_the_answer(tmp_path: Path) -> None:
     code = (
         "import os,sys,time\n"
         "if os.fork() == 0:\n"
@@ -195,5 +197,5 @@ async def test_many_calls_leave_no_descriptor_and_no_zombie() -> None:
     assert zombies == []
 
 
-async def test_json_is_read_as_json() -> None:
+async def test_json_output_is_parsed() -> None:
     assert (await run(command_tool(["/bin/echo", json.dumps({"a": 1})], answer="json"))).data == {"a": 1}

@@ -1,4 +1,4 @@
-"""A tool that asks a web server, against a real one."""
+"""A tool that asks a web server, with a real server."""
 
 import asyncio
 import json
@@ -21,14 +21,14 @@ from kioskd.tools.toolbox import Toolbox
 
 
 class Shop:
-    """A server that answers as told, and tools that ask it."""
+    """A server with given answers, and tools that ask it."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self.answer: Callable[[Asked], Answer | None] = lambda _asked: Answer(body=b'{"left": 3}')
 
     async def close(self) -> None:
-        """Be there no more."""
+        """Stop the server."""
         await self._stack.aclose()
 
     async def open(self) -> Peer:
@@ -61,7 +61,7 @@ async def ask(tool: HttpTool, **arguments: object) -> ToolResult:
     return result
 
 
-async def test_parameters_go_into_path_and_query_and_the_rest_into_the_query(shop: Shop) -> None:
+async def test_parameters_fill_path_and_query_and_the_rest_is_added_to_the_query(shop: Shop) -> None:
     peer = await shop.open()
     tool = shop.tool(f"http://127.0.0.1:{peer.port}/items/{{item}}?shop={{shop}}")
     result = await ask(tool, item="red shoes", shop="a&b", size=42, sale=True, colours=["x", "y"])
@@ -80,13 +80,13 @@ async def test_a_post_sends_the_rest_as_json(shop: Shop) -> None:
     assert peer.asked[0].headers["content-type"] == "application/json"
 
 
-async def test_a_form_is_sent_as_one(shop: Shop) -> None:
+async def test_a_form_is_sent_with_its_content_type(shop: Shop) -> None:
     peer = await shop.open()
     await ask(shop.tool(f"http://127.0.0.1:{peer.port}/f", method="POST", send="form"), a="1&b=2", c="ü")
     assert peer.asked[0].body == b"a=1%26b%3D2&c=%C3%BC"
 
 
-async def test_headers_are_sent_and_a_secret_never_comes_back(shop: Shop) -> None:
+async def test_headers_are_sent_and_their_secrets_are_hidden_in_results(shop: Shop) -> None:
     peer = await shop.open()
     shop.answer = lambda asked: Answer(body=json.dumps({"echo": asked.headers}).encode())
     secret = SecretStr("tok-12345")
@@ -117,7 +117,7 @@ async def no(_name: str, _words: str) -> bool:
         (503, "error", True),
     ],
 )
-async def test_a_refusal_says_whether_trying_again_helps(
+async def test_the_status_decides_whether_the_result_is_retryable(
     shop: Shop, status: int, wanted: str, retryable: bool
 ) -> None:
     peer = await shop.open()
@@ -126,7 +126,7 @@ async def test_a_refusal_says_whether_trying_again_helps(
     assert (result.status, result.retryable) == (wanted, retryable)
 
 
-async def test_a_post_that_failed_is_never_called_retryable(shop: Shop) -> None:
+async def test_a_failed_post_is_never_retryable(shop: Shop) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: Answer(status=503)
     assert not (await ask(shop.tool(f"http://127.0.0.1:{peer.port}/", method="POST"))).retryable
@@ -143,7 +143,9 @@ async def test_a_post_that_failed_is_never_called_retryable(shop: Shop) -> None:
         (b"", "none", "ok"),
     ],
 )
-async def test_an_answer_is_read_as_the_owner_says(shop: Shop, body: bytes, answer: str, wanted: str) -> None:
+async def test_an_answer_is_read_in_the_form_that_the_owner_sets(
+    shop: Shop, body: bytes, answer: str, wanted: str
+) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: Answer(body=body)
     assert (await ask(shop.tool(f"http://127.0.0.1:{peer.port}/", answer=answer))).status == wanted
@@ -156,8 +158,10 @@ async def test_an_answer_is_read_as_the_owner_says(shop: Shop, body: bytes, answ
         ('text/plain; charset="UTF-16"', "caf\xe9".encode("utf-16"), "caf\xe9"),
         ("text/plain", "caf\xe9".encode(), "caf\xe9"),
         ("text/plain; charset=", b"caf\xc3\xa9", "caf\xe9"),
-        *((f"text/plain; charset={name}", b"caf\xc3\xa9", "caf\xe9") for name in ("klingon", "zlib", "undefined")),
-        *((f"text/plain; charset={name}", b"caf\xc3\xa9", "caf\xe9") for name in ("idna", "punycode", "\xff")),
+        *(
+            (f"text/plain; charset={name}", b"caf\xc3\xa9", "caf\xe9")
+            for name in ("klingon", "zlib", "undefined", "idna", "punycode", "\xff")
+        ),
     ],
 )  # fmt: skip
 async def test_a_text_is_read_in_the_charset_that_the_server_names(
@@ -175,14 +179,14 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end(shop: Shop) ->
     assert (await ask(tool)).message == "the answer is larger than 1000 bytes"
 
 
-async def test_a_compressed_answer_is_refused_unseen(shop: Shop) -> None:
+async def test_a_compressed_answer_is_rejected_unread(shop: Shop) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: Answer(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
     assert (await ask(shop.tool(f"http://127.0.0.1:{peer.port}/"))).status == "error"
     assert peer.asked[0].headers["accept-encoding"] == "identity"
 
 
-async def test_a_server_that_is_not_there_is_an_error_worth_another_try(shop: Shop) -> None:
+async def test_a_missing_server_gives_a_retryable_result(shop: Shop) -> None:
     peer = await shop.open()
     await shop.close()
     result = await ask(shop.tool(f"http://127.0.0.1:{peer.port}/secret-path"))
@@ -190,12 +194,12 @@ async def test_a_server_that_is_not_there_is_an_error_worth_another_try(shop: Sh
     assert "secret-path" not in result.message
 
 
-def test_nothing_but_the_tools_own_deadline_ends_a_call(shop: Shop) -> None:
+def test_only_the_tools_own_deadline_ends_a_call(shop: Shop) -> None:
     client = shop.tool("http://127.0.0.1:9/").make_client()
     assert set(client.timeout.as_dict().values()) == {None}
 
 
-async def test_cancelling_a_call_hangs_up(shop: Shop) -> None:
+async def test_cancelling_a_call_closes_its_connection(shop: Shop) -> None:
     hung_up, asked = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -226,7 +230,7 @@ async def test_cookies_are_not_kept_for_the_next_visitor(shop: Shop) -> None:
     assert [("cookie" in asked.headers) for asked in peer.asked] == [False, False]
 
 
-async def test_a_certificate_is_looked_at(stack: AsyncExitStack, tmp_path: Path) -> None:
+async def test_a_certificate_is_checked(stack: AsyncExitStack, tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     served = http_server(lambda _asked: Answer(body=b"1"), certificate.server_context())
     peer = await stack.enter_async_context(served)
@@ -236,7 +240,7 @@ async def test_a_certificate_is_looked_at(stack: AsyncExitStack, tmp_path: Path)
     assert (await ask(shop.tool(url, ca_file=certificate.ca_file))).status == "ok"
 
 
-# Redirects
+# Redirects.
 
 
 def moved(to: str, status: int = 302) -> Answer:
@@ -253,27 +257,27 @@ async def test_a_redirect_within_the_host_is_followed_as_often_as_allowed(shop: 
     assert (await ask(shop.tool(url, redirects=1))).status == "error"
 
 
-async def test_a_redirect_too_many_names_the_option_and_nothing_of_the_address(
+async def test_the_error_for_too_many_redirects_names_the_option_but_not_the_address(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: moved("/secret-path")
     result = await ask(shop.tool(f"http://127.0.0.1:{peer.port}/a"))
-    assert result == failed("the server points elsewhere once more than allowed (redirects: 0)")
+    assert result == failed("the server redirects more often than allowed (redirects: 0)")
     [told] = [record.message for record in caplog.records if record.name == "kioskd.tools.kinds.http.tool"]
     assert "name=ask redirects=0" in told
     assert "secret-path" not in caplog.text
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_what_was_posted_is_not_posted_again(shop: Shop, status: int) -> None:
+async def test_a_redirected_post_is_not_sent_again(shop: Shop, status: int) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: moved("/b", status)
     result = await ask(shop.tool(f"http://127.0.0.1:{peer.port}/a", method="POST", redirects=3))
     assert (result.status, len(peer.asked)) == ("error", 1)
 
 
-async def test_an_allowed_host_is_followed_to_and_gets_no_secret(shop: Shop) -> None:
+async def test_a_redirect_to_an_allowed_host_is_followed_without_secrets(shop: Shop) -> None:
     here, there = await shop.open(), await shop.open()
     shop.answer = lambda asked: (
         Answer(body=b"1") if "/there" in asked.line else moved(f"http://127.0.0.1:{there.port}/there")
@@ -289,7 +293,7 @@ async def test_an_allowed_host_is_followed_to_and_gets_no_secret(shop: Shop) -> 
     assert "x-shop" not in there.asked[0].headers
 
 
-async def test_headers_go_along_within_the_host(shop: Shop) -> None:
+async def test_headers_are_sent_with_redirects_within_the_host(shop: Shop) -> None:
     peer = await shop.open()
     shop.answer = lambda asked: Answer(body=b"1") if "/b" in asked.line else moved("/b")
     url = f"http://127.0.0.1:{peer.port}/a"
@@ -303,7 +307,7 @@ async def test_headers_go_along_within_the_host(shop: Shop) -> None:
         "http://127.0.0.1:{other}/",  # another port
         "http://localhost:{other}/",
         "//127.0.0.1:{other}/",
-        "http://127.0.0.1:{own}@127.0.0.1:{other}/",  # the own host as a user's name
+        "http://127.0.0.1:{own}@127.0.0.1:{other}/",  # the tool's own host as a user name
         "http://u:p@127.0.0.1:{own}/",
         "http://[::1]:{own}/",
         "http://[::ffff:127.0.0.1]:{own}/",
@@ -325,9 +329,9 @@ async def test_a_redirect_to_another_host_is_not_followed(shop: Shop, elsewhere:
     assert other.asked == []
 
 
-async def test_a_redirect_never_leaves_tls(shop: Shop) -> None:
+async def test_a_redirect_from_tls_to_plain_http_is_not_followed(shop: Shop) -> None:
     tool = shop.tool("https://127.0.0.1/", allowed_hosts=["127.0.0.1:80"], redirects=1)
-    import httpx2  # noqa: PLC0415 - for this one
+    import httpx2  # noqa: PLC0415 - only this test needs it
 
     async with httpx2.AsyncClient() as client:
         request = client.build_request("GET", "https://127.0.0.1/")
@@ -338,7 +342,7 @@ async def test_a_redirect_never_leaves_tls(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
-async def test_a_credential_for_this_machine_is_shown_to_no_proxy(
+async def test_a_request_to_this_machine_uses_no_proxy(
     shop: Shop, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with http_server(lambda _asked: Answer(body=b"1"), None) as proxy:
@@ -351,7 +355,7 @@ async def test_a_credential_for_this_machine_is_shown_to_no_proxy(
     assert [asked.headers["x-key"] for asked in peer.asked] == ["s3cret"] * 2
 
 
-async def test_a_server_beyond_this_machine_is_asked_by_the_proxy(
+async def test_a_request_to_another_machine_uses_the_proxy(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with http_server(lambda _asked: Answer(body=b"1"), None) as proxy:

@@ -1,4 +1,4 @@
-"""What the kiosk takes over of a server's schema."""
+"""The usable form of a server's schema."""
 
 import time
 from typing import Any
@@ -10,14 +10,14 @@ from kioskd.tools.kinds.mcp.schema import LARGEST, MOST_PARTS, usable
 
 
 def of(it: Any, **definitions: Any) -> Any:
-    """What is taken over of one parameter."""
+    """Return the usable form of one parameter's schema."""
     found = usable({"type": "object", "properties": {"it": it}, "$defs": definitions})
     assert found is not None
     assert found.keys() == {"type", "properties"}
     return found["properties"]["it"]
 
 
-def test_nothing_is_taken_that_leads_elsewhere_or_may_take_for_ever() -> None:
+def test_references_elsewhere_and_endless_patterns_are_left_out() -> None:
     schema = {
         "type": "object",
         "$id": "http://example/x",
@@ -59,11 +59,11 @@ def test_nothing_is_taken_that_leads_elsewhere_or_may_take_for_ever() -> None:
         ({"enum": [{"pattern": 1}]}, {"enum": [{"pattern": 1}]}),
     ],
 )
-def test_a_reference_is_written_out(given: Any, taken: Any) -> None:
+def test_a_reference_is_replaced_by_the_part_that_it_names(given: Any, taken: Any) -> None:
     assert of(given, door={"type": "string"}, anything=True, **{"a/b": {"type": "integer"}}) == taken
 
 
-def test_a_reference_may_name_a_part_that_is_no_definition() -> None:
+def test_a_reference_can_name_any_part_of_the_schema() -> None:
     schema = {
         "type": "object",
         "properties": {"one": {"type": "string"}, "two": {"$ref": "#/properties/one"}},
@@ -71,7 +71,7 @@ def test_a_reference_may_name_a_part_that_is_no_definition() -> None:
     assert (usable(schema) or {})["properties"]["two"] == {"type": "string"}
 
 
-def test_a_schema_within_itself_ends_somewhere() -> None:
+def test_a_schema_that_contains_itself_has_an_end() -> None:
     inner = {"$ref": "#/$defs/tree"}
     assert of(inner, tree={"type": "object", "properties": {"left": inner, "right": inner}}) == {
         "type": "object",
@@ -79,7 +79,7 @@ def test_a_schema_within_itself_ends_somewhere() -> None:
     }
 
 
-def test_references_that_each_name_another_twice_are_refused_at_once() -> None:
+def test_references_that_each_name_another_one_twice_are_rejected_at_once() -> None:
     began = time.thread_time()
     for word in ("anyOf", "allOf", "oneOf"):
         twice = {f"t{n}": {word: [{"$ref": f"#/$defs/t{n + 1}"}] * 2} for n in range(24)}
@@ -87,7 +87,7 @@ def test_references_that_each_name_another_twice_are_refused_at_once() -> None:
     assert time.thread_time() - began < 1
 
 
-def test_what_branches_within_itself_is_checked_in_a_moment() -> None:
+def test_arguments_are_checked_quickly_against_a_recursive_schema_with_branches() -> None:
     branch = {"properties": {"a": {"$ref": "#/$defs/t"}}}
     schema = usable(
         {
@@ -121,7 +121,7 @@ def test_what_branches_within_itself_is_checked_in_a_moment() -> None:
         },
     ],
 )
-def test_what_is_no_schema_of_an_object_or_too_large_is_not_used(schema: dict[str, Any]) -> None:
+def test_a_schema_that_is_too_large_or_not_of_an_object_is_not_used(schema: dict[str, Any]) -> None:
     assert usable(schema) is None
 
 
@@ -184,7 +184,7 @@ def test_a_reference_is_read_as_a_json_pointer_in_a_uri() -> None:
         (True, "anything", None),
     ],
 )
-def test_words_of_other_drafts_are_checked_as_they_were_meant(schema: Any, good: Any, bad: Any) -> None:
+def test_keywords_of_other_drafts_keep_their_meaning(schema: Any, good: Any, bad: Any) -> None:
     taken = usable({"type": "object", "properties": {"it": schema}})
     assert taken is not None
     check = Arguments(taken)
@@ -192,14 +192,18 @@ def test_words_of_other_drafts_are_checked_as_they_were_meant(schema: Any, good:
     assert schema is True or check.fault({"it": bad}) is not None
 
 
-def test_what_is_forbidden_can_not_be_given() -> None:
+def test_a_forbidden_property_is_rejected() -> None:
     check = Arguments(usable({"type": "object", "properties": {"it": False, "a": True}}) or {})
     assert check.fault({"a": 1}) is None
     assert check.fault({"it": 1}) is not None
 
 
 @pytest.mark.parametrize(
-    "root", [{"properties": {"a": {"type": "string"}}}, {"type": ["object", "null"], "properties": {"a": {"type": "string"}}}]
+    "root",
+    [
+        {"properties": {"a": {"type": "string"}}},
+        {"type": ["object", "null"], "properties": {"a": {"type": "string"}}},
+    ],
 )  # fmt: skip
-def test_a_root_that_may_be_an_object_is_one(root: dict[str, Any]) -> None:
+def test_a_root_that_can_be_an_object_is_taken_as_an_object(root: dict[str, Any]) -> None:
     assert (usable(root) or {}) == {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -1,4 +1,4 @@
-"""A tool that speaks to a broker, with a real mosquitto."""
+"""A tool that publishes to a broker, with a real mosquitto."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ async def next_of(client: aiomqtt.Client) -> aiomqtt.Message:
         return await anext(aiter(client.messages))
 
 
-async def test_a_message_is_published_with_what_the_topic_does_not_name(broker: brokers.Broker) -> None:
+async def test_the_payload_holds_the_arguments_that_the_topic_does_not_use(broker: brokers.Broker) -> None:
     async with listener(broker) as light, running(tool(broker.url)) as mqtt:
         result = await mqtt.call("light", {"room": "4", "on": True, "note": '"x"\n'})
         message = await next_of(light)
@@ -66,7 +66,7 @@ async def test_a_message_is_published_with_what_the_topic_does_not_name(broker: 
     assert json.loads(message.payload) == {"on": True, "note": '"x"\n'}
 
 
-async def test_a_message_expires_so_that_none_opens_a_door_an_hour_later(broker: brokers.Broker) -> None:
+async def test_a_message_expires_with_the_tools_deadline(broker: brokers.Broker) -> None:
     async with listener(broker) as light, running(tool(broker.url, deadline_s=2.5)) as mqtt:
         await mqtt.call("light", {"room": "4"})
         message = await next_of(light)
@@ -80,7 +80,7 @@ async def test_a_payload_of_the_owners_is_filled_in_one_pass(broker: brokers.Bro
     assert message.payload == b"{room} 4"
 
 
-async def test_a_value_stays_within_its_place_of_a_payload_that_is_json(broker: brokers.Broker) -> None:
+async def test_a_value_stays_within_its_place_in_a_json_payload(broker: brokers.Broker) -> None:
     payload = '{"text": "{text}", "room": {room}, "door": "closed"}'
     text = 'hi", "door": "open", "x": "'
     async with listener(broker) as light, running(tool(broker.url, topic="t", payload=payload)) as mqtt:
@@ -91,12 +91,12 @@ async def test_a_value_stays_within_its_place_of_a_payload_that_is_json(broker: 
 
 
 @pytest.mark.parametrize("room", ["", "a/b", "+", "#", "a\0b", "a\nb"])
-async def test_a_value_that_would_divide_the_topic_is_refused(room: str) -> None:
+async def test_a_value_that_would_divide_the_topic_is_rejected(room: str) -> None:
     result = await tool("mqtt://127.0.0.1:9").call("light", {"room": room})
     assert result.status == "refused"
 
 
-async def test_a_topic_of_the_brokers_own_is_refused() -> None:
+async def test_a_topic_reserved_for_the_broker_is_rejected() -> None:
     result = await tool("mqtt://127.0.0.1:9", topic="{room}").call("light", {"room": "$SYS"})
     assert result.status == "refused"
 
@@ -105,14 +105,15 @@ async def test_a_topic_of_the_brokers_own_is_refused() -> None:
 async def responder(
     broker: brokers.Broker, answers: dict[str, bytes], *, lie: bool = False
 ) -> AsyncIterator[None]:
-    """Answer each request by its payload's `q`; with `lie` send another's correlation first."""
+    """Answer each request with the `q` of its payload; `lie` sends a wrongly correlated reply before."""
 
     async def work(client: aiomqtt.Client) -> None:
         async for message in client.messages:
             asked: Any = message.properties
             question = json.loads(message.payload)["q"]
             for correlation in ([b"somebody else"] if lie else []) + [asked.CorrelationData]:
-                told = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # the library has no types there
+                # The library has no types there.
+                told = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
                 told.CorrelationData = correlation
                 said = b'"a lie"' if correlation == b"somebody else" else answers[question]
                 await client.publish(asked.ResponseTopic, said, 1, properties=told)
@@ -137,14 +138,14 @@ async def test_an_empty_reply_says_no_results(broker: brokers.Broker) -> None:
         assert (await mqtt.call("light", {"room": "1", "q": "a"})).status == "no_results"
 
 
-async def test_a_broker_that_is_not_there_is_an_error_worth_another_try(
+async def test_a_missing_broker_gives_a_retryable_result(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with running(tool("mqtt://127.0.0.1:9")) as mqtt:
         result = await mqtt.call("light", {"room": "1"})
     assert (result.status, result.retryable) == ("error", True)
     assert caplog.text.count("broker lost or not reached") == 1
-    assert "Connection refused; see that it runs, and correct broker" in caplog.text
+    assert "Connection refused; check that the broker runs, and correct broker" in caplog.text
 
 
 async def test_a_broker_that_comes_back_is_used_again(broker: brokers.Broker) -> None:
@@ -157,7 +158,7 @@ async def test_a_broker_that_comes_back_is_used_again(broker: brokers.Broker) ->
         assert (await mqtt.call("light", {"room": "1"})).status == "ok"
 
 
-async def test_a_call_that_waits_for_a_reply_hears_that_the_broker_went_away(broker: brokers.Broker) -> None:
+async def test_a_call_that_waits_for_a_reply_fails_if_the_broker_is_lost(broker: brokers.Broker) -> None:
     async with listener(broker) as light, running(tool(broker.url, reply=True)) as mqtt:
         async with asyncio.TaskGroup() as group:
             call = group.create_task(mqtt.call("light", {"room": "1"}))
@@ -177,7 +178,9 @@ async def test_a_cancelled_call_waits_for_no_reply(broker: brokers.Broker) -> No
         assert mqtt.broker.expected == {}
 
 
-async def test_a_user_needs_the_right_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_wrong_password_is_logged_with_its_remedy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     with brokers.broker(tmp_path, password="open-s3same") as broker:
         right = tool(broker.url, username="kiosk", password=SecretStr("open-s3same"))

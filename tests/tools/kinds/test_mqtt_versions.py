@@ -1,4 +1,4 @@
-"""Brokers that speak MQTT 3.1.1 only."""
+"""Brokers that support only MQTT 3.1.1."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from kioskd.tools.kinds.mqtt.tool import MqttTool
 
 
 class OldBroker:
-    """Takes MQTT 3.1.1, and answers another version with `refusal`; confirms what is published by QoS 1."""
+    """Accepts MQTT 3.1.1, and answers another version with `refusal`; confirms messages with QoS 1."""
 
     def __init__(self, refusal: bytes) -> None:
         self.refusal, self.port = refusal, 0
@@ -45,7 +45,7 @@ def tool(old: OldBroker, **options: Any) -> MqttTool:
     return mqtt_tool(f"mqtt://127.0.0.1:{old.port}", **({"topic": "hall/light"} | options))
 
 
-async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_by_3_1_1(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broker_that_rejects_mqtt_5_is_used_by_3_1_1(caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(60), broker() as old, asyncio.TaskGroup() as group:
         mqtt = tool(old)
         worker = group.create_task(mqtt.run())
@@ -55,7 +55,7 @@ async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_by_3_1_1(caplog: pytest
     assert "lost" not in caplog.text
 
 
-async def test_a_broker_that_closes_without_a_word_is_tried_by_3_1_1_next() -> None:
+async def test_after_a_close_without_an_answer_the_next_try_uses_3_1_1() -> None:
     async with asyncio.timeout(60), broker(b"") as old, asyncio.TaskGroup() as group:
         mqtt = tool(old)
         worker = group.create_task(mqtt.run())
@@ -67,12 +67,12 @@ async def test_a_broker_that_closes_without_a_word_is_tried_by_3_1_1_next() -> N
     assert old.versions == [5, 4]
 
 
-async def test_a_reply_that_the_broker_cannot_carry_is_named(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_journal_says_that_a_reply_needs_mqtt_5(caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(60), broker() as old, asyncio.TaskGroup() as group:
         mqtt = tool(old, reply=True, clock=ManualClock())
         worker = group.create_task(mqtt.run())
         await mqtt.ready()
         assert (await mqtt.call("light", {})).status == "error"
         worker.cancel()
-    assert "it speaks no MQTT 5, which a reply needs" in caplog.text
+    assert "it does not support MQTT 5, which a reply needs" in caplog.text
     assert "username" not in caplog.text

@@ -1,4 +1,4 @@
-"""A tool that an installed package brings."""
+"""A tool that comes with an installed package."""
 
 import asyncio
 import functools
@@ -30,7 +30,7 @@ async def no(_name: str, _words: str) -> bool:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package with entry points, as pip would leave it."""
+    """Put a package with entry points on the path, as pip would install it."""
     (tmp_path / "shop_tools.py").write_text(
         "def twice(arguments): return arguments['n'] * 2\nnot_callable = 7\n", encoding="utf-8"
     )
@@ -58,9 +58,9 @@ async def test_an_entry_point_is_called_with_the_arguments() -> None:
 
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize(
-    ("entry", "words"), [("none", "no installed"), ("seven", "no function"), ("broken", "Zero")]
+    ("entry", "words"), [("none", "no installed"), ("seven", "not a function"), ("broken", "Zero")]
 )
-def test_an_entry_point_that_cannot_be_used_is_the_owners_to_mend(entry: str, words: str) -> None:
+def test_an_unusable_entry_point_is_a_fault_of_the_settings(entry: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         function(entry)
 
@@ -102,7 +102,7 @@ async def test_an_object_with_an_async_call_is_awaited() -> None:
 
 
 def plainly(wrapped: Callable[[Mapping[str, object]], Any]) -> Callable[[Mapping[str, object]], Any]:
-    """Return `wrapped` behind a decorator that knows nothing of async functions."""
+    """Return `wrapped` within a plain function, as many decorators do."""
 
     @functools.wraps(wrapped)
     def wrapper(arguments: Mapping[str, object]) -> Any:
@@ -125,7 +125,7 @@ async def test_an_async_function_behind_a_plain_decorator_is_awaited() -> None:
         await PythonTool(DECLARED, leave).call("twice", {})
 
 
-async def test_what_nobody_waits_for_any_more_is_not_awaited() -> None:
+async def test_the_coroutine_of_a_cancelled_call_is_not_awaited() -> None:
     gate = threading.Event()
 
     async def never(_arguments: Mapping[str, object]) -> None:
@@ -142,10 +142,10 @@ async def test_what_nobody_waits_for_any_more_is_not_awaited() -> None:
         call.cancel()
     gate.set()
     await until(lambda: tool.threads == 0)
-    gc.collect()  # one that was never awaited would be warned of here
+    gc.collect()  # Python would warn here of a coroutine that was never awaited
 
 
-async def test_a_plain_function_does_not_hold_the_loop_up_and_hung_ones_are_counted() -> None:
+async def test_a_plain_function_does_not_block_the_loop_and_hanging_calls_are_counted() -> None:
     gate = threading.Event()
     tool = PythonTool(DECLARED, lambda _arguments: gate.wait(20))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
@@ -189,6 +189,6 @@ async def test_an_async_function_whose_own_helper_was_cancelled_is_answered() ->
     assert (await box.call("twice", {}, turn=1, conversation=1)).status == "error"
 
 
-async def test_a_function_may_return_a_whole_result() -> None:
+async def test_a_function_can_return_a_tool_result() -> None:
     result = ToolResult("busy", "later", retryable=True)
     assert await PythonTool(DECLARED, lambda _arguments: result).call("twice", {}) is result

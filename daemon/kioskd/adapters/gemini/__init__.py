@@ -1,4 +1,4 @@
-"""The Gemini Live service through Google's SDK, which nothing outside this folder imports."""
+"""The Gemini Live service through Google's SDK, which only this folder imports."""
 
 from kioskd.adapters.gemini.client import WIRE_LOGGERS
 from kioskd.adapters.gemini.live import GeminiConfig, GeminiLive, SessionOptions, ToolTrial, Vertex

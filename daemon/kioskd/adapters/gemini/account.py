@@ -1,4 +1,4 @@
-"""What opens Vertex: an account of Google's, whose tokens last an hour."""
+"""Google accounts, whose OAuth tokens open Vertex for an hour each."""
 
 import asyncio
 import datetime
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 CLOUD_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
 _FRESH_S: Final = 300.0
-"""A Google token with less left is renewed first. The SDK would itself renew one with less than 3 min 45 s, in the
-loop's own thread."""
+"""Seconds that a token must still last; otherwise it is renewed before it is used. The SDK itself would renew
+a token with less than 3 min 45 s, and block the event loop's thread."""
 
 _SKEW = re.compile(r"iat and exp|short-lived|issued in the future|used too early", re.IGNORECASE)
-"""How Google's refusal of a signed request speaks of its times."""
+"""Words in which Google rejects a signed request because of its times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vertex:
-    """Where on Google Cloud."""
+    """Project and location on Google Cloud."""
 
     project: str
     location: str = "global"
     credentials_file: Path | None = None
-    """A service account's; None for the application default credentials of the machine."""
+    """Key file of a service account; None for the machine's application default credentials."""
 
 
 class GoogleAccount:
     """A service account, or the account of the machine's application default credentials.
 
-    Google's tokens last an hour; each dial looks whether there is enough left of it. Google's library waits for the
-    network in the thread that asks, so it is asked in another one.
+    Google's tokens last an hour; each dial checks the time that is left. Google's library blocks the thread
+    that calls it, so it runs in a thread of its own.
     """
 
     renewable = True
@@ -54,16 +54,19 @@ class GoogleAccount:
         self._renewing: asyncio.Future[DialCredential | LinkLost] | None = None
 
     def drop(self) -> None:
-        """Read the account again at the next fetch: its file may have been replaced."""
+        """Read the account again at the next fetch: the owner can have replaced its file."""
         self._account = None
 
     async def fetch(self) -> DialCredential:
-        """Return an OAuth token with minutes left of it, renewed first if need be; see `Credentials.fetch`."""
+        """Return an OAuth token that lasts for some minutes, and renew it first if necessary; see
+        `Credentials.fetch`.
+        """
         if self._account is not None and (ready := _ready(self._account)) is not None:
             return ready
         if self._renewing is None:
             self._renewing = asyncio.get_running_loop().run_in_executor(None, self._renew)
-        # Not cancelled with us: a thread cannot be, and the next fetch takes what it brings.
+        # It is not cancelled together with this task: a thread cannot be cancelled, and the next fetch uses
+        # its result.
         renewing = self._renewing
         await asyncio.wait([renewing], timeout=self._fetch_s)
         if not renewing.done():
@@ -88,9 +91,9 @@ class GoogleAccount:
             ready = _ready(account, least_s=0.0)
         except GoogleAuthError as error:
             return _google_lost(error)
-        except (OSError, ValueError) as error:  # the file went away; holds a key that is none
+        except (OSError, ValueError) as error:  # the file is gone, or holds no valid key
             return _unusable(type(error).__name__)
-        return ready or _unusable("a token without an end, or of the past")
+        return ready or _unusable("its token has expired, or has no expiry time")
 
     def _load(self, request: Any) -> "GoogleCredentials":
         import google.auth  # noqa: PLC0415
@@ -108,7 +111,7 @@ class GoogleAccount:
 
 
 def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> DialCredential | None:
-    """The account's token, if it lasts `least_s` longer."""
+    """Return the account's token if it lasts longer than `least_s` seconds."""
     token, expiry = account.token, account.expiry
     if not token:
         return None
@@ -121,7 +124,9 @@ def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> DialCr
 
 
 def _google_lost(error: Exception) -> LinkLost:
-    """Say what Google's library ran into. Its texts name accounts and causes, and no secret."""
+    """Return the loss that an error of Google's library means. Its texts name accounts and causes, but no
+    secrets.
+    """
     from google.auth import exceptions  # noqa: PLC0415 - loaded by now
 
     text = plain(str(error.args[0]) if error.args else type(error).__name__)
@@ -129,7 +134,7 @@ def _google_lost(error: Exception) -> LinkLost:
         return _unusable(text)
     if _SKEW.search(text):
         return LinkLost(
-            f"Google refused the account by this device's clock: {text}; check its date (timedatectl)",
+            f"Google rejected the account by this device's clock: {text}; check its date (timedatectl)",
             remedy=Remedy.CLOCK,
         )
     if any(isinstance(cause, exceptions.TransportError) for cause in causes(error)):
@@ -138,14 +143,15 @@ def _google_lost(error: Exception) -> LinkLost:
         return LinkLost(f"Google's token service has trouble: {text}; asking again", reached=True)
     if "invalid_grant" in text:
         return LinkLost(
-            f"Google refused the account: {text}; was its key revoked? store new credentials",
+            f"Google rejected the account: {text}; its key may be revoked: store new credentials",
             remedy=Remedy.SETTINGS,
         )
-    return LinkLost(f"Google gave no token: {text}; reading the credentials anew", remedy=Remedy.CREDENTIALS)
+    return LinkLost(f"Google gave no token: {text}; reading the credentials again", remedy=Remedy.CREDENTIALS)
 
 
 def _unusable(why: str) -> LinkLost:
     return LinkLost(
-        f"Google account cannot be used: {why}; check service.credentials_file, or the machine's default credentials",
+        f"Google account cannot be used: {why}; "
+        "check service.credentials_file, or the machine's default credentials",
         remedy=Remedy.SETTINGS,
     )

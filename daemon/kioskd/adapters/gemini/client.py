@@ -1,4 +1,4 @@
-"""The SDK's client, given everything that it would else look up in the environment: service, address and secrets."""
+"""The SDK's client, with service, address and secrets given, so that it reads none from the environment."""
 
 import asyncio
 import functools
@@ -45,11 +45,11 @@ log = logging.getLogger(__name__)
 ENDPOINT: Final = "https://generativelanguage.googleapis.com/"
 
 _EVERYWHERE: Final = ("us", "eu")
-"""Vertex locations of several regions each; their host is named by another rule."""
+"""Vertex locations that span several regions; their host names follow another rule."""
 
 
 def quiet_wire_loggers() -> None:
-    """Keep the libraries of the wire at WARNING, whatever the level of the root: below it they print what they send."""
+    """Set the network libraries' loggers to WARNING: below that level they print all data."""
     for name in WIRE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -64,10 +64,10 @@ def vertex_endpoint(location: str) -> str:
 
 
 class Clients:
-    """Makes the client for each dial; the same one as long as the same pass opens the service.
+    """Makes the client for each dial, and reuses it as long as the credentials are the same.
 
-    Making this blocks for 0.5 s (the SDK's import, certificates), so it belongs into a thread. ConfigError: there is
-    nothing to dial with, the CA file cannot be read, or the environment's proxy cannot be used.
+    Creating an instance blocks for 0.5 s (it imports the SDK and reads certificates), so do it in a thread.
+    ConfigError: there are no credentials, or the CA file or the environment's proxy is unusable.
     """
 
     def __init__(self, config: "GeminiConfig", deadlines: Deadlines) -> None:
@@ -96,19 +96,20 @@ class Clients:
         return self._shown.secret.get_secret_value() if self._shown is not None else ""
 
     async def client(self) -> "genai.Client":
-        """Return the client for the next dial. LinkLost: credentials cannot be had now."""
+        """Return the client for the next dial. LinkLost: there are no credentials now."""
         found = await self._credentials.fetch()
         if self._client is None or found != self._shown:
-            # The old one goes in that thread too: collected in the loop's, the SDK would start a task that no task group owns.
+            # The old client is collected in that thread, too. In the loop's thread the SDK would start a task
+            # that no task group owns.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
         return self._client
 
     def try_other_version(self, lost: LinkLost) -> bool:
-        """Return whether a dial with the other version may help; the next is one with it.
+        """Return whether dialing again with the other API version may help; the next dial then uses it.
 
-        A token is minted for one version, and which one its server uses is not known. Each version is tried once for
-        each connection that is asked for.
+        A token is minted for one version, and the daemon does not know which version its server uses. Each
+        version is tried once for each requested connection.
         """
         known = self._version_known and not _NO_VERSION.search(str(lost))
         token = self.secret.startswith(TOKEN_PREFIX)
@@ -117,19 +118,21 @@ class Clients:
         self._version, self._other_version = self._other_version, self._version
         self._tried_other = not self._tried_other
         if self._tried_other:
-            log.info("api version refused with this token, trying the other: next=%s", self._version)
+            log.info("API version rejected with this token, trying the other one: next=%s", self._version)
         return self._tried_other
 
     def with_version_named(self, lost: LinkLost) -> LinkLost:
-        """Return `lost` with a word on the version, where a token was refused: it may be the reason."""
+        """Return `lost`, with a remark on the API version if a token was rejected: the version may be the
+        reason.
+        """
         if not self.secret.startswith(TOKEN_PREFIX) or not _is_refusal(lost):
             return lost
         why = (
-            f"refused with {self._version} and with {self._other_version}"
+            f"rejected with {self._version} and with {self._other_version}"
             if self._other_version
-            else f"a token opens only the version that it was minted for: is it service.api_version, {self._version}?"
+            else f"a token works only with the API version it was minted for; here it is {self._version}"
         )
-        what, _, remedy = str(lost).rpartition("; ")  # a message ends in what to do
+        what, _, remedy = str(lost).rpartition("; ")  # a message ends in its remedy
         return LinkLost(
             f"{what} ({why}); {remedy}",
             remedy=lost.remedy,
@@ -138,11 +141,11 @@ class Clients:
         )
 
     def note_version_accepted(self) -> None:
-        """Remember that the service takes tokens for the version that was dialed."""
+        """Remember that the service accepts tokens with the version that was dialed."""
         self._tried_other, self._version_known = False, True
 
     def drop_credentials(self) -> None:
-        """Have new credentials fetched for the next dial: the service has refused these."""
+        """Fetch new credentials for the next dial: the service has rejected these."""
         self._credentials.drop()
 
     def _replace(self, found: DialCredential) -> None:
@@ -153,7 +156,7 @@ class Clients:
         from google.genai import types  # noqa: PLC0415
 
         config, vertex, secret = self._config, self._config.vertex, found.secret.get_secret_value()
-        # The SDK would rewrite it in its own way, and reads one from the environment when it is told none.
+        # The SDK would rewrite the URL, and would read one from the environment if it were given none.
         endpoint = self._endpoint()
         options = types.HttpOptions(
             base_url=endpoint,
@@ -169,8 +172,11 @@ class Clients:
             enterprise=True,
             project=vertex.project,
             location=vertex.location,
-            # The token alone: with the account itself the SDK would renew it in the loop's own thread.
-            credentials=Bearer(token=secret, quota_project_id=found.quota_project),  # type: ignore[no-untyped-call]  # google-auth has no types here
+            # Only the token is given: with the account itself the SDK would renew it in the event loop's
+            # thread.
+            credentials=Bearer(  # type: ignore[no-untyped-call]  # google-auth has no types here
+                token=secret, quota_project_id=found.quota_project
+            ),
             http_options=options,
         )
 
@@ -182,23 +188,25 @@ class Clients:
         tls = self._web.tls
         options: dict[str, Any] = {
             "ssl": tls,
-            "verify": tls,  # the HTTP client's word for it; else the SDK builds two more contexts
+            "verify": tls,  # for the HTTP client; else the SDK builds two more contexts
             "create_connection": functools.partial(LiveSocket, deadlines=self._deadlines),
             "open_timeout": self._deadlines.open_s,
-            # Pongs of 8 to 30 s were seen on healthy links, so the usual 20 s would cut them. Dead links are found
-            # by TCP_USER_TIMEOUT and the send deadline; the ping is the net under an idle uplink.
+            # Pongs that took 8 to 30 s were seen on healthy links, which the default of 20 s would cut.
+            # TCP_USER_TIMEOUT and the send deadline find dead links; the ping only watches an idle uplink.
             "ping_interval": 20,
             "ping_timeout": 40,
             "close_timeout": 2,
-            # A reply may come in messages larger than the usual 1 MiB. This is 80 s of sound in one, and takes 30 ms of the
-            # loop to take apart on a desk.
+            # A message of a reply may be larger than the default of 1 MiB. 5 MiB hold 80 s of sound, and take
+            # 30 ms of the event loop to parse on a desk.
             "max_size": 5 * 2**20,
-            # The ping is queued behind audio instead of blocking in a full buffer.
+            # The ping waits behind audio in the buffer instead of blocking on a full one.
             "write_limit": 256 * 2**10,
-            # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame of audio.
+            # Removes the overhead of base64 (374 to 262 kbit/s; almost nothing for silence). It takes 5 us
+            # for each frame of audio.
             "compression": None,
             "extensions": [SmallMessageDeflateFactory()],
-            # One way of reading the environment: without these the SDK's two libraries would each have their own.
+            # The environment is read in one place; else the SDK's two libraries would each read it in their
+            # own way.
             "proxy": self._web.route(endpoint),
             "trust_env": False,
         }
@@ -206,7 +214,7 @@ class Clients:
 
 
 _NO_VERSION: Final = re.compile(r"\b404\b|api version", re.IGNORECASE)
-"""What says that the version itself is not there, whatever was taken before."""
+"""Matches a reason that says that the API version does not exist, even if it was accepted before."""
 
 
 def _is_refusal(lost: LinkLost) -> bool:
@@ -217,23 +225,24 @@ def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
     if config.key is not None:
         stored = ServiceKey(config.key)
         if not stored.key.secret.get_secret_value().strip():
-            # The SDK would look for one in the environment.
-            raise ConfigError(
-                "service key is empty: nothing to dial with; store the key of your Gemini project"
-            )
+            # The SDK would look for a key in the environment.
+            raise ConfigError("service key is empty; store the key of your Gemini project")
         return stored
     if config.token_url is not None:
         return TokenCredentials(config.token_url, config.model, web)
     if config.vertex is not None:
         return GoogleAccount(config.vertex, web)
-    raise ConfigError("service key is missing: nothing to dial with; store the key of your Gemini project")
+    raise ConfigError("service key is missing; store the key of your Gemini project")
 
 
 def _quiet_sdk_warnings() -> None:
-    """Import the SDK, and keep it from writing to stderr, at each dial and for each value that is newer than itself."""
+    """Import the SDK, and keep it from writing warnings to stderr.
+
+    It would warn at each dial, and for each value that is newer than the SDK.
+    """
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
-    # The second warning is that it knows tokens of v1alpha only: Google's guide has them for v1beta.
+    # The first warning says that the SDK knows tokens only for v1alpha. Google's guide has them for v1beta.
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 
@@ -241,7 +250,7 @@ def _quiet_sdk_warnings() -> None:
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     try:
         if ca_file is not None:
-            regular_file.check(ca_file)  # OpenSSL would wait for a pipe
+            regular_file.check(ca_file)  # OpenSSL would block on a pipe
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError, for a file without certificates, is one
         raise ConfigError(
@@ -249,7 +258,7 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
             "name a readable PEM file with the authority's certificate"
         ) from None
     if ca_file is None:
-        import certifi  # noqa: PLC0415 - a device without ca-certificates still knows Google's authorities
+        import certifi  # noqa: PLC0415 - a device may lack Debian's ca-certificates
 
         context.load_verify_locations(certifi.where())
     return context

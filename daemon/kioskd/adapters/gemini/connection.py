@@ -33,24 +33,24 @@ _HERE_IT_IS: Final = "Here is the picture that you asked for. Go on with it."
 
 @dataclass(frozen=True, slots=True)
 class SessionTerms:
-    """What the setup of a connection has settled."""
+    """Properties of a connection that its setup has decided."""
 
     resumed: bool = False
     answers_need_no_id: bool = False
     transparent: bool = False
-    """The service was asked to count the messages that it has consumed."""
+    """Whether the service was asked to count the messages that it has consumed."""
     own_turns: bool = False
-    """The visitor's turns begin and end when we say so."""
+    """Whether the daemon, not the service, says when the visitor's turns begin and end."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
-    """When the model takes what is written rather than said."""
+    """When the model accepts written content: at any time, or only before a session begins."""
     picture_delivery: PictureDelivery = "in_answer"
     resolution: functions.Resolution | None = None
     blocking_tools: frozenset[str] = frozenset()
-    """The tools that the model waits for."""
+    """Names of the tools that the model waits for."""
 
 
 class GeminiConnection:
-    """One connection to the Gemini Live API, set up; meets `ports.Connection`."""
+    """A connection to the Gemini Live API that is set up; implements `ports.Connection`."""
 
     def __init__(
         self,
@@ -61,10 +61,10 @@ class GeminiConnection:
         renewable: bool = False,
         known_prompt: bool = False,
     ) -> None:
-        """Go on from a session that is set up.
+        """Take over a session that is set up.
 
-        `renewable`: new credentials can be had without a person. `known_prompt`: receipts came quickly over the
-        connection before.
+        `renewable`: new credentials can be fetched without a person. `known_prompt`: on the connection
+        before, receipts came quickly.
         """
         from google.genai import types  # noqa: PLC0415 - loaded by now
         from google.genai.errors import APIError  # noqa: PLC0415
@@ -74,7 +74,7 @@ class GeminiConnection:
         assert isinstance(socket, LiveSocket)
         socket.keep(transparent=terms.transparent, known_prompt=known_prompt)
         self.socket = socket
-        """The WebSocket under the session, for its receipts and its figures. Nothing else may send over it."""
+        """The WebSocket under the session, with its receipts and figures. No other code may send over it."""
         self._terms = terms
         self._secrets = secrets
         self._renewable = renewable
@@ -88,52 +88,55 @@ class GeminiConnection:
         )
         self._turn: AsyncIterator[types.LiveServerMessage] | None = None
         self.odd = OddMessages()
-        """Counts the messages that were skipped because the SDK or the daemon does not understand them."""
+        """Counts the skipped messages, which the SDK or the daemon did not understand."""
         numbers = itertools.count(1)
-        # The Developer API takes no answer without an id, Vertex does.
+        # The Developer API rejects an answer without an id; Vertex accepts it.
         self._next_id = (lambda: f"{NO_ID}{next(numbers)}") if terms.answers_need_no_id else None
 
     @property
     def resumed(self) -> bool:
-        """Whether it goes on with the session of the handle it was dialed with."""
+        """Whether this connection continues the session of the handle that it was dialed with."""
         return self._terms.resumed
 
     @property
     def delivered(self) -> int:
-        """How many frames the service has taken in; see `ports.Connection.delivered` and `receipts`."""
+        """Number of frames that the service has received; see `ports.Connection.delivered` and `receipts`."""
         return self.receipts.delivered
 
     @property
     def receipts(self) -> Receipts:
-        """The book of what the service has taken in."""
+        """Record of the data that the service has received."""
         return self.socket.receipts
 
     @property
     def refuses_pictures(self) -> bool:
-        """Whether the service gave the session up as soon as an answer held a picture."""
+        """Whether the service ended the session right after an answer with a picture."""
         return self._tool_pictures.refused
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait in this process and in its kernel; see `ports.Connection.backlog`."""
+        """Bytes that wait in this process and in the kernel; see `ports.Connection.backlog`."""
         return self.socket.backlog
 
     @property
     def written(self) -> int:
-        """Bytes on the wire, ever; see `ports.Connection.written`."""
+        """Bytes sent since the connection began; see `ports.Connection.written`."""
         return sum(self.socket.acknowledged() or (0,))
 
     @property
     def arrived(self) -> int:
-        """How many of them the other end's kernel has acknowledged; see `ports.Connection.arrived`."""
+        """Number of sent bytes that the peer's kernel has acknowledged; see `ports.Connection.arrived`."""
         acknowledged, _ = self.socket.acknowledged() or (0, 0)
         return acknowledged
 
     async def receive(self) -> Sequence[Message]:
-        """Return what the next message holds, nothing if it is not understood; see `ports.Connection.receive`."""
+        """Return the contents of the next message; see `ports.Connection.receive`.
+
+        Empty if the message is not understood.
+        """
         while True:
             turn = self._turn or self._session.receive()
-            # A stream that raised, ended or was cancelled is over: only one that gave a message can give another.
+            # A stream that raised, ended or was cancelled gives no more messages, so a new one is needed.
             self._turn = None
             try:
                 message = await anext(turn)
@@ -141,9 +144,9 @@ class GeminiConnection:
                 found = messages.translate(message, odd=self.odd.skip_call, next_id=self._next_id)
                 self._note(message)
             except StopAsyncIteration:
-                continue  # the SDK's stream ends with each turn of the model, the session goes on
+                continue  # the SDK's stream ends with each turn; the session does not
             except self._api_error as error:
-                if isinstance(error.details, str):  # the reason of a close; else a message that has a `code`
+                if isinstance(error.details, str):  # a close with a reason; else a message with a `code`
                     raise self._lost(error) from None
                 self.odd.skip_message("code")
                 return ()
@@ -161,14 +164,16 @@ class GeminiConnection:
         await self._send(lambda: self._session.send_realtime_input(audio=blob), then=self.receipts.sent_audio)
 
     async def begin_audio(self) -> None:
-        """Say that the visitor's turn begins, once; see `ports.Connection.begin_audio`."""
+        """Tell the service once that the visitor's turn begins; see `ports.Connection.begin_audio`."""
         if self._terms.own_turns and not self._visitor_speaks:
             self._visitor_speaks = True
             start = self._types.ActivityStart()
             await self._send(lambda: self._session.send_realtime_input(activity_start=start))
 
     async def end_audio(self) -> None:
-        """Say that the microphone pauses, or that the turn that was begun is over; see `ports.Connection.end_audio`."""
+        """Tell the service that the microphone pauses, or that the visitor's turn ends; see
+        `ports.Connection.end_audio`.
+        """
         if not self._terms.own_turns:
             await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
         elif self._visitor_speaks:
@@ -177,26 +182,27 @@ class GeminiConnection:
             await self._send(lambda: self._session.send_realtime_input(activity_end=end))
 
     async def send_text(self, text: str) -> None:
-        """Say `text` as the visitor's turn; see `ports.Connection.send_text`.
+        """Send `text` as the visitor's turn; see `ports.Connection.send_text`.
 
-        As realtime input: a turn by `client_content` that races audio was seen to end sessions with 1007.
+        It is sent as realtime input: a turn sent as `client_content` while audio flows was seen to end
+        sessions with 1007.
         """
         await self._send(lambda: self._session.send_realtime_input(text=sanitize.text(text)))
 
     async def send_picture(self, jpeg: bytes) -> None:
         """Send one picture as a frame of video; see `ports.Connection.send_picture`.
 
-        One that is sent in the middle of a turn of the model's is seen in the next.
+        The model sees a picture in its next turn if it was sent during one of the model's turns.
         """
         blob = self._types.Blob(data=jpeg, mime_type=JPEG)
         await self._send(lambda: self._session.send_realtime_input(video=blob))
         log.debug("> picture: bytes=%d", len(jpeg))
 
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
-        """Put pictures into the model's memory; see `ports.Connection.show_pictures`.
+        """Add pictures to the model's memory; see `ports.Connection.show_pictures`.
 
-        As written content that asks for no answer. A model that takes content only before a session begins is sent
-        frames of video, which its turn coverage must let in.
+        They are sent as written content that asks for no answer. Some models accept content only before a
+        session begins; these get frames of video, which their turn coverage must include.
         """
         if self._terms.client_content == "seed_only":
             for jpeg in jpegs:
@@ -205,7 +211,7 @@ class GeminiConnection:
             await self._write(jpegs, turn_complete=False)
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
-        """Answer calls, with their pictures as `PictureDelivery` has it; see `ports.Connection.answer`."""
+        """Answer calls, and deliver their pictures (see `PictureDelivery`); see `ports.Connection.answer`."""
         if not answers:
             return
         plan = self._tool_pictures.plan(answers)
@@ -218,31 +224,33 @@ class GeminiConnection:
             await self._write(plan.turn, _HERE_IT_IS, turn_complete=plan.aloud)
 
     async def send_history(self, recall: Sequence[SpokenText]) -> None:
-        """Tell a new session what was said before, as its initial history: it does not answer.
+        """Tell a new session what was said before, as its initial history; the model does not answer.
 
-        Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is
-        known to mind. LinkLost: the connection is over.
+        The turns of both sides alternate, and the visitor's come first and last: some models accept nothing
+        else, and no model is known to reject it. LinkLost: the connection is over.
         """
         turns = [
             self._types.Content(role=role, parts=[self._types.Part(text=sanitize.text(text))])
             for role, text in messages.turns_of(recall)
         ]
         await self._send(
-            # A list of contents is one of the kinds that it takes; mypy wants the list of all kinds.
+            # The parameter's type is a union of lists, and mypy accepts only a fresh list for it.
             lambda: self._session.send_client_content(turns=[*turns], turn_complete=True)
         )
 
     async def close(self) -> None:
-        """Hang up: after the last receipts and by a proper close if they are quick, in any case nothing left open."""
+        """Hang up. It waits briefly for the last receipts and for a proper close; the socket is closed in any
+        case.
+        """
         try:
             await self.socket.last_receipt()
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
-                await self._turn.aclose()  # else asyncio closes it in a task of its own when it is collected
+                await self._turn.aclose()  # else asyncio closes it later, in a task of its own
 
     async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
-        """Add to the conversation what is neither said nor filmed."""
+        """Add written content to the conversation."""
         parts = [self._types.Part.from_bytes(data=jpeg, mime_type=JPEG) for jpeg in jpegs]
         if text:
             parts.append(self._types.Part(text=text))
@@ -254,22 +262,24 @@ class GeminiConnection:
     async def _send(
         self, sending: Callable[[], Awaitable[None]], *, then: Callable[[], None] | None = None
     ) -> None:
-        """Send one message, enter it into the book, and ask for a receipt: one after another, as the book counts."""
+        """Send one message, record it, and ask for a receipt. The lock keeps the order that the record relies
+        on.
+        """
         note = then or self.receipts.sent_other
         try:
             async with self._sending:
                 try:
                     await sending()
                 except asyncio.CancelledError:
-                    note()  # it was written before there was anything to wait for
+                    note()  # the message was written before the first wait
                     raise
                 note()
                 await self.socket.ask_receipt()
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from None
         except ValueError as error:
-            # The SDK checks what it sends. Its text would repeat the value.
-            log.warning("message left out, it cannot be sent: error=%s", type(error).__name__)
+            # The SDK checks messages before it sends them. Its error text would repeat the value.
+            log.warning("message not sent, the SDK rejected it: error=%s", type(error).__name__)
 
     def _note(self, message: "types.LiveServerMessage") -> None:
         update = message.session_resumption_update

@@ -1,7 +1,7 @@
-"""What opens the service for one dial: a key, or an ephemeral token from the owner's server.
+"""Credentials for one dial: the owner's key, or an ephemeral token from the owner's server.
 
-Fetching never blocks the loop and never takes longer than `FETCH_S`. Nothing fetched is written or logged. The third
-way, an account of Google's, has its own module.
+A fetch never blocks the event loop and never takes longer than `FETCH_S`. Credentials are never stored on
+disk or logged. The third kind, a Google account, has its own module.
 """
 
 import asyncio
@@ -21,50 +21,51 @@ if TYPE_CHECKING:
     import httpx2
 
 FETCH_S: Final = 8.0
-"""For all that a fetch needs of the network: the visitor waits for it."""
+"""Seconds for all network steps of one fetch: the visitor waits for it."""
 
-TOKEN_PREFIX: Final = "auth_tokens/"  # noqa: S105 - the public mark of a token, not one
-"""What every ephemeral token begins with; the SDK takes anything else for a key."""
+TOKEN_PREFIX: Final = "auth_tokens/"  # noqa: S105 - a public prefix, no secret
+"""Prefix of every ephemeral token. The SDK treats any other text as a key."""
 
 _LONGEST_WAIT_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class DialCredential:
-    """What opens the service now."""
+    """Credentials that the service accepts now."""
 
     secret: SecretStr
     """A key, an ephemeral token or an OAuth token."""
     quota_project: str | None = None
-    """Who is billed for an OAuth token's use, where it is not the token's own project."""
+    """Project that is billed for an OAuth token; None for the token's own project."""
 
 
 class Credentials(Protocol):
-    """Where a pass comes from."""
+    """A source of credentials."""
 
     @property
     def renewable(self) -> bool:
-        """Whether another fetch may give another pass, so that a pass refused is not the end."""
+        """Whether another fetch can return other credentials, so that rejected ones are not the end."""
 
     async def fetch(self) -> DialCredential:
-        """Return what opens the service now. Safe to cancel. LinkLost: there is none; its remedy says what may help."""
+        """Return credentials for a dial. Safe to cancel. LinkLost: there are none; its remedy says what may
+        help.
+        """
 
     def drop(self) -> None:
-        """Forget the last pass: the service has refused it."""
+        """Forget the last credentials, as the service has rejected them."""
 
 
 class ServiceKey:
-    """A key that the owner has stored, and may replace meanwhile."""
+    """The owner's key, which the owner can replace at any time."""
 
     renewable = False
 
     def __init__(self, key: SecretStr | Callable[[], SecretStr]) -> None:
-        """`key`: it, or what tells which it is now."""
+        """`key`: the key, or a function that returns the current one."""
         self._key = key
 
     @property
     def key(self) -> DialCredential:
-        """The key."""
         return DialCredential(self._key if isinstance(self._key, SecretStr) else self._key())
 
     async def fetch(self) -> DialCredential:
@@ -72,14 +73,14 @@ class ServiceKey:
         return self.key
 
     def drop(self) -> None:
-        """Do nothing: the owner alone has another."""
+        """Do nothing: only the owner can supply another key."""
 
 
 class TokenCredentials:
-    """The owner's server, which mints a token for each connection.
+    """Ephemeral tokens from the owner's server, a new one for each connection.
 
-    For each, although resuming is said not to use a token up: a token that has opened a session was seen refused
-    when it came back with the session's handle. A new one is right in both cases.
+    Resuming is said not to use a token up. Yet a token that had opened a session was seen rejected when it
+    came back with the session's handle. A new token works in both cases.
     """
 
     renewable = True
@@ -91,11 +92,13 @@ class TokenCredentials:
         self._fetch_s = fetch_s
 
     def drop(self) -> None:
-        """Do nothing: the next token is a new one anyway."""
+        """Do nothing: each fetch returns a new token."""
 
     async def fetch(self) -> DialCredential:
-        """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}; see `Credentials.fetch`."""
-        import httpx2  # noqa: PLC0415 - only where there is such a server
+        """Fetch a token: POST {"model": ...}, answered by {"token": ...} or {"name": ...}; see
+        `Credentials.fetch`.
+        """
+        import httpx2  # noqa: PLC0415 - only needed with a token server
 
         try:
             async with (
@@ -120,7 +123,7 @@ async def _bounded(response: "httpx2.Response") -> bytes:
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > LARGEST_BYTES:
-            return b""  # no token is so long, whatever it holds
+            return b""  # too long to be a token
     return body
 
 
@@ -133,8 +136,8 @@ def _token_in(body: bytes) -> SecretStr:
     token = given.strip() if isinstance(given, str) else ""
     if not token.startswith(TOKEN_PREFIX) or not token.isascii() or not token.isprintable() or " " in token:
         raise LinkLost(
-            'token server answered without a token: JSON with "token" or "name" is needed, auth_tokens/...; '
-            "mend the server, or service.token_url",
+            "token server answered without a token: it must send JSON with a 'token' or a 'name' that begins "
+            "with auth_tokens/; correct the server, or service.token_url",
             remedy=Remedy.SETTINGS,
         )
     return SecretStr(token)

@@ -1,6 +1,7 @@
-"""What each ending of a Live connection means to the next dial: one table, read from the top, the first row that fits.
+"""Table of the ways in which a Live connection ends, and of the remedy for each.
 
-`read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
+The table `ENDINGS` is read from the top; the first row that fits counts. `read` finds out how a
+connection ended, and `classify` returns the remedy with a text for the journal.
 """
 
 import enum
@@ -22,21 +23,21 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from kioskd.adapters.gemini.reasons import body_text, plain, retry_after_s
+from kioskd.adapters.gemini.reasons import PORTAL_HINT, body_text, plain, retry_after_s
 from kioskd.errors import LinkLost, Remedy
 
 YOUNG_S: Final = 5.0
-"""A session that the service gives up so soon after its setup was never what the service wanted."""
+"""Seconds after its setup. If the service closes a session sooner, it did not like the setup itself."""
 
 ODD: Final = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
-"""What the SDK raises on a message that it does not understand (all seen; pydantic's error is a ValueError)."""
+"""Errors of the SDK for a message that it does not understand. All were seen; pydantic's is a ValueError."""
 
 TROUBLE: Final = (OSError, WebSocketException, ImportError, RuntimeError, *ODD)
-"""What dialing may raise, besides the errors of the SDK and of google-auth. TimeoutError is an OSError."""
+"""Errors of dialing, besides those of the SDK and of google-auth. TimeoutError is an OSError."""
 
 
 class SetupRefused(LinkLost):
-    """The service turned the setup down, and named neither key nor model. `reason` is what it said."""
+    """The service rejected the setup, and named neither key nor model. `reason` holds the service's words."""
 
     def __init__(self, message: str, reason: str, remedy: Remedy) -> None:
         super().__init__(message, remedy=remedy, reached=True)
@@ -44,58 +45,58 @@ class SetupRefused(LinkLost):
 
 
 class NotSetUp(WebSocketException):
-    """The service answered the setup with something else, or not at all."""
+    """The service did not answer the setup, or answered with a message of another kind."""
 
 
 class Stalled(TimeoutError):
-    """The peer has answered nothing for longer than it ever did."""
+    """The peer has been silent for longer than ever before on this connection."""
 
 
 class EndingKind(enum.Enum):
-    """What kind of thing happened; the value is what people call it."""
+    """Kind of an ending; the value is the name that people read."""
 
     CLOSE = "close"
     HTTP = "HTTP"
     PROXY = "proxy"
     CERTIFICATE = "certificate"
     NAME = "name not resolved"
-    NETWORK = "network"
-    STALLED = "stalled"
-    ADDRESS = "address"
-    ANSWER = "no setup"
-    CREDENTIALS = "credentials"
+    NETWORK = "network error"
+    STALLED = "peer silent"
+    ADDRESS = "unusable address"
+    ANSWER = "no valid answer to the setup"
+    CREDENTIALS = "no credentials"
     TOKENS = "token endpoint not reached"
-    ARGUMENTS = "settings not taken by the SDK"
-    PROGRAM = "SDK not as known"
+    ARGUMENTS = "settings rejected by the SDK before dialing"
+    PROGRAM = "unexpected error of the SDK while dialing"
 
 
 class ConnectionStage(enum.Enum):
-    """How far the connection had come."""
+    """How far the connection had come when it ended."""
 
-    SETUP = "while it was being made"
-    YOUNG = "within seconds of its setup"
-    SESSION = "in mid-session"
+    SETUP = "during the setup"
+    YOUNG = "within 5 s after the setup"
+    SESSION = "later in the session"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEnding:
-    """One end of a connection, as far as the table looks at it."""
+    """One end of a connection, with the properties that the table asks for."""
 
     what: EndingKind
     number: int | None
     """WebSocket close code, HTTP status, or OpenSSL's verify code."""
     reason: str
-    """In the service's or the system's words; nothing secret."""
+    """Reason in the words of the service or of the system; without secrets."""
     stage: ConnectionStage
     with_handle: bool
-    """The connection was to resume a session."""
+    """Whether the connection was to resume a session."""
     renewable: bool
-    """New credentials can be had without a person."""
+    """Whether the daemon can fetch new credentials without a person's help."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonSubject:
-    """What a reason speaks of."""
+    """Subject that the text of a reason mentions."""
 
     name: str
     pattern: re.Pattern[str]
@@ -103,13 +104,13 @@ class ReasonSubject:
 
 @dataclass(frozen=True, slots=True)
 class EndingRow:
-    """One kind of ending. A condition that is None or empty holds for all."""
+    """One row of the table. A condition that is None or empty always holds."""
 
     name: str
     what: EndingKind
     remedy: Remedy
     words: str
-    """What the journal says; {what} is the code and the reason."""
+    """Text for the journal; {what} stands for the code and the reason."""
     numbers: frozenset[int] = frozenset()
     says: ReasonSubject | None = None
     stages: frozenset[ConnectionStage] = frozenset()
@@ -129,10 +130,10 @@ class EndingRow:
 
     @property
     def reached(self) -> bool:
-        """Whether the service itself answered: by an HTTP status or a close of its own, whatever that says.
+        """Whether the service itself answered, by an HTTP status or by closing the connection.
 
-        A proxy's status is none of them, not even 502: it is about the way, and the service may never have been asked.
-        What answers in the name of the service (a gateway, as `service.endpoint` names it) is the service.
+        A proxy's status does not count, not even 502: the proxy may never have asked the service. A gateway
+        that `service.endpoint` names counts as the service.
         """
         return self.what in (EndingKind.HTTP, EndingKind.ANSWER) or (
             self.what is EndingKind.CLOSE and _UNANSWERED not in self.numbers
@@ -146,7 +147,7 @@ def _subject(name: str, pattern: str) -> ReasonSubject:
 _BUSY: Final = _subject("quota or load", r"quota|exhausted|concurren|rate.?limit|too many|overloaded")
 _ABORTED: Final = _subject("an aborted operation", r"operation was aborted")
 _IDENTITY: Final = _subject(
-    "who we are",
+    "the key, the token or a permission",
     r"api.?key|unregistered|established identity|permission|unauthenticated|credential"
     r"|(auth|ephemeral|access)\w* tokens?\b.*(expired|invalid|used)",
 )
@@ -156,67 +157,93 @@ _AWAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_TOKEN: Final = re.compile(r"\b(token|credential)s?\b", re.IGNORECASE)
-"""The SDK from 3.4 on says by a RuntimeError that an account gives no token."""
+"""Since version 3.4 the SDK raises a RuntimeError if an account gives no token."""
 _REFUSALS: Final = frozenset({1007, 1008})
 _OPENING: Final = frozenset({ConnectionStage.SETUP, ConnectionStage.YOUNG})
 _PASSING: Final = frozenset({408, 425, *range(500, 600)})
 _UNANSWERED: Final = 1006
-"""What a connection that broke without a close is said to have been closed with."""
+"""Close code that the library reports for a connection that broke without a close."""
 _UNTIMELY: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 _BUSY_WORDS: Final = "Live service is busy: {what}; waiting"
 _AGAIN_WORDS: Final = "Live service closed the connection: {what}; dialing again"
-_RENEW_WORDS: Final = "Live service turned the credentials down: {what}; fetching new ones"
-_KEY_WORDS: Final = "Live service turned the key down: {what}; store a valid one (kioskd key)"
+_RENEW_WORDS: Final = "Live service rejected the credentials: {what}; fetching new ones"
+_KEY_WORDS: Final = "Live service rejected the key: {what}; store a valid one (kioskd key)"
 _REFUSED_WORDS: Final = (
-    "Live service turned the settings down: {what}; check service.model, service.api_version, service.endpoint "
-    "and the assistant section"
+    "Live service rejected the settings: {what}; "
+    "check service.model, service.api_version, service.endpoint and the assistant section"
 )
+_ENDED_WORDS: Final = "Live service ended the session: {what}; starting a fresh one"
+_TROUBLE_WORDS: Final = "Live service has trouble: {what}; waiting"
+_LOST_WORDS: Final = "Live service lost: {what}; dialing again"
 _FRESH_WORDS: Final = "Live service does not resume the session: {what}; starting a fresh one"
 
-SETUP_REFUSED: Final = "settings refused"
+SETUP_REFUSED: Final = "settings rejected"
 
 ENDINGS: Final[tuple[EndingRow, ...]] = (
-    # The close of a WebSocket. The reason in words counts more than the code, which the service uses loosely.
+    # Closes of the WebSocket. The reason's words count more than the code, which the service uses loosely.
     EndingRow("operation aborted", EndingKind.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
-    EndingRow("context used up", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, frozenset({1007}), _BUSY, with_handle=True),
-    EndingRow("quota used up", EndingKind.CLOSE, Remedy.QUOTA, _BUSY_WORDS, frozenset({1008, 1011, 1013}), _BUSY),
-    EndingRow("credentials refused, renewable", EndingKind.CLOSE, Remedy.CREDENTIALS, _RENEW_WORDS, _REFUSALS, _IDENTITY, renewable=True),
-    EndingRow("key refused", EndingKind.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
-    EndingRow("model unknown", EndingKind.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
-    EndingRow("session not resumed", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
+    EndingRow("context used up", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, frozenset({1007}), _BUSY,
+              with_handle=True),
+    EndingRow("quota used up", EndingKind.CLOSE, Remedy.QUOTA, _BUSY_WORDS, frozenset({1008, 1011, 1013}),
+              _BUSY),
+    EndingRow("credentials rejected, renewable", EndingKind.CLOSE, Remedy.CREDENTIALS, _RENEW_WORDS,
+              _REFUSALS, _IDENTITY, renewable=True),
+    EndingRow("key rejected", EndingKind.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
+    EndingRow("model unknown", EndingKind.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL,
+              _OPENING),
+    EndingRow("session not resumed", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING,
+              with_handle=True),
     EndingRow(SETUP_REFUSED, EndingKind.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
-    EndingRow("session given up", EndingKind.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
-    EndingRow("service failed", EndingKind.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
-    EndingRow("broken off", EndingKind.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
-    EndingRow("closed", EndingKind.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
-    # The answer to the WebSocket request.
+    EndingRow("session ended by the service", EndingKind.CLOSE, Remedy.FRESH, _ENDED_WORDS, _REFUSALS),
+    EndingRow("service failed", EndingKind.CLOSE, Remedy.RESUME_LATER, _TROUBLE_WORDS, frozenset({1011})),
+    EndingRow("connection broken", EndingKind.CLOSE, Remedy.RESUME, _LOST_WORDS, frozenset({_UNANSWERED})),
+    EndingRow("connection closed", EndingKind.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
+    # Answers to the WebSocket request.
     EndingRow("too many requests", EndingKind.HTTP, Remedy.QUOTA, _BUSY_WORDS, frozenset({429})),
-    EndingRow("not admitted, renewable", EndingKind.HTTP, Remedy.CREDENTIALS, _RENEW_WORDS, frozenset({401, 403}), renewable=True),
-    EndingRow("not admitted", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({401, 403})),
-    EndingRow("key refused by HTTP", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({400}), _IDENTITY),
-    EndingRow("service unavailable", EndingKind.HTTP, Remedy.RESUME, "Live service has trouble: {what}; waiting", _PASSING),
-    EndingRow("request refused", EndingKind.HTTP, Remedy.SETTINGS, _REFUSED_WORDS),
+    EndingRow("access denied, renewable", EndingKind.HTTP, Remedy.CREDENTIALS, _RENEW_WORDS,
+              frozenset({401, 403}), renewable=True),
+    EndingRow("access denied", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({401, 403})),
+    EndingRow("key rejected by HTTP status", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({400}),
+              _IDENTITY),
+    EndingRow("service unavailable", EndingKind.HTTP, Remedy.RESUME, _TROUBLE_WORDS, _PASSING),
+    EndingRow("request rejected", EndingKind.HTTP, Remedy.SETTINGS, _REFUSED_WORDS),
     # Credentials that have to be fetched first.
-    EndingRow("credentials not renewed", EndingKind.CREDENTIALS, Remedy.CREDENTIALS, "credentials cannot be had: {what}; trying again", renewable=True),
-    EndingRow("credentials useless", EndingKind.CREDENTIALS, Remedy.SETTINGS, "credentials cannot be had: {what}; check the service section and its files"),
-    EndingRow("token endpoint not reached", EndingKind.TOKENS, Remedy.RESUME, "credentials cannot be had: {what}; check the network"),
-    # What stands between.
-    EndingRow("certificate out of its time", EndingKind.CERTIFICATE, Remedy.CLOCK, "Live service not trusted: {what} by this device's clock; check its date (timedatectl)", _UNTIMELY),
-    EndingRow("certificate of somebody else", EndingKind.CERTIFICATE, Remedy.RESUME, "Live service not trusted: {what}; another network in between? else check service.ca_file and the clock"),
-    EndingRow("proxy without a way out", EndingKind.PROXY, Remedy.RESUME, "Live service not reached: proxy says {what}; check the proxy's own way out", _PASSING),
-    EndingRow("proxy refused or unusable", EndingKind.PROXY, Remedy.SETTINGS, "proxy cannot be used: {what}; check service.proxy, https_proxy and no_proxy"),
-    EndingRow("address unusable", EndingKind.ADDRESS, Remedy.SETTINGS, "Live service not reached: {what}; check service.endpoint"),
-    EndingRow("name not resolved", EndingKind.NAME, Remedy.RESUME, "Live service not reached: {what}; check the network and its name server"),
-    EndingRow("not reached", EndingKind.NETWORK, Remedy.RESUME, "Live service not reached: {what}; check the network", stages=frozenset({ConnectionStage.SETUP})),
-    EndingRow("stalled", EndingKind.STALLED, Remedy.RESUME, "Live service lost: {what}; dialing again"),
-    EndingRow("cut off", EndingKind.NETWORK, Remedy.RESUME, "Live service lost: {what}; check the network"),
-    EndingRow("setup not completed", EndingKind.ANSWER, Remedy.RESUME_LATER, "Live service did not set the session up: {what}; dialing again"),
-    # What is wrong on this side.
-    EndingRow("settings not taken", EndingKind.ARGUMENTS, Remedy.SETTINGS, "settings turned down before dialing: {what}; check the service and assistant sections"),
-    EndingRow("SDK not as known", EndingKind.PROGRAM, Remedy.STOP, "google-genai does not fit this program: {what}; install the version that kioskd asks for"),
+    EndingRow("credentials not renewed", EndingKind.CREDENTIALS, Remedy.CREDENTIALS,
+              "no credentials for the Live service: {what}; trying again", renewable=True),
+    EndingRow("credentials unusable", EndingKind.CREDENTIALS, Remedy.SETTINGS,
+              "no credentials for the Live service: {what}; check the service section and its files"),
+    EndingRow("token endpoint not reached", EndingKind.TOKENS, Remedy.RESUME,
+              "no credentials for the Live service: {what}; check the network"),
+    # Obstacles on the way to the service.
+    EndingRow("certificate not valid at this time", EndingKind.CERTIFICATE, Remedy.CLOCK,
+              "Live service not trusted: {what} by this device's clock; check its date (timedatectl)",
+              _UNTIMELY),
+    EndingRow("certificate not trusted", EndingKind.CERTIFICATE, Remedy.RESUME,
+              f"Live service not trusted: {{what}}; {PORTAL_HINT}"),
+    EndingRow("proxy does not reach the service", EndingKind.PROXY, Remedy.RESUME,
+              "Live service not reached: proxy says {what}; check the proxy's own connection", _PASSING),
+    EndingRow("proxy rejects the request or is unusable", EndingKind.PROXY, Remedy.SETTINGS,
+              "proxy cannot be used: {what}; check service.proxy, https_proxy and no_proxy"),
+    EndingRow("address unusable", EndingKind.ADDRESS, Remedy.SETTINGS,
+              "Live service not reached: {what}; check service.endpoint"),
+    EndingRow("name not resolved", EndingKind.NAME, Remedy.RESUME,
+              "Live service not reached: {what}; check the network and its name server"),
+    EndingRow("service not reached", EndingKind.NETWORK, Remedy.RESUME,
+              "Live service not reached: {what}; check the network",
+              stages=frozenset({ConnectionStage.SETUP})),
+    EndingRow("peer silent", EndingKind.STALLED, Remedy.RESUME, _LOST_WORDS),
+    EndingRow("network lost", EndingKind.NETWORK, Remedy.RESUME,
+              "Live service lost: {what}; check the network"),
+    EndingRow("setup not completed", EndingKind.ANSWER, Remedy.RESUME_LATER,
+              "Live service did not set the session up: {what}; dialing again"),
+    # Faults of this side.
+    EndingRow("settings rejected by the SDK", EndingKind.ARGUMENTS, Remedy.SETTINGS,
+              "google-genai rejected the settings: {what}; check the service and assistant sections"),
+    EndingRow("SDK version does not fit", EndingKind.PROGRAM, Remedy.STOP,
+              "google-genai does not fit this program: {what}; install the version that kioskd requires"),
 )  # fmt: skip
-"""Every ending has its row: the last one for its kind takes whatever the rows before do not."""
+"""For each kind the last row has no condition, so every ending has a row."""
 
 
 _KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
@@ -228,7 +255,7 @@ _KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
     (Stalled, EndingKind.STALLED),
     (OSError, EndingKind.NETWORK),
     (WebSocketException, EndingKind.NETWORK),
-    # Only while dialing: later they are a message that is not understood, or a bug.
+    # Only while dialing. Later such an error is a message that the SDK does not understand, or a bug.
     (ValueError, EndingKind.ARGUMENTS),
     (ImportError, EndingKind.PROGRAM),
     (RecursionError, EndingKind.PROGRAM),
@@ -239,7 +266,7 @@ _KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
     (LookupError, EndingKind.PROGRAM),
 )
 _OF_THE_WORLD: Final = 8
-"""How many of them can end a session, too."""
+"""The number of leading rows of `_KINDS` whose errors can also end a session."""
 
 
 def classify(
@@ -251,10 +278,10 @@ def classify(
     renewable: bool = False,
     secrets: Sequence[str] = (),
 ) -> LinkLost:
-    """Return what `error` of the SDK, of google-auth or of the socket under them means.
+    """Return the loss that `error` means; it comes from the SDK, from google-auth or from their socket.
 
-    `during_setup`: the session was not there yet; else `age_s` is how long it had been. `secrets` are cut out of the
-    text. An error that is no failure of the world (a bug) is raised as it is.
+    `during_setup`: there was no session yet; else `age_s` is the session's age. `secrets` are cut out of the
+    text. An error that only a bug can cause is raised again.
     """
     what, number, reason = read(error, secrets, during_setup=during_setup)
     stage = ConnectionStage.YOUNG if age_s < YOUNG_S else ConnectionStage.SESSION
@@ -273,14 +300,14 @@ def classify(
 
 
 def row_of(ending: ConnectionEnding) -> EndingRow:
-    """Return the first row that fits."""
+    """Return the first row that fits `ending`."""
     return next(row for row in ENDINGS if row.fits(ending))
 
 
 def read(
     error: Exception, secrets: Sequence[str], *, during_setup: bool
 ) -> tuple[EndingKind, int | None, str]:
-    """Return what happened, its number if it has one, and the reason in words."""
+    """Return the kind of the ending, its number (None if it has none) and its reason in words."""
     closed = _close_of(error, secrets)
     if closed is not None:
         return EndingKind.CLOSE, *closed
@@ -292,7 +319,7 @@ def read(
         return EndingKind.PROXY, error.response.status_code, plain(error.response.reason_phrase, secrets)
     text = plain(str(error), secrets) or type(error).__name__
     what = _kind_of(error, text, during_setup=during_setup)
-    if isinstance(error, ValidationError):  # its text holds values
+    if isinstance(error, ValidationError):  # its text would show the settings' values
         text = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
     if (
         what in (EndingKind.CREDENTIALS, EndingKind.ARGUMENTS, EndingKind.PROGRAM, EndingKind.ANSWER)
@@ -319,8 +346,9 @@ def _kind_of(error: Exception, text: str, *, during_setup: bool) -> EndingKind:
 
 
 def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | None:
-    """The code and reason of the close that `error` reports; None if it reports none."""
-    # Loaded already whenever one of its errors can be: importing it here keeps this module quick to import.
+    """Return the code and the reason of the close that `error` reports; None if it reports none."""
+    # The SDK is loaded by now, as the error comes from it. An import here keeps the import of this module
+    # quick.
     from google.genai.errors import APIError  # noqa: PLC0415
 
     if isinstance(error, APIError):
@@ -332,9 +360,9 @@ def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | Non
 
 
 def _sent_by_us(error: BaseException | None) -> str:
-    """The reason of a close that our own end began (a ping unanswered, a message too big); else nothing.
+    """Return the reason if this side closed the connection (no pong, message too big); else an empty text.
 
-    The SDK reports it as 1006 and keeps the truth in the error's context only.
+    The SDK reports such a close as 1006; only the error's context has the true code.
     """
     if isinstance(error, ConnectionClosed) and error.sent is not None and not error.rcvd_then_sent:
         return plain(f"ended by this side, {error.sent.code} {error.sent.reason}".rstrip())

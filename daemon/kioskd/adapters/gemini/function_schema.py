@@ -1,10 +1,10 @@
-"""A tool's JSON Schema in the service's own form, and the way back for arguments that this form cannot describe.
+"""Turns a tool's JSON Schema into the service's form, and restores arguments that this form cannot describe.
 
-The service's `Schema` is a subset of OpenAPI's. It turns a whole setup down for one word that it does not take, so this
-module says only what it is known to take. What the form has no word for becomes a hint in the description. The tool's
-own schema is checked before each call all the same.
+The service's `Schema` is a subset of OpenAPI's. The service rejects a whole setup for one unknown
+keyword. So this module writes only keywords that are known to work. A rule without a keyword
+becomes a hint in the description. Each call's arguments are still checked against the tool's own schema.
 
-Sources: Google's reference of `Schema`, and public reports of what the service refuses.
+Sources: Google's reference of `Schema`, and public reports about schemas that the service rejects.
 """
 
 import json
@@ -13,24 +13,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 DEEPEST: Final = 8
-"""Levels of a schema that are described. The service has a limit that it does not publish; arguments end here, too."""
+"""Deepest level of a schema that is described. The service does not publish its own limit. Arguments that lie
+deeper are not restored."""
 LONGEST_TEXT: Final = 16_384
-"""Characters of an argument that may stand for an object or a list; all arguments together may have so many."""
+"""Longest text, in characters, that is parsed where an object or a list is due. All arguments together may
+have as many."""
 MOST_HINTS: Final = 50
-"""Choices that a hint lists."""
+"""Most choices that a hint lists."""
 
 _FORMATS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"date-time"}),
     "integer": frozenset({"int32", "int64"}),
     "number": frozenset({"float", "double"}),
 }
-"""The formats that the service knows, by type. Any other ends the setup."""
+"""Formats that the service knows, by type. With any other format the service rejects the setup."""
 _BOUNDS: Final[Mapping[str, tuple[str, ...]]] = {
     "string": ("minLength", "maxLength"),
     "array": ("minItems", "maxItems"),
     "object": ("minProperties", "maxProperties"),
 }
-"""Words with a whole number, by the type that they belong to."""
+"""Keywords with a whole number as value, by the type that they belong to."""
 _HINTS: Final[Mapping[str, str]] = {
     "exclusiveMinimum": "more than",
     "exclusiveMaximum": "less than",
@@ -40,24 +42,25 @@ _WORDS: Final = ("description", "title")
 _NUMBERS: Final = frozenset({"integer", "number"})
 _TYPES: Final = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 _MOST: Final = 2**63 - 1
-"""The largest whole number that the service's reader takes."""
+"""Largest whole number that the service's parser accepts."""
 _OBJECT_AS_TEXT: Final = "a JSON object, written as text"
 _LIST_AS_TEXT: Final = "a JSON list, written as text"
 
 
 def declared_schema(parameters: Any) -> dict[str, Any] | None:
-    """Return a tool's `parameters` (JSON Schema of an object) in the service's form; None where there are none to give.
+    """Return a tool's `parameters` (JSON Schema of an object) in the service's form; None if there are none.
 
-    `parameters` has no references.
+    `parameters` must have no references.
     """
     found = _form({"type": "object"} | _whole(parameters), 0)
     return found if found["type"] == "OBJECT" else None
 
 
 def restored(schema: Any, value: Any, deep: int = 0) -> Any:
-    """Return `value` with objects and lists where `schema` asks for them and the model was told to write text.
+    """Return `value`, with objects and lists in place of texts where `schema` asks for objects and lists.
 
-    What is no JSON of the type that is asked for stays as it is, and the check of the arguments says so.
+    The model was told to write these as JSON text. A text that holds no JSON of the right type stays as it
+    is; the check of the arguments then reports it.
     """
     schema = _whole(schema)
     kinds = {kind for each in (schema, *_alternatives(schema)) for kind in _kinds(each)}
@@ -89,7 +92,9 @@ def _parsed(text: str, kinds: set[str]) -> Any:
 
 
 def _form(schema: Any, deep: int) -> dict[str, Any]:
-    """Return what of a JSON Schema the service's own form can say. Everything is given a type, which it insists on."""
+    """Return the part of a JSON Schema that the service's form can express. The service needs a type
+    everywhere, so each schema gets one.
+    """
     schema = _whole(schema)
     kinds = _kinds(schema)
     nullable = "null" in kinds or None in _choices(schema)
@@ -108,7 +113,10 @@ def _form(schema: Any, deep: int) -> dict[str, Any]:
 def _union(
     schema: Mapping[str, Any], alternatives: Sequence[Mapping[str, Any]], deep: int, *, nullable: bool
 ) -> dict[str, Any]:
-    """Return one of several. Vertex takes no other word beside `anyOf`, so each alternative gets all of them."""
+    """Return a choice between alternatives.
+
+    Vertex accepts no other keyword beside `anyOf`, so each alternative repeats all of them.
+    """
     outer = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", *_WORDS)}
     found: list[dict[str, Any]] = []
     for alternative in alternatives:
@@ -120,7 +128,7 @@ def _union(
 
 
 def _described(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the description, or the title in its place: not every backend takes a title."""
+    """Return the description; without one, the title as description. Not every backend accepts a title."""
     for word in _WORDS:
         if text := _text(schema.get(word)).strip():
             return {"description": text}
@@ -132,12 +140,12 @@ def _single(schema: Mapping[str, Any], kind: str, deep: int) -> dict[str, Any]:
     hints = [*_hints(schema, kind)]
     properties = _properties(schema)
     if kind == "object" and (not properties or deep >= DEEPEST):
-        kind, hints = "string", [_OBJECT_AS_TEXT]  # the service refuses an object without properties
+        kind, hints = "string", [_OBJECT_AS_TEXT]  # the service rejects an object without properties
     elif kind == "array" and deep >= DEEPEST:
         kind, hints = "string", [_LIST_AS_TEXT]
     elif kind == "object":
         found["properties"] = {name: _form(inner, deep + 1) for name, inner in properties.items()}
-        # The service refuses what is required and is no property.
+        # The service rejects a required name that is not a property.
         needed = [name for name in _listed(schema.get("required")) if isinstance(name, str)]
         required = dict.fromkeys(name for name in needed if name in properties)
         if required:
@@ -163,7 +171,7 @@ def _single(schema: Mapping[str, Any], kind: str, deep: int) -> dict[str, Any]:
 
 
 def _hints(schema: Mapping[str, Any], kind: str) -> Iterator[str]:
-    """Yield in words what the service's form cannot say."""
+    """Yield a phrase for each rule that the service's form cannot express."""
     given = schema.get("format")
     if isinstance(given, str) and given not in (*_FORMATS.get(kind, ()), "enum") and (name := _text(given)):
         yield f"format: {name}"
@@ -180,7 +188,10 @@ def _hints(schema: Mapping[str, Any], kind: str) -> Iterator[str]:
 
 
 def _texts(schema: Mapping[str, Any]) -> list[str]:
-    """Return the choices of a text. The service takes no empty one, and none that is no text."""
+    """Return the choices of a text, without the empty one, which the service rejects.
+
+    Empty if one of the choices is no text, as the service accepts only texts.
+    """
     choices = [choice for choice in _choices(schema) if choice is not None]
     if not all(isinstance(choice, str) and _text(choice) == choice for choice in choices if choice != ""):
         return []
@@ -196,7 +207,10 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that can be given: `false` allows none, and some names cannot be said."""
+    """Return the properties that the model can set.
+
+    Left out are properties whose schema is `false`, which allows no value, and names that cannot be written.
+    """
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return {}
@@ -208,9 +222,10 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _items(schema: Mapping[str, Any]) -> Any:
-    """Return what the items of a list are; None where nothing is said. A tuple's are one of those that it names.
+    """Return the schema of a list's items; None if there is none.
 
-    A tuple is `prefixItems`, or a list in `items` with `additionalItems`, as older drafts have it.
+    The items of a tuple get a choice of all schemas that the tuple names. A tuple is `prefixItems`, or, as in
+    older drafts, a list in `items` with `additionalItems`.
     """
     rest, first = schema.get("items"), schema.get("prefixItems")
     if isinstance(rest, list | tuple):
@@ -227,11 +242,12 @@ def _items(schema: Mapping[str, Any]) -> Any:
 
 
 def _whole(given: Any) -> dict[str, Any]:
-    """Return `given` with all that `allOf` adds to it, and an object with what it may have by any of its alternatives.
+    """Return `given` with the rules of its `allOf` merged in, and an object with the properties of all
+    alternatives.
 
-    Its own words win. Which of its properties an object must have together no word of the service's says.
+    The schema's own rules win. The service's form cannot say which of these properties must come together.
     """
-    found = dict(given) if isinstance(given, Mapping) else {}  # `true` is a schema, too
+    found = dict(given) if isinstance(given, Mapping) else {}  # `true` is also a schema
     for part in _schemas(found.pop("allOf", ())):
         found = _joined(found, _whole(part))
     if "object" not in _kinds(found):
@@ -247,7 +263,7 @@ def _whole(given: Any) -> dict[str, Any]:
 
 
 def _joined(found: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what holds where both hold; of the words that both have, those of `found` win."""
+    """Return a schema that combines both. Where both have a keyword, the value of `found` wins."""
     properties, required = _properties(found), _listed(found.get("required"))
     for name, inner in _properties(part).items():
         properties[name] = {"allOf": [properties[name], inner]} if name in properties else inner
@@ -265,18 +281,20 @@ def _alternatives(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _schemas(given: Any) -> list[Any]:
-    """Return the schemas of a list of them that something fits: nothing fits `false`."""
+    """Return the schemas of a list, without `false`, which no value fits."""
     return [one for one in _listed(given) if one is not False]
 
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    """Return the types of a schema; of one that names none, what else it says. None for one that may be anything."""
+    """Return the types that a schema names; else types guessed from its other keywords; empty if any type
+    fits.
+    """
     named = schema.get("type")
     kinds = [named] if isinstance(named, str) else _listed(named)
     kinds = list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str) and kind in _TYPES))
     if not kinds:
         kinds = _guessed(schema)
-    if schema.get("nullable") is True and "null" not in kinds:  # OpenAPI's own word
+    if schema.get("nullable") is True and "null" not in kinds:  # OpenAPI's own keyword
         kinds.append("null")
     return kinds
 
@@ -313,13 +331,13 @@ def _is_of(value: Any, kind: str) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is one that the service's reader takes."""
+    """Return whether `value` is a number that the service's parser accepts."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
+    except OverflowError:  # a whole number too large for a float
         return False
 
 
 def _text(value: Any) -> str:
-    """Return a text as the service's reader takes it: without half characters."""
+    """Return a text without half characters (lone surrogates), which the service's parser rejects."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The kiosk's tools as the service's functions: how they are declared, and how what came of a call is told."""
+"""The kiosk's tools as functions of the service: their declarations, and the answers to their calls."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from google.genai import types
 
 BlockingRule = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
-"""Whether a model waits for what a function returns: by default, or by no other choice."""
+"""Whether a model waits for a function's result: its default, or (`..._only`) its only behaviour."""
 
 Resolution = Literal["low", "medium", "high"]
-"""How closely a picture is looked at."""
+"""How much detail of a picture the model sees."""
 
 JPEG: Final = "image/jpeg"
 
 
 def declarations(tools: Sequence[Tool], functions: BlockingRule) -> "types.Tool | None":
-    """Return what the model may call; None for nothing.
+    """Return the functions that the model is allowed to call; None if there are none.
 
-    Each says whether it holds the model up, as the default differs by model; but not to a model that knows one
-    behaviour alone and refuses the other's name.
+    Each declaration says whether the model waits for the function, as the default differs by model. It says
+    nothing to a model that knows only one behaviour and rejects the name of the other.
     """
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
@@ -33,26 +33,28 @@ def declarations(tools: Sequence[Tool], functions: BlockingRule) -> "types.Tool 
 
 
 def holds_up(tool: Tool, functions: BlockingRule) -> bool:
-    """Whether the model waits for this tool: as the tool wishes, where the model leaves the choice."""
+    """Whether the model waits for this tool. The tool's own setting counts if the model offers a choice."""
     if functions in {"blocking_only", "non_blocking_only"}:
         return functions == "blocking_only"
     return tool.blocking
 
 
 class FunctionRules:
-    """How one model calls functions, for what carries the calls out."""
+    """Rules by which one model calls functions, for the code that runs the calls."""
 
     def __init__(self, rule: BlockingRule) -> None:
         self._rule = rule
 
     def blocks(self, tool: Tool | None) -> bool:
-        """Return whether the model waits for this tool. None is a tool that is not known: the model's own default."""
+        """Return whether the model waits for this tool. None stands for an unknown tool, with the model's
+        default.
+        """
         if tool is None:
             return self._rule in {"blocking", "blocking_only"}
         return holds_up(tool, self._rule)
 
     def arguments(self, tool: Tool | None, given: Mapping[str, object]) -> Mapping[str, object]:
-        """Return the arguments in the tool's own form: the service's form cannot describe all of them."""
+        """Return the arguments in the tool's own form, as the service's form cannot describe all of them."""
         if tool is None:
             return given
         arguments: Mapping[str, object] = restored(tool.parameters, given)
@@ -67,10 +69,11 @@ def response(
     with_picture: bool,
     resolution: Resolution | None = None,
 ) -> "types.FunctionResponse":
-    """Return what the service is told of a call.
+    """Return the service's form of an answer to a call.
 
-    `non_blocking`: the model did not wait, so it is told when to take the answer up. `silent`: not at all by itself.
-    `resolution`: how closely a picture is looked at. The setup's own is for pictures that are no answer.
+    `non_blocking`: the model did not wait, so the answer says when to use it. `silent`: the model is not to
+    speak about the answer. `resolution`: detail of the answer's picture; the setup's own resolution does not
+    apply to answers.
     """
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
@@ -96,7 +99,7 @@ def response(
 
 
 def supports_picture_resolution() -> bool:
-    """Return whether an answer can ask for a resolution of its picture: the SDK can from 3.4 on."""
+    """Return whether an answer can ask for a resolution of its picture; the SDK needs version 3.4."""
     from google.genai import types  # noqa: PLC0415
 
     return "media_resolution" in types.FunctionResponsePart.model_fields
@@ -109,9 +112,9 @@ def _declaration(tool: Tool, functions: BlockingRule) -> "types.FunctionDeclarat
     if functions != "blocking_only":
         behavior = types.Behavior("BLOCKING" if holds_up(tool, functions) else "NON_BLOCKING")
     parameters, schema = None, declared_schema(tool.parameters)
-    if schema is not None:  # an object without properties is refused: it is left unsaid
-        # The form of all the service's guides. With JSON Schema itself gemini-3.8-live-extended-thinking was seen to
-        # speak of its functions instead of calling them.
+    if schema is not None:  # None: the service rejects an object without properties
+        # All of the service's guides use this form. With JSON Schema itself gemini-3.8-live-extended-thinking
+        # was seen to talk about its functions instead of calling them.
         parameters = types.Schema.model_validate(schema)
     return types.FunctionDeclaration(
         name=tool.name, description=tool.description, parameters=parameters, behavior=behavior

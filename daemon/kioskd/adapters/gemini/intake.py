@@ -1,6 +1,6 @@
-"""Bounds on what the service sends, before anything is made of it: in time for its frames, in fields for its messages.
+"""Limits on input from the service, before it is parsed: on the time for frames, and on the number of fields.
 
-Both are about the event loop, which also carries the sound: no peer may hold it for long, and none may fill the memory.
+Both protect the event loop, which also carries the sound: no peer can block it for long or fill the memory.
 """
 
 import asyncio
@@ -10,23 +10,27 @@ from typing import Final
 
 SLICE_BYTES: Final = 2048
 SHARE_S: Final = 0.005
-"""How long frames are taken apart before all others get their turn. A read of 256 kB may hold 100,000 of them."""
+"""Seconds that frames are parsed at a time, before other tasks run. One read of 256 kB can hold 100,000
+frames."""
 
 MOST_FIELDS: Final = 4000
-"""Brackets and commas in one message. The SDK builds an object for each field: so many take it 30 ms on a desk."""
+"""Most brackets and commas in one message. The SDK builds an object for each field; 4000 take 30 ms on a
+desk."""
 
 MOST_UNSENT_BYTES: Final = 8 * 2**20
-"""A peer that makes us answer (pings) and takes no answer is given up at this. Nothing of ours is as large."""
+"""Limit of unsent answers. Beyond it the connection ends: the peer sends pings, but accepts no pongs. No
+message of ours is as large."""
 
 
 class TooManyFields(ValueError):
-    """A message that would take the SDK too long to take apart."""
+    """The SDK would take too long to parse this message."""
 
 
 def check_fields(message: str | bytes) -> None:
-    """Raise TooManyFields for a message of more than `MOST_FIELDS`. Sound is one field, however long.
+    """Raise TooManyFields for a message with more than `MOST_FIELDS`. Sound is one field, whatever its
+    length.
 
-    Those within a text count too; no text of a talk has so many.
+    Brackets and commas within a text count too; no spoken text has as many.
     """
     data = message.encode(errors="replace") if isinstance(message, str) else message
     if data.count(b"{") + data.count(b"[") + data.count(b",") > MOST_FIELDS:
@@ -34,7 +38,9 @@ def check_fields(message: str | bytes) -> None:
 
 
 class BoundedIntake:
-    """Hands what was read to a parser, a share of time after the other; the transport reads nothing more meanwhile."""
+    """Passes received data to a parser in short slices of time, and stops the transport from reading
+    meanwhile.
+    """
 
     def __init__(
         self,
@@ -44,7 +50,9 @@ class BoundedIntake:
         *,
         full: Callable[[], bool],
     ) -> None:
-        """`full`: whether the parser's reader is behind, so that it has paused the transport itself."""
+        """`full` returns whether the parser's reader is behind, and has therefore paused the transport
+        itself.
+        """
         self._transport = transport
         self._loop = loop
         self._parse = parse
@@ -53,7 +61,7 @@ class BoundedIntake:
         self._next: asyncio.Handle | None = None
 
     def take(self, data: bytes) -> None:
-        """Parse `data`, or begin with it; the rest follows when all others had their turn."""
+        """Parse `data`, or the start of it. The rest is parsed after other tasks have run."""
         self._waiting.extend(data[start : start + SLICE_BYTES] for start in range(0, len(data), SLICE_BYTES))
         if self._next is None:
             self._go_on()
@@ -61,12 +69,12 @@ class BoundedIntake:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on, unless what was read has to be parsed first."""
+        """Let the transport read again, unless received data still has to be parsed."""
         if self._next is None:
             self._transport.resume_reading()
 
     def finish(self) -> None:
-        """Parse what waits: the connection ends. A peer that left too much behind is not heard out."""
+        """Parse the waiting data, as the connection ends. Data that would take too long is dropped."""
         if self._next is not None:
             self._next.cancel()
             self._next = None

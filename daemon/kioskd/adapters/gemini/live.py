@@ -1,8 +1,8 @@
-"""The Gemini Live service through Google's SDK, whose types stop here and in the modules named after it.
+"""The Gemini Live service through Google's SDK; no type of the SDK leaves this module and its neighbours.
 
-The SDK leaves three things to its callers: it waits without limits (`live_socket` ends that), it reports trouble by
-a dozen kinds of exception (`errors` sorts them), and it fails on messages newer than itself
-(`connection` goes on).
+The SDK leaves three problems to its callers, and each has a module. It waits without limits (see
+`live_socket`). It raises a dozen kinds of exception (see `errors`). It fails on messages newer than itself
+(see `connection`).
 """
 
 import asyncio
@@ -40,50 +40,57 @@ __all__ = ["GeminiConfig", "GeminiLive", "SessionOptions", "ToolTrial", "Vertex"
 log = logging.getLogger(__name__)
 
 _LANGUAGE: Final = re.compile(r"^(?!.*function).*language.?code", re.IGNORECASE)
-"""What refuses the code of a language, and no parameter of a tool that has such a name."""
+"""Matches a rejection of the language's code, but not of a tool's parameter with a similar name."""
 
 SEARCH_S: Final = 3.0
-"""How long one visitor waits for the search of a tool that the service refuses. The next dial goes on with it."""
+"""Seconds that one visitor waits for the search of a rejected tool. The search continues with the next dial.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GeminiConfig:
-    """What the service is to be, and how to reach it."""
+    """Settings of the service, and the way to reach it."""
 
     key: SecretStr | Callable[[], SecretStr] | None
-    """What opens the service; a function is asked at each dial. None: `token_url` or `vertex` says where that comes from.
-    With `vertex` a key is that of its express mode."""
+    """Key of the service, or a function that is asked for it at each dial. With `vertex` it is a key of
+    Vertex's express mode. None: `token_url` or `vertex` says where the credentials come from."""
     model: str
     voice: str
     instructions: str = ""
     language: str | None = None
-    """What to speak, as BCP-47 has it (`en-US`); None leaves it to the visitor."""
+    """Language to speak, as a BCP-47 tag (`en-US`); None: the model follows the visitor."""
     api_version: str = "v1beta"
-    """Pinned: the SDK's own default, v1, is not known to serve Live."""
+    """API version, pinned: the SDK's own default, v1, is not known to serve Live."""
     other_version: str | None = None
-    """What is dialed where the first is refused: a token opens only the version that it was minted for."""
+    """API version to dial if `api_version` is rejected: a token opens only the version that it was minted
+    for."""
     endpoint: str | None = None
-    """Base URL of a gateway or simulator; None for Google's. Always reached by TLS."""
+    """Base URL of a gateway or simulator; None for Google's. The connection always uses TLS."""
     ca_file: Path | None = None
-    """The only authorities to trust, in PEM; None for the system's and certifi's."""
+    """PEM file with the only authorities to trust; None for the system's and certifi's."""
     proxy: str | None = None
-    """URL of an HTTP proxy; None for the environment's. No proxy is asked for what is on this machine."""
+    """URL of an HTTP proxy; None for the environment's. An endpoint on this machine is reached without a
+    proxy."""
     vertex: Vertex | None = None
-    """Where on Google Cloud; None for the Developer API."""
+    """Project on Google Cloud; None for the Developer API."""
     token_url: str | None = None
     """The owner's server that mints an ephemeral token for each connection."""
     transparent: bool = False
-    """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
+    """Whether the service is to count the messages that it has received. Vertex can; the Developer API
+    rejects it."""
     options: SessionOptions = options.UNSAID
-    """What else the model and the service's detectors are told."""
+    """Further settings of the model and of the service's speech detector."""
     tools: Callable[[], Sequence[Tool]] = tuple
-    """What the model may have done; asked for at each connection, in the event loop's thread."""
+    """Returns the tools that the model is allowed to use; called at each connection, in the event loop's
+    thread."""
     trial: ToolTrial = field(default_factory=ToolTrial)
-    """What is known of tools that the service refuses. To be passed on when the settings are read again."""
+    """Knowledge about tools that the service rejects. Pass it on when the settings are read again."""
 
 
 class GeminiLive:
-    """Dials the Gemini Live API; meets `ports.Live`. One client serves all dials that show the same credentials."""
+    """Dials the Gemini Live API (a `ports.Live`). Dials with the same credentials share one client of the
+    SDK.
+    """
 
     def __init__(self, config: GeminiConfig, *, deadlines: Deadlines | None = None) -> None:
         self._config = config
@@ -97,9 +104,11 @@ class GeminiLive:
         self._trial = config.trial
 
     async def warm_up(self) -> None:
-        """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
+        """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a
+        Pi.
 
-        `connect` does it if need be. ConfigError: there is nothing to dial with, or the CA file cannot be read.
+        `connect` does it if it was not done. ConfigError: there are no credentials, or the CA file is
+        unreadable.
         """
         if self._clients is None:
             self._clients = await asyncio.to_thread(self._prepare)
@@ -110,8 +119,8 @@ class GeminiLive:
     ) -> AsyncIterator[Connection]:
         """Dial, set up, and yield the connection; see `ports.Live.connect`.
 
-        A setup that the service refuses for no reason that names key or model is tried with fewer tools, for `SEARCH_S`
-        at most; see `tool_trial`.
+        If the service rejects the setup and names neither key nor model, fewer tools are tried, for at most
+        `SEARCH_S`; see `tool_trial`.
         """
         await self.warm_up()
         assert self._clients is not None
@@ -147,14 +156,16 @@ class GeminiLive:
     async def _dial(
         self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText]
     ) -> "tuple[AsyncSession, ToolSelection]":
-        """Return a session that is set up, to be closed by `stack`, and the tools that it has. LinkLost: there is none."""
+        """Return a session that is set up, and its tools; `stack` closes the session. LinkLost: there is
+        none.
+        """
         assert self._clients is not None
         loop, trial, config = asyncio.get_running_loop(), self._trial, self._config
         about = f"{config.endpoint} {config.vertex} {config.model}"
         until = loop.time() + SEARCH_S if trial.searching else None
         while True:
             explore = handle is None and (until is None or loop.time() < until)
-            # The service's own search may be refused like a tool.
+            # The service can reject its own search as it can reject a tool.
             offered: list[Tool] = [*([GOOGLE_SEARCH] if config.options.search else ()), *config.tools()]
             attempt = trial.attempt(offered, about, explore=explore)
             async with AsyncExitStack() as dialed:
@@ -183,7 +194,7 @@ class GeminiLive:
                 if explore:
                     trial.accepted(attempt)
                     if trial.searching and trial.answers_at_once and until and loop.time() < until:
-                        continue  # the next set is tried; this session is closed
+                        continue  # this session is closed, and the next set of tools is tried
                 stack.push_async_exit(dialed.pop_all())
                 return session, attempt
 
@@ -194,7 +205,7 @@ class GeminiLive:
         history: Sequence[SpokenText],
         tools: Sequence[Tool],
     ) -> "AsyncSession":
-        """Return a session that is set up, to be closed by `stack`. LinkLost: there is none."""
+        """Return a session that is set up; `stack` closes it. LinkLost: there is none."""
         assert self._clients is not None
         from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
 
@@ -207,7 +218,7 @@ class GeminiLive:
                 client.aio.live.connect(model=self._config.model, config=setup)
             )
         except (*errors.TROUBLE, APIError) as error:
-            # Not chained: the SDK's texts hold whole messages.
+            # The error is not chained, as the SDK's texts hold whole messages.
             raise errors.classify(
                 error,
                 during_setup=True,
@@ -231,28 +242,36 @@ class GeminiLive:
         )
 
     def _without_language(self, refused: SetupRefused) -> bool:
-        """Return whether a dial without the language's code may help. The instructions name the language all the same."""
+        """Return whether a dial without the language's code may help. The instructions still name the
+        language.
+        """
         if not self._sends_language_code or _LANGUAGE.search(refused.reason) is None:
             return False
         self._sends_language_code = False
-        log.warning("language is told by the instructions alone from now on: cause=%s", refused.reason)
+        log.warning(
+            "language code rejected, only the instructions name the language from now on: cause=%s",
+            refused.reason,
+        )
         return True
 
     def _downgrade_tool_pictures(self) -> None:
-        """Answer without what the service may have given the last session up for: a resolution, then the picture."""
+        """Change the next answers: drop the picture's resolution first, then the picture itself.
+
+        The service has ended the last session right after an answer with a picture.
+        """
         if self._answer_resolution is not None and supports_picture_resolution():
             self._answer_resolution = None
-            log.warning("pictures in a tool's answer ask for no resolution from now on: refused with one")
+            log.warning("pictures in a tool's answer ask for no resolution from now on: it was rejected")
         else:
             self._pictures_in_answers = False
-            log.warning("pictures that a tool took are sent beside its answers from now on: refused in them")
+            log.warning("pictures of tools are sent beside their answers from now on: rejected in them")
 
     def _without_recall(self, lost: LinkLost) -> LinkLost:
-        """Blame what was told of before, rather than the settings: not every model is known to take it."""
+        """Blame the history rather than the settings, as not every model is known to accept one."""
         if lost.remedy is not Remedy.SETTINGS:
             return lost
         self._takes_history = False
-        log.warning("new sessions are not told what was said before any more: cause=%s", lost)
+        log.warning("service rejects the history, new sessions start without it from now on: cause=%s", lost)
         return LinkLost(str(lost), remedy=Remedy.FRESH)
 
     def _prepare(self) -> Clients:
@@ -268,15 +287,16 @@ def _setup(
     tools: Sequence[Tool] = (),
     language_code: str | None = None,
 ) -> "types.LiveConnectConfig":
-    """Return what to say at setup. A new object each time: the SDK writes into it.
+    """Return the setup. It is a new object each time, as the SDK writes into it.
 
-    Says nothing of thinking unless told, nor of affective dialog and proactive audio: gemini-3.8-live refuses them.
+    It mentions thinking only if the settings do. It never mentions affective dialog and proactive audio:
+    gemini-3.8-live rejects them.
     """
     from google.genai import types  # noqa: PLC0415
 
     instructions = config.instructions
     if config.language is not None:
-        # The models with native audio change the language by themselves, whatever `language_code` says.
+        # Models with native audio choose the language themselves, whatever `language_code` says.
         pin = f"Speak only the language with the BCP-47 tag {config.language}, whatever language you hear."
         instructions = f"{instructions}\n\n{pin}".strip()
     return types.LiveConnectConfig.model_validate(
@@ -287,7 +307,8 @@ def _setup(
                 "language_code": language_code,
             },
             "system_instruction": instructions or None,
-            # Both sides' words, kept in memory only: what a new session is told when this one is lost.
+            # Transcripts of both sides, kept in memory only. They become the history of a new session if this
+            # one is lost.
             "output_audio_transcription": {},
             "history_config": {"initial_history_in_client_content": True} if recall else None,
             "session_resumption": {
@@ -300,18 +321,18 @@ def _setup(
 
 
 def _race_addresses(client: "genai.Client", endpoint: str | None) -> None:
-    """Have a dial try the next address after 0.25 s (RFC 8305): one that leads nowhere, IPv6 mostly, would use up the
-    time for all.
+    """Try the next address of a host after 0.25 s (RFC 8305).
 
-    The SDK passes on to `websockets` only what that names itself; this goes through it to the event loop. Not on
-    this machine: asyncio's race leaves its winner open when it is cancelled at the moment of winning.
+    An address that leads nowhere, mostly an IPv6 one, would else use up the whole time. The SDK passes only
+    options that `websockets` names itself; this one reaches the event loop. It is not used for this machine:
+    if asyncio's race is cancelled at the moment when one address wins, it leaves that socket open.
     """
     if endpoint is None or not is_loopback(endpoint):
         client._api_client._websocket_ssl_ctx["happy_eyeballs_delay"] = 0.25
 
 
 def _build_models(config: GeminiConfig) -> None:
-    """Have pydantic build what the first conversation needs; it does so at first use, for 40 ms in all."""
+    """Let pydantic build the classes that the first conversation needs, which takes 40 ms in all."""
     from google.genai import types  # noqa: PLC0415
 
     types.LiveConnectParameters(model=config.model, config=_setup(config, None)).model_dump(exclude_none=True)

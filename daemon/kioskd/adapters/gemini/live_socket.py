@@ -1,11 +1,12 @@
-"""The Live service's WebSocket, with a deadline on every wait and a receipt for what was taken in.
+"""The Live service's WebSocket, with a deadline on every wait, and with receipts for the data that was
+received.
 
-The SDK dials with `websockets` and waits without limits: for the answer to its setup, for room in a full write
-buffer, for a peer that has frozen while we close. Here each of those waits ends. The class is handed to the SDK as
-`create_connection`, the way that `websockets` offers for this.
+The SDK dials with `websockets` and waits without limits: for the answer to its setup, for room in the
+write buffer, and for the peer during a close. This class limits each wait. The SDK gets it as
+`create_connection`, the hook that `websockets` offers for this.
 
-What ends in a task that is being cancelled already (`close`) waits by `asyncio.wait` and `call_later`: there
-`asyncio.timeout` raises CancelledError instead of TimeoutError on Python 3.11.
+`close` can run in a task that is being cancelled, so it waits by `asyncio.wait` and `call_later`. In such a
+task `asyncio.timeout` raises CancelledError instead of TimeoutError on Python 3.11.
 """
 
 import array
@@ -34,37 +35,40 @@ from kioskd.fairness import others_first
 log = logging.getLogger(__name__)
 
 _ABORT_S: Final = 1.0
-"""How long an aborted socket may take to be gone; it takes a turn or two of the loop."""
+"""Seconds until an aborted socket must be gone. Normally it takes one or two turns of the event loop."""
 _UNSENT: Final = 0x894B  # SIOCOUTQNSD, linux/sockios.h
 _BYTES_ACKED: Final = 120  # tcpi_bytes_acked in Linux's struct tcp_info
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each wait on the network may last, in seconds."""
+    """Longest wait on the network for each step, in seconds."""
 
     open_s: float = 10.0
-    """Name, TCP, TLS and the HTTP upgrade together."""
+    """For name, TCP, TLS and the HTTP upgrade together."""
     setup_s: float = 10.0
     """From the setup message to the service's answer."""
     send_s: float = 5.0
-    """From a message to room for it in the write buffer."""
+    """From the call until the message fits into the write buffer."""
     receipt_s: float = 0.5
-    """For the last receipt when we hang up."""
+    """For the last receipt before hanging up."""
     hang_up_s: float = 0.5
-    """For a proper close after that; then the socket is aborted."""
+    """For a proper close after the last receipt; then the socket is aborted."""
     unacknowledged_s: float = 15.0
     """How long the kernel waits for the peer to acknowledge data (TCP_USER_TIMEOUT).
 
-    The probe for a dead link while audio flows: the WebSocket's own ping may stand in the full buffer behind it.
+    This detects a dead link while audio flows: the WebSocket's own ping may be stuck in the full buffer
+    behind the audio.
     """
     stalled_s: float = 12.0
-    """How long a peer whose kernel still acknowledges may say nothing at all while a receipt is missing that had
-    always come quickly."""
+    """How long a peer may send nothing while a receipt is missing, if its receipts had always come quickly.
+
+    The peer's kernel still acknowledges data in this case.
+    """
 
 
 class LiveSocket(ClientConnection):
-    """A client's WebSocket whose every wait ends."""
+    """A client's WebSocket with a limit on each wait."""
 
     def __init__(self, *args: Any, deadlines: Deadlines, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,13 +78,14 @@ class LiveSocket(ClientConnection):
         self._given_up: Callable[[], Exception] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.receipts = Receipts(self.acknowledged)
-        """The count of what was taken in; the sender updates it (see `ask_receipt`)."""
+        """Record of the data that the service has received; the sender updates it (see `ask_receipt`)."""
 
     @property
     def backlog(self) -> int:
-        """Bytes that were sent and have not left this machine: in our write buffer, and unsent in the kernel's.
+        """Bytes that have not left this machine: in the write buffer, and unsent in the kernel's buffer.
 
-        What is on its way and not acknowledged yet does not count, so that a long way is no congestion.
+        Bytes on their way that are not yet acknowledged do not count, so a long distance does not look like
+        congestion.
         """
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
@@ -88,11 +93,11 @@ class LiveSocket(ClientConnection):
         return self.transport.get_write_buffer_size() + (_queued(sock, _UNSENT) or 0)
 
     def keep(self, *, transparent: bool, known_prompt: bool) -> None:
-        """Begin the book of receipts, with what is known of the service."""
+        """Start a new record of receipts, with the known properties of the service."""
         self.receipts = Receipts(self.acknowledged, transparent=transparent, known_prompt=known_prompt)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have the kernel give up on a peer that acknowledges nothing."""
+        """Set up the limited intake, and make the kernel drop a peer that acknowledges nothing."""
         super().connection_made(transport)
         messages = self.recv_messages
         self._intake = BoundedIntake(
@@ -104,32 +109,36 @@ class LiveSocket(ClientConnection):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for no receipt any more. A close that was read already is still understood."""
+        """Parse data that arrived before the end, such as a close, and stop waiting for receipts."""
         self._intake.finish()
         super().connection_lost(exc)
         if self._watch is not None:
             self._watch.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Note that the peer is alive, and take apart what came: a share at a time, so that nothing else waits long."""
+        """Note that the peer is alive, and parse the data in short slices, so that other tasks run in
+        between.
+        """
         self.receipts.heard(self.loop.time())
         if self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
-            self._give_up(TimeoutError, "took nothing and asked for more")
+            self._give_up(TimeoutError, "accepted no data while it kept sending")
         else:
             self._intake.take(data)
 
     def eof_received(self) -> None:
-        """Take apart what came before the end."""
+        """Parse the data that arrived before the end of the stream."""
         self._intake.finish()
         super().eof_received()
 
     def process_event(self, event: Any) -> None:
-        """Pass over what is said while we leave: messages that are not read would hold up the receipts behind them."""
+        """Skip data messages while hanging up: unread messages would hold up the receipts behind them."""
         if not (self._leaving and isinstance(event, Frame) and event.opcode in DATA_OPCODES):
             super().process_event(event)
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        """Do the HTTP upgrade, and follow no redirect: it would take the key in our headers to another host."""
+        """Do the HTTP upgrade without following redirects, which would send the key in the headers to another
+        host.
+        """
         try:
             await super().handshake(*args, **kwargs)
         except InvalidStatus as error:
@@ -138,17 +147,17 @@ class LiveSocket(ClientConnection):
             raise
 
     async def recv(self, decode: bool | None = None) -> Any:
-        """Return the next message; the first, the answer to the setup, is waited for `setup_s` at most.
+        """Return the next message. The first one, the answer to the setup, must come within `setup_s`.
 
         Raises:
-            NotSetUp: the first is something else, or did not come.
-            Stalled, TimeoutError: this side has given the peer up.
-            TooManyFields: the message is not worth the time that it would take; the next one may be.
+            NotSetUp: the first message is another one, or did not come.
+            Stalled, TimeoutError: this side has given up the connection.
+            TooManyFields: this message would take too long to parse; the next one may not.
             ConnectionClosed: the connection is over.
         """
         try:
             if self._set_up:
-                await others_first()  # before a message is taken: after it, a cancelled caller would lose it
+                await others_first()  # must come first, else a cancelled caller loses a message
                 message = await super().recv(decode)
                 check_fields(message)
                 return readable(message)
@@ -162,25 +171,25 @@ class LiveSocket(ClientConnection):
             self._tell_why()
             raise
         if not _says_set_up(message):
-            raise self._give_up(NotSetUp, "it answered the setup with something else")
+            raise self._give_up(NotSetUp, "it answered the setup with another message")
         self._set_up = True
         return message
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
-        """Send one message, or abort the connection if there is no room for it within `send_s`."""
+        """Send one message. Abort the connection if it does not fit into the buffer within `send_s`."""
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 await super().send(message, text=text)
         except TimeoutError:
-            raise self._give_up(TimeoutError, f"took nothing for {self._deadlines.send_s:g} s") from None
+            raise self._give_up(TimeoutError, f"accepted no data for {self._deadlines.send_s:g} s") from None
         except ConnectionClosed:
             self._tell_why()
             raise
 
     async def ask_receipt(self) -> None:
-        """Have the peer say when it has taken in what was sent so far; does nothing while too many are on their way.
+        """Ask the peer for a receipt of everything sent so far, unless too many are on their way.
 
-        ConnectionClosed, TimeoutError: as `send`.
+        ConnectionClosed, TimeoutError: as for `send`.
         """
         if not self.receipts.wanted:
             return
@@ -188,16 +197,18 @@ class LiveSocket(ClientConnection):
             async with asyncio.timeout(self._deadlines.send_s):
                 pong = await self.ping()
         except TimeoutError:
-            raise self._give_up(TimeoutError, f"took nothing for {self._deadlines.send_s:g} s") from None
+            raise self._give_up(TimeoutError, f"accepted no data for {self._deadlines.send_s:g} s") from None
         except ConnectionClosed:
             self._tell_why()
             raise
         self._expect(pong)
 
     async def last_receipt(self) -> None:
-        """Wait until all that was sent has been taken in, `receipt_s` at most; what is said meanwhile is not read.
+        """Wait at most `receipt_s` until the service has received everything; messages that arrive meanwhile
+        are dropped.
 
-        Does nothing where a receipt would not come in time: over a lost or full connection, from a slow service.
+        It returns at once if no receipt can come in time: the connection is lost or full, or the service is
+        slow.
         """
         if self.state is not State.OPEN or self.paused or self.receipts.slow or self.receipts.complete:
             return
@@ -214,10 +225,10 @@ class LiveSocket(ClientConnection):
         await asyncio.wait([pong], timeout=self._deadlines.receipt_s)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close properly if the peer is quick, and abort the connection in any case.
+        """Close properly if the peer is quick, else abort the connection.
 
-        The service refuses to resume a session whose connection is still open, so a proper close is worth a wait,
-        and a socket left behind costs more than a broken one.
+        The service does not resume a session while the old connection is open. So a proper close is worth a
+        short wait, and an open socket must never stay behind.
         """
         self._leaving = True
         if self.state is State.OPEN:
@@ -237,10 +248,11 @@ class LiveSocket(ClientConnection):
             log.warning("live socket still open after its abort: waited=%gs", _ABORT_S)
 
     def _reset(self) -> None:
-        """End the connection at once, if it is still there.
+        """End the connection at once, unless it is gone already.
 
-        By a TCP reset: what has not been sent would else stand before our FIN, and a peer that takes nothing would never
-        see the end. The service refuses to resume a session while it believes the old connection open.
+        It sends a TCP reset. A FIN would wait behind the unsent data, and a peer that accepts nothing would
+        never see the end. The service does not resume a session as long as it takes the old connection for
+        open.
         """
         if self.connection_lost_waiter.done():
             return
@@ -261,16 +273,16 @@ class LiveSocket(ClientConnection):
             self.receipts.received(pong.result())
 
     def _look(self) -> None:
-        """Give up a peer that has stalled, or look again when it may have."""
+        """Drop a peer that has stalled, or set the time of the next check."""
         self._watch = None
         silent_s, limit_s = self.receipts.silent_s(self.loop.time()), self._deadlines.stalled_s
         if silent_s >= limit_s and self.receipts.prompt:
-            self._give_up(Stalled, f"stalled: sends nothing and takes nothing in for {silent_s:.0f} s")
+            self._give_up(Stalled, f"nothing received for {silent_s:.0f} s, not even the answer to a ping")
         elif silent_s > 0:
             self._watch = self.loop.call_later(max(limit_s - silent_s, 1.0), self._look)
 
     def _give_up(self, kind: type[Exception], why: str) -> Exception:
-        """Abort the connection, and remember why: the library knows of an abnormal closure only."""
+        """Abort the connection, and keep the reason: the library reports only an abnormal closure."""
         if self._given_up is None:
             self._given_up = lambda: kind(why)
         self._reset()
@@ -281,7 +293,11 @@ class LiveSocket(ClientConnection):
             raise self._given_up() from None
 
     def acknowledged(self) -> tuple[int, int] | None:
-        """Return what the peer's kernel has acknowledged, and what more was sent, in bytes; None if the kernel does not say."""
+        """Return the bytes that the peer's kernel has acknowledged, and the bytes that are not acknowledged
+        yet.
+
+        None if the kernel gives no figures.
+        """
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return None
@@ -297,7 +313,7 @@ class LiveSocket(ClientConnection):
 
 
 def _queued(sock: socket.socket, what: int) -> int | None:
-    """How many bytes the kernel holds of what was sent; None if it does not say."""
+    """Return the sent bytes that the kernel still holds; None if it does not say."""
     held = array.array("i", [0])
     try:
         fcntl.ioctl(sock.fileno(), what, held)
@@ -307,7 +323,7 @@ def _queued(sock: socket.socket, what: int) -> int | None:
 
 
 def _says_set_up(message: str | bytes) -> bool:
-    """Whether this is what the service must say first. The SDK takes everything, and loses it."""
+    """Return whether this message completes the setup. The SDK accepts any message here, and loses it."""
     try:
         check_fields(message)
         said = json.loads(message)

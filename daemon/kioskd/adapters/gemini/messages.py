@@ -1,6 +1,7 @@
-"""What a message of the Live service says, in the daemon's own terms.
+"""Translates messages of the Live service into the daemon's own types.
 
-This is the door: whatever a message holds, text leaves here as whole characters, and figures leave here in bounds.
+All input from the service passes here: texts leave this module as whole characters, and figures within
+bounds.
 """
 
 import logging
@@ -20,31 +21,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GO_AWAY_S: Final = 60.0
-"""What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
-a connection that ends sooner is an ordinary loss."""
+"""Seconds that a goAway without a time is taken to mean: the service's usual notice. If the connection ends
+sooner, that is an ordinary loss."""
 
 MOST_TOKENS: Final = 2_000_000
-"""A usage figure beyond this is an error of the service: it is twice the largest context of any model."""
+"""Largest usage figure that is believed: twice the largest context of any model. A larger one is the
+service's error."""
 
 MOST_CHARS: Final = 10_000
-"""Longer text of one message is cut. A minute of speech has a tenth of it."""
+"""Characters of text that are kept of one message. A minute of speech has a tenth of this."""
 
 MOST_ARGUMENT_CHARS: Final = 200_000
-"""A call with a longer name, id and arguments together is not understood."""
+"""Most characters of a call's name, id and arguments together. A longer call is rejected."""
 
 _NOTHING: Final = "…"
 _HANDLE: Final = re.compile(r"[ -~]{1,8192}")
 _REJECTION: Final = re.compile(
-    r"(?=[A-Z_]{1,60}$).*(REJECT|PROHIBIT|SAFETY|UNSAFE|BLOCK|MALFORM|INVALID|UNEXPECTED|ERROR|FAIL|RECITATION|SPII"
+    r"(?=[A-Z_]{1,60}$)"
+    r".*(REJECT|PROHIBIT|SAFETY|UNSAFE|BLOCK|MALFORM|INVALID|UNEXPECTED|ERROR|FAIL|RECITATION|SPII"
     r"|INPUT_OTHER|CELEBRITY|CHILD|PERSON|PEOPLE|MINORS|NCII)"
 )
-"""Reasons for the end of a turn (turnCompleteReason) by which it was rejected. NEED_MORE_INPUT is none of them."""
+"""Reasons for the end of a turn (turnCompleteReason) that mean a rejection. NEED_MORE_INPUT is not one of
+them."""
 
 
 NO_ID: Final = "kioskd-no-id-"
-"""Begins the ids that calls without one get here. They are not sent back."""
+"""Prefix of the ids that calls without an id get here. These ids are not sent back."""
 LONGEST_NAME: Final = 4096
-"""Characters of an id or a name. An answer repeats both."""
+"""Longest id or name, in characters. An answer repeats both."""
 
 
 def _refuse(what: str) -> None:
@@ -57,11 +61,11 @@ def translate(
     odd: Callable[[str], None] = _refuse,
     next_id: Callable[[], str] | None = None,
 ) -> tuple[ports.Message, ...]:
-    """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
-    then the rest in order.
+    """Return the contents of `message` in this order: transcripts, an interruption, then everything else.
 
-    A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
-    the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
+    The interruption comes early because it cancels the reply before it. A message can have content, notices
+    and usage at once. `odd` is called for each call that cannot be answered; the other calls are returned.
+    `next_id` makes an id for a call without one, if the service accepts answers without ids.
 
     ValueError: it holds audio in another format than the daemon's.
     """
@@ -75,13 +79,14 @@ def translate(
         found.append(ports.ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
     update = message.session_resumption_update
     if update is not None and update.resumable and _HANDLE.fullmatch(update.new_handle or ""):
-        # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
+        # Otherwise the session cannot be resumed at this moment, and the previous handle remains the best
+        # one.
         found.append(ports.ResumptionUpdate(SecretStr(update.new_handle or "")))
     if message.go_away is not None:
         found.append(ports.GoAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
-        # Billed, and counted apart: thoughts as output, what tools have answered as input.
+        # The service counts these apart, but bills thoughts as output, and answers of tools as input.
         response_tokens = _tokens(usage.response_token_count) + _tokens(usage.thoughts_token_count)
         prompt_tokens = _tokens(usage.prompt_token_count) + _tokens(usage.tool_use_prompt_token_count)
         found.append(ports.UsageReported(prompt_tokens, response_tokens))
@@ -89,9 +94,10 @@ def translate(
 
 
 def turns_of(said: Sequence[ports.SpokenText]) -> list[tuple[str, str]]:
-    """Return what was said as (role, text), the visitor's first and last, each side's pieces on end as one turn.
+    """Return earlier speech as pairs of role and text; adjacent pieces of one side become one turn.
 
-    Where the visitor was not the first or the last to speak, a turn that says nothing stands there.
+    The first and the last turn are the visitor's. If the visitor did not speak there, the turn holds only an
+    ellipsis.
     """
     turns: list[tuple[str, str]] = []
     for piece in said:
@@ -118,7 +124,7 @@ def _content(content: "LiveServerContent") -> list[ports.Message]:
     if spoken is not None and spoken.text:
         found.append(ports.SpokenText(by_visitor=False, text=_text(spoken.text)))
     if content.interrupted:
-        found.append(ports.Interrupted())  # what audio shares the message with it was not heard either
+        found.append(ports.Interrupted())  # audio in the same message was not heard either
     elif content.model_turn is not None:
         found += _parts(content.model_turn.parts or ())
     if content.generation_complete:
@@ -129,7 +135,7 @@ def _content(content: "LiveServerContent") -> list[ports.Message]:
 
 
 def _parts(parts: Sequence["Part"]) -> list[ports.Message]:
-    """Return the sound of a message; its text where it has no sound. Thoughts are neither."""
+    """Return the audio of a message, or its text if it has no audio. Thoughts are left out."""
     found: list[ports.Message] = []
     for part in parts:
         blob = part.inline_data
@@ -145,15 +151,18 @@ def _text(text: str) -> str:
 
 
 def _tokens(count: int | None) -> int:
-    """Return a figure of the service; 0 for one that no exchange can have cost."""
+    """Return a figure of the service, or 0 if no exchange can have cost as much."""
     if count is None or 0 <= count <= MOST_TOKENS:
         return count or 0
-    log.warning("usage figure of the Live service makes no sense, not counted: negative=%s", count < 0)
+    log.warning("usage figure of the Live service is impossible, not counted: negative=%s", count < 0)
     return 0
 
 
 def _rejection(reason: object) -> str:
-    """Return why the service rejected the turn; an empty text where it did not, or for a reason newer than kioskd."""
+    """Return the reason why the service rejected the turn.
+
+    Empty if it did not reject it, or if kioskd does not know the reason.
+    """
     name = str(getattr(reason, "value", ""))
     return name if _REJECTION.match(name) else ""
 
@@ -167,18 +176,18 @@ def _calls(
         if not call_id or not call.name:
             odd("function call without id or name")
         elif max(len(call_id), len(call.name)) > LONGEST_NAME:
-            odd("function call with an endless id or name")
+            odd("function call with an id or name that is too long")
         else:
             found = _call(sanitize.text(call_id), sanitize.text(call.name), call.args or {})
             if calls.setdefault(found.id, found) != found:
-                odd("function call with the id of another")
+                odd("function call with the id of another call")
     return [ports.ToolsCalled(tuple(calls.values()))] if calls else []
 
 
 def _call(call_id: str, name: str, given: dict[str, object]) -> ports.ToolCall:
-    """Return a call; one whose arguments cannot be used says why, for the model."""
+    """Return a call. If its arguments cannot be used, its `fault` tells the model why."""
     if UNREADABLE in given:
-        return ports.ToolCall(call_id, name, {}, "its arguments are no object; call it again with an object")
+        return ports.ToolCall(call_id, name, {}, "its arguments are not an object; call it again with one")
     try:
         arguments = cast("dict[str, object]", sanitize.json_value(given, MOST_ARGUMENT_CHARS))
     except ValueError as error:
@@ -187,7 +196,7 @@ def _call(call_id: str, name: str, given: dict[str, object]) -> ports.ToolCall:
 
 
 def _check_format(mime_type: str | None) -> None:
-    """Turn down what would be played as noise or at the wrong speed."""
+    """Raise ValueError for audio that would be played as noise or at the wrong speed."""
     kind, _, options = (mime_type or "audio/pcm").partition(";")
     rate = options.strip() or f"rate={pcm.DOWNLINK_HZ}"
     if kind.strip() != "audio/pcm" or rate != f"rate={pcm.DOWNLINK_HZ}":
@@ -195,9 +204,11 @@ def _check_format(mime_type: str | None) -> None:
 
 
 def _seconds(duration: str | None) -> float:
-    """The seconds of a JSON Duration such as `9.5s`."""
+    """Return the seconds of a JSON Duration such as `9.5s`."""
     try:
         seconds = float((duration or "").removesuffix("s"))
     except ValueError:
         return GO_AWAY_S
-    return min(max(seconds, 0.0), 3600.0) if seconds == seconds else GO_AWAY_S  # noqa: PLR0124 - NaN is not itself
+    if seconds != seconds:  # noqa: PLR0124 - only NaN differs from itself
+        return GO_AWAY_S
+    return min(max(seconds, 0.0), 3600.0)

@@ -1,4 +1,4 @@
-"""What an owner may tell the model and the service's own detectors, as the setup says it."""
+"""Settings of the owner for the model and for the service's speech detector, and their form in the setup."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,41 +11,44 @@ from kioskd.ports import Tool
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """Wishes beyond voice and instructions. None leaves it to the service, and is not said."""
+    """Settings beyond voice and instructions. None: the setup does not mention the setting, and the service
+    decides.
+    """
 
     temperature: float | None = None
     thinking: Literal["minimal", "low", "medium", "high"] | None = None
     vocabulary: tuple[str, ...] = ()
-    """What visitors say and a stranger would mishear; for the transcription of their speech."""
+    """Words of visitors that are easily misheard; they help the transcription of speech."""
     speech_start: Literal["low", "high"] | None = None
-    """How readily the service hears that speech begins."""
+    """How readily the service detects the start of speech."""
     speech_end: Literal["low", "high"] | None = None
-    """How readily it hears that speech has ended."""
+    """How readily the service detects the end of speech."""
     padding_ms: int | None = None
-    """Speech before it counts as speech."""
+    """Milliseconds of speech before the service counts it as speech."""
     silence_ms: int | None = None
-    """Silence before speech counts as ended."""
+    """Milliseconds of silence before the service counts speech as ended."""
     interruptions: Literal["allowed", "ignored"] | None = None
     """Whether the visitor's voice ends a reply."""
     search: bool = False
-    """Whether the model may use Google Search."""
+    """Whether the model is allowed to use Google Search."""
     compression_trigger: int | None = None
-    """Tokens of context at which it is shortened."""
+    """Tokens of context at which the service shortens it."""
     compression_target: int | None = None
-    """Tokens of context that are left then."""
+    """Tokens of context that remain after shortening."""
     own_turns: bool = False
-    """Whether we say when the visitor's turn begins and ends: the service then listens for no speech, and the four
-    settings of its detector are not said."""
+    """Whether the daemon says when the visitor's turn begins and ends. The service then does not detect
+    speech, and the setup leaves out the four settings of its detector."""
     turn_coverage: Literal["activity", "all_input", "activity_and_pictures"] | None = "activity"
-    """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
+    """Parts of the input that belong to the visitor's turn. The setup always states it, as the default
+    differs by model."""
     media_resolution: Resolution | None = None
-    """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
+    """Detail of pictures for the model: 64 tokens each, or 256, or 256 and more."""
     functions: BlockingRule = "non_blocking"
-    """Whether the model waits for tools: a fact about it, like the next two."""
+    """Whether the model waits for tools. Like the next two, this is a property of the model."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
-    """When the model takes what is written rather than said."""
+    """When the model accepts written content."""
     pictures_in_answers: bool = True
-    """Whether the model takes pictures as parts of a tool's answer: those before Gemini 3 do not."""
+    """Whether the model accepts pictures as parts of a tool's answer; models before Gemini 3 do not."""
 
 
 UNSAID: Final = SessionOptions()
@@ -60,10 +63,11 @@ _COVERAGE: Final = {
 
 
 def session_fields(options: SessionOptions, declared: Sequence[Tool]) -> dict[str, object]:
-    """Return what the setup says of `options` and of the `declared` tools, by the names of the SDK's LiveConnectConfig.
+    """Return the setup's fields for `options` and the `declared` tools, by their names in the SDK's
+    LiveConnectConfig.
 
-    What is None is left to the service: some models refuse the very word. The context's compression is always said:
-    without it a session ends after 15 minutes of audio.
+    The SDK leaves out a field that is None, as some models reject even the field's name. Compression of the
+    context is always requested: without it a session ends after 15 minutes of audio.
     """
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
@@ -101,5 +105,5 @@ def _detection(options: SessionOptions) -> dict[str, object] | None:
 
 
 def _named(prefix: str, choice: str | None) -> str | None:
-    """Return what the service calls a choice of ours."""
+    """Return the service's name for one of our choices."""
     return None if choice is None else prefix + choice.upper()

@@ -1,7 +1,7 @@
-"""The model's calls as the service writes them, made readable for the SDK.
+"""Repairs the model's calls in a raw message, so that the SDK can read them.
 
-The SDK reads a message as a whole or not at all. One call with a number for its id, or with a list for its arguments,
-would cost all calls of the message their answers. Here each call is looked at alone, before the SDK reads it.
+The SDK reads a message completely or not at all. One call with a number as id, or with a list as arguments,
+would lose all calls of the message. So each call is repaired on its own before the SDK reads the message.
 """
 
 import json
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 UNREADABLE: Final = "\x00unreadable"
-"""The one argument of a call whose arguments are no object."""
+"""Name of the only argument of a call whose arguments are not an object."""
 
 LARGEST: Final = 2**20
-"""Bytes of a message that is looked at: it is parsed here and by the SDK once more."""
+"""Largest message, in bytes, that is repaired, as it is parsed here and then again by the SDK."""
 
 _MARKS: Final = (b"oolCall", b"ool_call")
 _CALLS: Final = ("toolCall", "tool_call")
@@ -21,7 +21,7 @@ _CANCELLED: Final = ("toolCallCancellation", "tool_call_cancellation")
 
 
 def readable(message: str | bytes) -> str | bytes:
-    """Return `message`, rewritten where it holds calls that the SDK could not read."""
+    """Return `message`; calls that the SDK could not read are repaired in it."""
     raw = message if isinstance(message, bytes) else message.encode(errors="surrogatepass")
     if len(raw) > LARGEST or not any(mark in raw for mark in _MARKS):
         return message
@@ -42,7 +42,7 @@ def _with_calls(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         for word in _LISTS:
             calls = called.get(word)
-            if isinstance(calls, dict):  # one that is not in a list
+            if isinstance(calls, dict):  # one call, without a list around it
                 calls = [calls]
             if isinstance(calls, list):
                 mended = [_call(call) if isinstance(call, dict) else {} for call in calls]
@@ -78,12 +78,12 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 def _id(given: Any) -> str | None:
     if isinstance(given, str):
         return given
-    # proto3 JSON reads a number as text where a text is due; the answer goes back as text in any case.
+    # proto3 JSON reads a number as text where a text is due. The answer uses text in any case.
     return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
 
 
 def _object_in(text: str) -> Any:
-    """Return the object that a text holds, as other services write arguments; else the text."""
+    """Return the object that a JSON text holds, as other services write arguments; else the text itself."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the service says of a failure, in words that can be written: short, on one line, and without a secret."""
+"""Makes a service's words about a failure fit for the journal: short, on one line, and without secrets."""
 
 import email.utils
 import json
@@ -12,7 +12,12 @@ from websockets.http11 import Response
 from kioskd import sanitize
 
 _LONGEST_S: Final = 600.0
-"""A visitor is not kept waiting longer than this by any Retry-After."""
+"""Longest wait that a Retry-After can ask for, so that a visitor never waits longer."""
+
+PORTAL_HINT: Final = (
+    "a sign-in page of the network may be in the way; else check service.ca_file and the clock"
+)
+"""Advice for a certificate that is not trusted."""
 
 
 def plain(text: str, secrets: Sequence[str] = ()) -> str:
@@ -28,7 +33,8 @@ def plain(text: str, secrets: Sequence[str] = ()) -> str:
 _SECRET: Final = re.compile(
     r"(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+/=-]{20,}|auth_tokens/\S+|ya29\.\S+"
 )
-"""Long runs of capitals, small letters and digits: keys and handles look so, model names and English do not."""
+"""Long runs of capitals, small letters and digits. Keys and handles look so; model names and English do not.
+"""
 
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -43,7 +49,7 @@ def body_text(response: Response) -> str:
 
 
 def retry_after_s(response: Response) -> float | None:
-    """Return Retry-After in seconds; a date counts from the response's own, as our clock may be wrong."""
+    """Return Retry-After in seconds. A date counts from the response's Date, as our clock may be wrong."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), _LONGEST_S)
@@ -51,6 +57,6 @@ def retry_after_s(response: Response) -> float | None:
         until = email.utils.parsedate_to_datetime(value)
         now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
         return min(max((until - now).total_seconds(), 0.0), _LONGEST_S)
-    # Neither number nor date; one date with a zone and one without; a year or a zone beyond all bounds.
+    # Neither a number nor a date, or one date without a zone, or a year out of range.
     except (ValueError, TypeError, ArithmeticError, LookupError):
         return None

@@ -1,17 +1,19 @@
-"""What the Live service has taken in of the audio sent to it, by the best evidence there is.
+"""Finds out how much of the sent audio the Live service has received, by the best evidence available.
 
-The Developer API says nothing of what it has consumed, but its WebSocket does: a pong says that the peer has taken in,
-in order, all that was sent before its ping. So each frame is followed by a ping, and its pong is the frame's receipt.
-At most `MOST` are on their way, so that all of a held burst have their own; a slow service is asked for a few only.
+The Developer API does not report what it has consumed, but its WebSocket gives evidence. A pong says that the
+peer has received, in order, everything sent before the ping. So each frame is followed by a ping, and its
+pong is the frame's receipt. At most `MOST` receipts are on their way, enough for each frame of a burst. A
+slow service is asked for only `MOST_OF_SLOW` at a time.
 
-Pongs of 8 to 30 s on healthy links have been reported, so a receipt that is missing proves nothing by itself:
+Pongs after 8 to 30 s on healthy links have been reported. So a missing receipt alone proves nothing:
 
-- While receipts come within `PROMPT_S`, or nothing at all comes, a frame without one counts as not delivered.
-- If the last one took longer, or the service has said something `PROMPT_S` after a ping that it has not answered, it is
-  slow by nature. Then what its kernel has acknowledged counts as delivered: of a connection that ends in peace that is
-  right, of one whose peer had stopped reading too much. A few lost words are better than half a minute heard twice.
-- Vertex with transparent resumption says with each handle how many messages the session behind it holds. There nothing
-  else counts: what came later is not in what the handle leads back to.
+- Receipts come within `PROMPT_S`, or nothing at all comes: a frame without a receipt counts as lost.
+- The last receipt took longer, or other data came `PROMPT_S` after a ping without pong: the service is slow.
+  Then every frame that the peer's kernel has acknowledged counts as received. This is right if the connection
+  ends in peace. If the peer had stopped reading, it counts too many frames. Losing a few words is better than
+  repeating half a minute of speech.
+- Vertex with transparent resumption reports with each handle how many messages the session holds. Only this
+  number counts then: the session of that handle lacks everything sent later.
 """
 
 from collections import deque
@@ -19,24 +21,27 @@ from collections.abc import Callable
 from typing import Final
 
 PROMPT_S: Final = 2.0
-"""A receipt that takes longer is no measure of the link."""
+"""Longest time, in seconds, of a prompt receipt. A slower one says nothing about the link."""
 MOST: Final = 2000
-"""Receipts on their way at once: more than the frames that can have been held for a connection (30 s)."""
+"""Most receipts on their way at once. The frames held for a connection (30 s) are fewer."""
 MOST_OF_SLOW: Final = 4
-"""... from a service whose receipts say little."""
+"""Most receipts on their way at once from a service that sends them slowly."""
 
 _MARKS: Final = 1500
-"""Frames whose place in the stream is kept: 30 s of them."""
+"""Number of frames whose position in the stream is kept: 30 s of them."""
 
 _ROOM: Final = 16 * 2**10
-"""Bytes that a kernel always has room for: while it holds fewer, nothing waits in front of it."""
+"""Bytes for which a kernel always has room. While it holds fewer, no data waits outside the kernel."""
 
 Acknowledged = Callable[[], tuple[int, int] | None]
-"""Returns how many bytes the peer's kernel has acknowledged, and how many more wait here; None if the kernel does not say."""
+"""Returns the bytes that the peer's kernel has acknowledged, and the bytes that still wait here.
+
+None if the kernel gives no figures.
+"""
 
 
 class Receipts:
-    """The book of one connection. Times are the event loop's, in seconds; frames and messages count from 1."""
+    """Record of one connection. Times are the event loop's, in seconds; frames and messages count from 1."""
 
     def __init__(
         self, acknowledged: Acknowledged, *, transparent: bool = False, known_prompt: bool = False
@@ -55,14 +60,14 @@ class Receipts:
 
     @property
     def delivered(self) -> int:
-        """How many frames have been taken in; never falls."""
+        """Number of frames that the service has received; never falls."""
         if self.slow and not self._transparent:
             self._deliver(self._in_their_kernel())
         return self._delivered
 
     @property
     def complete(self) -> bool:
-        """Whether all that was sent has been taken in."""
+        """Whether the service has received everything that was sent."""
         return self.delivered >= self._frames
 
     @property
@@ -72,22 +77,24 @@ class Receipts:
 
     @property
     def slow(self) -> bool:
-        """Whether receipts are slow by nature: then a missing one says nothing."""
+        """Whether receipts come slowly by nature, so that a missing one says nothing."""
         if self._last_s is not None and self._last_s > PROMPT_S:
             return True
         return bool(self._asked) and self._heard_at - self._asked[0][1] > PROMPT_S
 
     @property
     def wanted(self) -> bool:
-        """Whether one more may be asked for."""
+        """Whether the sender may ask for one more receipt."""
         return len(self._asked) < (MOST_OF_SLOW if self.slow else MOST)
 
     def silent_s(self, now: float) -> float:
-        """How long a receipt has been missing while nothing else came either; 0.0 if none is missing."""
+        """Return the seconds that a receipt has been missing while no other data came; 0.0 if none is
+        missing.
+        """
         return now - max(self._asked[0][1], self._heard_at) if self._asked else 0.0
 
     def sent_audio(self) -> None:
-        """A frame has been sent."""
+        """Note that a frame has been sent."""
         self._frames += 1
         self._messages += 1
         if self.slow and (counts := self._acknowledged()) is not None:
@@ -96,28 +103,30 @@ class Receipts:
                 self._marks.append((self._frames, acked + held))
 
     def sent_other(self) -> None:
-        """A message without audio has been sent; the setup is none."""
+        """Note that a message without audio has been sent. The setup does not count."""
         self._messages += 1
         if self._transparent:
             self._others.append(self._messages)
 
     def asked(self, now: float) -> None:
-        """A ping has followed what was sent so far."""
+        """Note that a ping has been sent after the messages so far."""
         self._asked.append((self._frames, now))
 
     def received(self, took_s: float) -> None:
-        """The oldest ping has been answered."""
+        """Note that the oldest ping has been answered after `took_s` seconds."""
         frame, _ = self._asked.popleft()
         self._last_s = took_s
         if not self._transparent:
             self._deliver(frame)
 
     def heard(self, now: float) -> None:
-        """Something has come from the service, whatever it is."""
+        """Note that any data has come from the service."""
         self._heard_at = now
 
     def consumed(self, index: int | None) -> None:
-        """With a new handle the service says how many messages the session behind it holds; None: it does not count."""
+        """Note the number of messages that the session of a new handle holds; None: the service does not
+        count.
+        """
         if index is None:
             self._transparent = False
         elif self._transparent:
@@ -127,7 +136,9 @@ class Receipts:
             self._deliver(index - self._others_consumed)
 
     def closed(self) -> None:
-        """The closing handshake that this side began is complete: the peer has taken in all."""
+        """Note that the peer has received everything: it has completed the closing handshake that this side
+        began.
+        """
         if not self._transparent:
             self._deliver(self._frames)
 

@@ -1,4 +1,4 @@
-"""How the pictures that a tool took reach the model in the turn that asked for them."""
+"""Ways in which a tool's pictures reach the model in the turn that asked for them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,38 +12,40 @@ if TYPE_CHECKING:
     from google.genai import types
 
 _REFUSAL_S: Final = 3.0
-"""A session given up so soon after a picture in an answer was given up for it."""
+"""Seconds. If the service ends a session within this time after an answer with a picture, the picture is the
+reason."""
 
 PictureDelivery = Literal["in_answer", "as_turn", "as_frame"]
-"""What gets a picture into the very turn that asked for it:
+"""Ways to bring a picture into the very turn that asked for it:
 
-- `in_answer`: a part of the function's response, so that what the response sets off has it by construction.
-  Google documents it for the models from Gemini 3 on (multimodal function responses); 2.5 refuses it.
-- `as_turn`: the call is answered silently, and the picture follows as a written turn, which is answered aloud.
-  Seen to work with 2.5, as neither of these does: a frame of video, which waits for the next turn; written
-  content that asks for no answer, which the model does not have when the response reaches it (and which, on
-  3.8, as any new input, cancels a call that holds the model up).
-- `as_frame`: a frame of video, for the next turn at least, and for a model that refuses both.
+- `in_answer`: as a part of the function's response, so that the model has it when it reacts to the response.
+  Google documents this for models from Gemini 3 on (multimodal function responses); 2.5 rejects it.
+- `as_turn`: the call is answered silently, and the picture follows as a written turn, which the model answers
+  aloud. Seen to work with 2.5. Two other ways were seen to fail there. A frame of video waits for the next
+  turn. Written content that asks for no answer arrives after the model's reaction. On 3.8 such content even
+  cancels a call that the model waits for, as any new input does.
+- `as_frame`: as a frame of video, which the model sees in its next turn. For a model that rejects both other
+  ways.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPlan:
-    """What to send for a list of answers: frames of video, then the responses, then a written turn."""
+    """Messages to send for a list of answers: frames of video, then the responses, then a written turn."""
 
     responses: "Sequence[types.FunctionResponse]"
     pictures: Sequence[bytes] = ()
     """All pictures of the answers, as JPEG."""
     frames: Sequence[bytes] = ()
-    """Those of them that go ahead of the responses as frames of video."""
+    """Pictures that are sent before the responses, as frames of video."""
     turn: Sequence[bytes] = ()
-    """Those of them that follow the responses as a written turn."""
+    """Pictures that are sent after the responses, as a written turn."""
     aloud: bool = False
     """Whether the model is to answer that turn."""
 
 
 class ToolPictures:
-    """Plans the answers of one connection, and notices when the service refuses a picture in one."""
+    """Plans the answers of one connection, and notices if the service rejects a picture in an answer."""
 
     def __init__(
         self,
@@ -52,9 +54,9 @@ class ToolPictures:
         blocking_tools: frozenset[str],
         now: Callable[[], float],
     ) -> None:
-        """`blocking_tools`: the model waits for these. `now` returns the time in seconds."""
+        """`blocking_tools`: the tools that the model waits for. `now` returns the time in seconds."""
         self.refused = False
-        """Whether the service gave the session up as soon as an answer held a picture."""
+        """Whether the service ended the session right after an answer with a picture."""
         self._delivery = delivery
         self._resolution = resolution
         self._blocking_tools = blocking_tools
@@ -86,7 +88,7 @@ class ToolPictures:
         )
 
     def explained(self, lost: LinkLost) -> LinkLost:
-        """Return `lost`, or a loss that a fresh session mends where a picture in an answer was the cause."""
+        """Return `lost`; if a picture in an answer was the cause, a loss whose remedy is a fresh session."""
         if self._sent_at is None or self._now() - self._sent_at > _REFUSAL_S:
             return lost
         if lost.remedy not in {Remedy.FRESH, Remedy.SETTINGS}:

@@ -1,15 +1,16 @@
-"""Which tools the service refuses: found by leaving tools out, once for each set of them.
+"""Finds out which tools the service rejects, by dialing with different sets of tools.
 
-A setup that the service turns down names the tool at best by its number. Each dial here declares a set of tools, and the
-answer says whether the service takes the set:
+A service that rejects a setup names the tool by its number at best. Each dial declares a set of tools, and
+the answer says whether the service accepts the set:
 
-1. The tools that the reasons name are left out. Where several reasons did so in turn, only the last is proven, and the
-   others are tried again.
-2. Where no reason names one, or that does not help, no tool is declared. If the service refuses this, too, the tools are
-   innocent.
-3. From nothing the set grows by halves. A tool that is refused alone, beside what was taken, is left out.
+1. The tools that the reasons name are left out. After several reasons in turn, only the last one is proven,
+and the tools of the others are tried again.
+2. If no reason names a tool, or if leaving them out does not help, no tool is declared. If the service
+rejects this, too, the tools are not the cause.
+3. From the empty set the set grows by halves. A tool is left out if the service rejects it alone, beside the
+accepted ones.
 
-A tool that was left out stays out for as long as the process lives and its declaration is the same.
+A tool stays left out as long as the process lives and its declaration is the same.
 """
 
 import enum
@@ -27,9 +28,9 @@ from kioskd.ports import Tool
 log = logging.getLogger(__name__)
 
 MOST_DIALS: Final = 60
-"""Dials of one search. What was not tried by then is left out."""
+"""Most dials of one search. Tools that are not tried by then are left out."""
 MOST_FUNCTIONS: Final = 512
-"""The service takes no more in one session."""
+"""Most functions that the service accepts in one session."""
 
 _NUMBER: Final = re.compile(r"function_?declarations\[(\d+)\]", re.IGNORECASE)
 _NAMED: Final = re.compile(r"[`'\"]([A-Za-z_][\w.:-]*)[`'\"]|declaration found: ([A-Za-z_][\w.:-]*)")
@@ -37,7 +38,7 @@ _NAMED: Final = re.compile(r"[`'\"]([A-Za-z_][\w.:-]*)[`'\"]|declaration found: 
 
 @dataclass(frozen=True, slots=True)
 class GoogleSearch:
-    """The service's own search, which a model may refuse beside functions; a `ports.Tool` as far as a trial goes."""
+    """The service's own search, in the form of a `ports.Tool`: a model can reject it beside functions."""
 
     name: str = "google_search"
     description: str = ""
@@ -50,11 +51,11 @@ GOOGLE_SEARCH: Final = GoogleSearch()
 
 @dataclass(frozen=True, slots=True)
 class OmittedTool:
-    """A tool that the service is not told of any more."""
+    """A tool that is no longer declared to the service."""
 
     name: str
     place: str
-    """Where the owner has set it; empty where that is not known."""
+    """The place where the owner has set the tool; empty if it is not known."""
     why: str
     """The service's reason, in its words."""
 
@@ -70,22 +71,23 @@ class TrialPhase(enum.Enum):
 @dataclass(slots=True)
 class _Search:
     keys: tuple[str, ...]
-    """What is searched, in the order of declaration."""
+    """Declarations to search, in their order."""
     phase: TrialPhase = TrialPhase.WITHOUT_NAMED
     named: list[str] = field(default_factory=list)
     last_named: int = 0
-    """How many of them the last reason has named."""
+    """Number of tools that the last reason has named; they are the last ones in `named`."""
     good: tuple[str, ...] = ()
-    """The largest set that the service has taken."""
+    """The largest set that the service has accepted."""
     chunks: list[tuple[str, ...]] = field(default_factory=list)
-    """What is still to be tried beside the good ones; the first is being tried."""
+    """Sets that are still to be tried together with the good ones. The first is being tried now."""
     refused: set[frozenset[str]] = field(default_factory=set)
     dials: int = 0
     reason: str = ""
     late: bool = False
-    """The service has given a session up that it had set up: what it takes is known when a session is over."""
+    """Whether the service has ended a session after it had accepted the setup. Then only the end of a session
+    shows whether the service accepts the tools."""
     pending: "ToolSelection | None" = None
-    """What the session that is up was set up with, in this case."""
+    """The tools of the current session, while `late` is true and the session has not shown its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,10 @@ class ToolSelection:
 
 
 class ToolTrial:
-    """What is known of the tools, and the search for the ones that the service refuses."""
+    """Knowledge about the tools, and the search for those that the service rejects."""
 
     def __init__(self, place: Callable[[str], str] = lambda _name: "") -> None:
-        """`place` says where the owner has set the tool of a name."""
+        """`place` returns where the owner has set the tool of a name."""
         self._place = place
         self._left_out: dict[str, OmittedTool] = {}
         self._offered: dict[str, Tool] = {}
@@ -108,23 +110,23 @@ class ToolTrial:
 
     @property
     def left_out(self) -> tuple[OmittedTool, ...]:
-        """The tools that are offered and not declared."""
+        """The offered tools that are not declared."""
         return tuple(self._left_out[key] for key in self._offered if key in self._left_out)
 
     @property
     def searching(self) -> bool:
-        """Whether it is not known yet which tools the service refuses."""
+        """Whether it is still unknown which tools the service rejects."""
         return self._search is not None
 
     @property
     def answers_at_once(self) -> bool:
-        """Whether a session that is set up shows that the service takes its tools."""
+        """Whether a completed setup already shows that the service accepts the tools."""
         return self._search is None or not self._search.late
 
     def attempt(self, tools: Sequence[Tool], about: str, *, explore: bool = True) -> ToolSelection:
-        """Return what to declare at the next dial of the service that `about` names.
+        """Return the tools to declare at the next dial of the service that `about` names.
 
-        Without `explore` it is a set that the service has taken, as far as one is known.
+        Without `explore` it is a set that the service has accepted, if one is known.
         """
         self._offered = {}
         functions = 0
@@ -136,14 +138,14 @@ class ToolTrial:
                 self._omit(key, f"at most {MOST_FUNCTIONS} functions can be declared")
         keys = tuple(key for key in self._offered if key not in self._left_out)
         if self._search is not None and self._search.keys != keys:
-            self._search = None  # there are other tools now: what was found out of a set says nothing of them
+            self._search = None  # other tools are offered now, so the search starts again
         search = self._search
         if search is not None:
             keys = self._next(search) if explore else search.good
         return ToolSelection(tuple(self._offered[key] for key in keys), keys)
 
     def accepted(self, attempt: ToolSelection) -> None:
-        """The service has set a session up with this."""
+        """Note that the service has set up a session with these tools."""
         search = self._search
         if search is not None and search.late:
             search.pending = attempt
@@ -151,7 +153,7 @@ class ToolTrial:
             self._prove(search, attempt)
 
     def session_ended(self) -> None:
-        """The session is over, and was not given up for its setup."""
+        """Note that the session is over, and that the service did not end it because of its setup."""
         search = self._search
         if search is not None and search.pending is not None:
             pending, search.pending = search.pending, None
@@ -171,22 +173,22 @@ class ToolTrial:
         self._advance(search)
 
     def refused(self, attempt: ToolSelection, reason: str, *, late: bool = False) -> bool:
-        """The service has turned the setup down. Return whether a dial with other tools may help.
+        """Note that the service has rejected the setup. Return whether a dial with other tools may help.
 
-        `late`: it gave the session up soon after it had set it up.
+        `late`: the service ended the session soon after its setup.
         """
         if not attempt.keys:
             if self._search is not None:
-                log.info("tools are not what the service refuses: it refuses the session without them, too")
+                log.info("tools are not the cause: the service rejects the session without them, too")
             self._search = None
             return False
         search = self._search
         if search is None:
-            log.warning("session refused, looking for a tool that may be the cause: cause=%s", reason)
+            log.warning("session rejected, looking for a tool that may be the cause: cause=%s", reason)
             search = self._search = _Search(tuple(key for key in self._offered if key not in self._left_out))
         search.reason, search.late, search.pending = reason, search.late or late, None
         if not late or search.phase is TrialPhase.GROWING:
-            # A session may be given up for another reason: all tools get another try before any is blamed.
+            # A session can end for another reason, so all tools get another try before one is blamed.
             search.refused.add(frozenset(attempt.keys))
         if search.phase is TrialPhase.WITHOUT_NAMED:
             named = [key for key in self._named(attempt, reason) if key not in search.named]
@@ -194,7 +196,7 @@ class ToolTrial:
             search.last_named = len(named)
             if not named or len(search.named) == len(search.keys) or search.dials >= MOST_DIALS:
                 search.phase = TrialPhase.WITHOUT_ANY
-        elif set(attempt.keys) == set(search.good):  # it was taken before, and is not any more
+        elif set(attempt.keys) == set(search.good):  # the service accepted it before, and now rejects it
             search.chunks.insert(0, search.good)
             search.good = ()
         self._advance(search)
@@ -211,7 +213,7 @@ class ToolTrial:
         return tuple(key for key in search.keys if key in wanted)
 
     def _advance(self, search: _Search) -> None:
-        """Go on to the next set whose fate is not known; end the search where there is none."""
+        """Go on to the next set that was not tried yet; end the search if there is none."""
         if search is not self._search or search.phase is not TrialPhase.GROWING:
             return
         while search.chunks and {*search.good, *search.chunks[0]} in search.refused:
@@ -232,7 +234,8 @@ class ToolTrial:
         name = self._offered[key].name
         left_out = self._left_out[key] = OmittedTool(name, self._place(name), why)
         log.warning(
-            "tool left out, the service refuses it: name=%s set_at=%s cause=%s; simplify its parameters there, or take it out",
+            "tool left out, the service rejects it: name=%s set_at=%s cause=%s; "
+            "simplify its parameters there, or remove the tool",
             left_out.name,
             left_out.place or "(unknown)",
             why,
@@ -240,7 +243,7 @@ class ToolTrial:
         )
 
     def _named(self, attempt: ToolSelection, reason: str) -> list[str]:
-        """Return which of the tools a reason names."""
+        """Return the tools that a reason names."""
         functions = [
             key for key, tool in zip(attempt.keys, attempt.tools, strict=True) if tool is not GOOGLE_SEARCH
         ]
@@ -251,6 +254,6 @@ class ToolTrial:
 
 
 def _key(tool: Tool, about: str) -> str:
-    """Return what stands for one declaration to one service."""
+    """Return a hash that identifies one declaration to one service."""
     said = json.dumps([about, tool.name, tool.description, tool.parameters, tool.blocking], default=str)
     return hashlib.sha256(said.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""HTTP beside the Live socket: the owner's token server and Google's, by the same authorities and the same proxy."""
+"""HTTP requests to the owner's and to Google's token server, by the Live socket's authorities and proxy."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -8,39 +8,40 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from kioskd import proxies
-from kioskd.adapters.gemini.reasons import plain
+from kioskd.adapters.gemini.reasons import PORTAL_HINT, plain
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
     import httpx2
 
 LARGEST_BYTES: Final = 1 << 16
-"""No token's answer is larger; a bound on what a wrong server may send."""
+"""Largest answer, in bytes. Every token's answer is smaller, so this limits what a wrong server can send."""
 
 REQUEST_S: Final = 5.0
-"""For each step of a request to Google's token service."""
+"""Seconds for each step of a request to Google's token service."""
 
 _PLAIN: Final = {"Accept-Encoding": "identity"}
-"""A small answer cannot unfold into a large one."""
+"""No compression, so that a small answer cannot expand into a large one."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpClient:
-    """How to reach a server."""
+    """Settings for reaching a server."""
 
     tls: ssl.SSLContext
     proxy: str | None = None
-    """The owner's; None for the environment's."""
+    """The owner's proxy; None for the environment's."""
 
     def route(self, url: str) -> str | None:
-        """Return the proxy for `url`; None to go straight there, as to this machine and to the cloud's own.
+        """Return the proxy for `url`; None to connect directly, as to this machine and to the cloud's own
+        servers.
 
-        ProxyError: the environment names one that cannot be used.
+        ProxyError: the proxy in the environment is unusable.
         """
         return proxies.route(url, self.proxy) if urlsplit(url).scheme == "https" else None
 
     def async_client(self, url: str, timeout_s: float) -> "httpx2.AsyncClient":
-        """Return a client for `url`. It follows no redirect, and takes no proxy but `route`'s."""
+        """Return a client for `url`. It follows no redirects, and uses no proxy but `route`'s."""
         import httpx2  # noqa: PLC0415
 
         return httpx2.AsyncClient(
@@ -49,7 +50,8 @@ class HttpClient:
 
 
 class GoogleRequest:
-    """Meets google.auth.transport.Request, whose own clients know neither our authorities nor our proxy."""
+    """A google.auth.transport.Request that uses the daemon's authorities and proxy, unlike Google's own.
+    """
 
     def __init__(self, web: HttpClient) -> None:
         self._web = web
@@ -63,7 +65,10 @@ class GoogleRequest:
         timeout: float | None = None,
         **_other: Any,
     ) -> SimpleNamespace:
-        """Make one request. Blocks: not for the loop's thread. google.auth's TransportError: it was not answered."""
+        """Make one request. It blocks, so call it outside the event loop's thread.
+
+        Raises google.auth's TransportError if there was no answer.
+        """
         import httpx2  # noqa: PLC0415
         from google.auth.exceptions import TransportError  # noqa: PLC0415
 
@@ -80,28 +85,31 @@ class GoogleRequest:
                 for chunk in response.iter_raw():
                     data += chunk
                     if len(data) > LARGEST_BYTES:
-                        raise TransportError(f"answer of more than {LARGEST_BYTES} bytes")  # type: ignore[no-untyped-call]  # google-auth has no types here
+                        too_long = f"answer of more than {LARGEST_BYTES} bytes"
+                        raise TransportError(too_long)  # type: ignore[no-untyped-call]  # no types there
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
-            raise TransportError(str(error) or type(error).__name__) from error  # type: ignore[no-untyped-call]
-        # What google-auth reads of an answer.
+            text = str(error) or type(error).__name__
+            raise TransportError(text) from error  # type: ignore[no-untyped-call]
+        # The attributes that google-auth reads.
         return SimpleNamespace(status=response.status_code, headers=dict(response.headers), data=data)
 
 
 def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
-    """Return the loss that says why `who` was not reached; libraries wrap what the socket said."""
+    """Return the loss that says why `who` was not reached.
+
+    Libraries wrap the socket's error, so all causes of `error` are searched.
+    """
     text = plain(str(error)) or type(error).__name__
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = cause.verify_message
-            if cause.verify_code in (9, 10):  # not yet valid, expired: a Pi before its clock is set
+            if cause.verify_code in (9, 10):  # not yet valid or expired: the Pi's clock may be wrong
                 return LinkLost(
                     f"{who} not trusted: {why} by this device's clock; check its date (timedatectl)",
                     remedy=Remedy.CLOCK,
                 )
-            # Perhaps the sign-in page of a network that we have joined: it may go away.
-            return LinkLost(
-                f"{who} not trusted: {why}; another network in between? else check service.ca_file and the clock"
-            )
+            # It may be the sign-in page of the present network, so it can go away by itself.
+            return LinkLost(f"{who} not trusted: {why}; {PORTAL_HINT}")
     if any(_refused_by_proxy(cause) for cause in causes(error)):
         return LinkLost(
             f"{who} not reached: proxy cannot be used: {text}; check service.proxy, https_proxy and no_proxy",
@@ -113,14 +121,14 @@ def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
 def _refused_by_proxy(error: BaseException) -> bool:
     import httpx2  # noqa: PLC0415 - loaded by now
 
-    # ImportError: a SOCKS proxy. A status of 5xx says that the proxy itself finds no way.
+    # ImportError: a SOCKS proxy without its library. A status of 5xx means that the proxy reaches no server.
     return isinstance(error, ImportError) or (
         isinstance(error, httpx2.ProxyError) and not str(error).startswith("5")
     )
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error`, and what it was raised from or while handling, to the first cause."""
+    """Yield `error`, and then each error that it was raised from or while handling, up to the first cause."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:

@@ -1,6 +1,6 @@
-"""The kinds of tools, a folder each.
+"""The kinds of tools, one folder for each.
 
-`settings.py` is what an owner can set, `tool.py` carries calls out, and `kind.py` says what the rest of kioskd needs to
-know. A new kind is such a folder, a line in `kioskd.tools.registry`, and its tests; an extra of its own stands in
-`pyproject.toml`.
+In each folder `settings.py` holds the owner's settings, and `tool.py` carries out calls. `kind.py` is the
+interface to the rest of kioskd. To add a kind, add its folder, a line in `kioskd.tools.registry`, and tests.
+If it needs a package of its own, add an extra to `pyproject.toml`.
 """

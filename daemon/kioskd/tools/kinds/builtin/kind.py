@@ -1,4 +1,4 @@
-"""The kiosk's own tools, as the rest of kioskd knows them."""
+"""Declaration of the kind `builtin`, the kiosk's own tools, for the rest of kioskd."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
 def _build(tool: BuiltinSettings, context: BuildContext) -> ToolSource:
-    from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - where it is used
+    from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - only if used
 
     return BuiltinTools(tool, context.host, camera=context.camera)
 
@@ -19,6 +19,6 @@ BUILTIN: Final = ToolKind(
     build=_build,
     names=lambda tool: tool.names,
     names_in="kind",
-    twice=("kind", "stands here a second time: the kiosk's own tools are set once; merge them"),
+    twice=("kind", "appears twice, but the kiosk's own tools have only one entry; merge the two"),
     looks=lambda tool: tool.look,
 )

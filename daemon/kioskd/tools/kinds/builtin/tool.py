@@ -1,4 +1,4 @@
-"""The tools that every kiosk has: they act on the kiosk itself."""
+"""The tools that every kiosk has, which act on the kiosk itself."""
 
 import datetime
 import time
@@ -46,7 +46,7 @@ _ALL: Final = (
     ),
     Declaration(
         "remember_note",
-        "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
+        "Note something the visitor told you, for this conversation only. Without text it returns the notes.",
         {
             **_NOTHING,
             "properties": {"title": _TITLE, "text": _NOTE},
@@ -56,16 +56,16 @@ _ALL: Final = (
     ),
 )
 DECLARATIONS: Final[Mapping[str, Declaration]] = {declaration.name: declaration for declaration in _ALL}
-"""Every built-in by its name."""
+"""Each built-in tool by its name."""
 
 
 def _local_time() -> datetime.datetime:
-    time.tzset()  # the time zone may have been set since
+    time.tzset()  # picks up a changed time zone
     return datetime.datetime.now().astimezone()
 
 
 class BuiltinTools(FixedTool):
-    """Those built-ins that the owner has not switched off."""
+    """The built-in tools that the owner has not switched off."""
 
     def __init__(
         self,
@@ -75,7 +75,10 @@ class BuiltinTools(FixedTool):
         camera: bool = True,
         now: Callable[[], datetime.datetime] = _local_time,
     ) -> None:
-        """Offer what is switched on; without a `camera` nothing that looks. `now` has a time zone."""
+        """Offer the tools that are switched on; without a `camera` none that takes pictures.
+
+        `now` must return a time with a time zone.
+        """
         names = [name for name in settings.names if camera or name != "look"]
         super().__init__(*(replace(DECLARATIONS[name], blocking=settings.blocking) for name in names))
         self._host, self._place, self._now = host, settings.place, now
@@ -90,7 +93,7 @@ class BuiltinTools(FixedTool):
                 return ToolResult("ok", "done", {"percent": self._host.set_volume(int(percent))})
             case "look", _:
                 seen = await self._host.look()
-                message = "you see the picture now" if seen else "you have it already: one picture a turn"
+                message = "you see the picture now" if seen else "you have the picture of this turn already"
                 return ToolResult("ok", message, picture=seen)
             case "time_and_place", _:
                 return ToolResult("ok", "done", self._time_and_place())
@@ -109,7 +112,7 @@ class BuiltinTools(FixedTool):
         if not isinstance(text, str):
             asked = dict(notes) if title is None else {each: notes[each] for each in notes if each == title}
             return ToolResult("ok", "done", asked) if asked else NO_NOTE
-        assert isinstance(title, str)  # the schema's dependentRequired
+        assert isinstance(title, str)  # the schema's dependentRequired ensures it
         if title not in notes and len(notes) >= MOST_NOTES:
             return refused(f"there are {MOST_NOTES} notes already; use the title of one to replace it")
         notes[title] = text

@@ -1,4 +1,4 @@
-"""Tools that run a program, as the rest of kioskd knows them."""
+"""Declaration of the kind `command`, tools that run a program, for the rest of kioskd."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
 def _build(tool: CommandSettings, context: BuildContext) -> ToolSource:
-    from kioskd.tools.kinds.command.tool import CommandTool  # noqa: PLC0415 - where it is used
+    from kioskd.tools.kinds.command.tool import CommandTool  # noqa: PLC0415 - only if used
     from kioskd.tools.program import Program  # noqa: PLC0415 - as above
 
     return CommandTool(tool, Program.of(tool, tool.name, context), context.clock)

@@ -1,4 +1,4 @@
-"""A tool that runs a program: a list of words, never a shell."""
+"""A tool that runs a program directly, never through a shell."""
 
 import re
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from kioskd.tools.program import Program
 from kioskd.tools.template import FIELD, UnfitError, fields, fill, remaining
 
 TRY_LATER: Final = 75
-"""The exit code by which a program says that it may do better later (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code by which a program says that it may succeed later (EX_TEMPFAIL of sysexits.h)."""
 
 
 class CommandTool(FixedTool):
-    """Runs one program per call.
+    """Runs one program for each call.
 
-    A word of `argv` takes {parameter}; a value stays within that word, whatever is in it, and leads to no other folder
-    where the word is a path of the owner's. What no word takes goes to stdin as a JSON object. The program's environment is
-    what it has beside PATH and LANG.
+    A word of `argv` can hold {parameter}. A value stays within its word, whatever it holds. In a word with a
+    path it cannot lead to another folder. Arguments that no word uses go to stdin as a JSON object. The
+    program's environment holds its own variables, PATH and LANG.
     """
 
     def __init__(self, settings: CommandSettings, program: Program, clock: ports.Clock) -> None:
-        """`program`: the one of the settings, as it is started."""
+        """`program`: the program of the settings, ready to start."""
         super().__init__(declared(settings))
         self._settings, self._clock = settings, clock
         self._program = replace(
@@ -51,7 +51,7 @@ class CommandTool(FixedTool):
         except OSError as err:
             return failed(f"its program cannot be started: {err.strerror}")
         if ended.code is None:
-            return failed(f"its program said more than {self._settings.output_bytes} bytes and was stopped")
+            return failed(f"its program wrote more than {self._settings.output_bytes} bytes and was stopped")
         if ended.code != 0:
             return failed(f"its program ended with code {ended.code}", retryable=ended.code == TRY_LATER)
         return read_answer(ended.output, self._settings.answer)
@@ -61,19 +61,19 @@ class CommandTool(FixedTool):
         for template in self._program.argv:
             word = fill(template, arguments, _plain)
             if word.startswith("-") and not template.startswith("-") and "--" not in words:
-                raise UnfitError("a value begins with a dash, which the program would take for an option")
+                raise UnfitError("a value begins with a dash, so the program would take it for an option")
             if "/" in FIELD.sub("", template) and _steps_up(word) > _steps_up(template):
-                raise UnfitError("a value holds .., which would lead to another folder")
+                raise UnfitError("a value holds .., so it would lead to another folder")
             words.append(word)
         return words
 
 
 def _steps_up(word: str) -> int:
-    """Return how often `word` goes up a folder: as a path, or where one begins after the name of an option."""
+    """Return the number of .. steps in `word`, also in a path that follows the name of an option."""
     return re.split(r"[/=:,]", word).count("..")
 
 
 def _plain(name: str, value: str) -> str:
     if "\0" in value:
-        raise UnfitError(f"{name} holds a character that no program takes")
+        raise UnfitError(f"{name} holds a null character, which no program accepts")
     return value

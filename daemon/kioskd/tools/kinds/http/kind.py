@@ -1,4 +1,4 @@
-"""Tools that ask a web server, as the rest of kioskd knows them."""
+"""Declaration of the kind `http`, tools that ask a web server, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
 def _build(tool: HttpSettings, context: BuildContext) -> ToolSource:
-    from kioskd.tools.kinds.http.tool import HttpTool  # noqa: PLC0415 - brings http.cookiejar
+    from kioskd.tools.kinds.http.tool import HttpTool  # noqa: PLC0415 - it imports http.cookiejar
 
     return HttpTool(tool, headers(tool.headers, context.environ))
 

@@ -1,4 +1,4 @@
-"""A tool that asks a web server: one address with the parameters in it, and nothing but that server."""
+"""A tool that sends requests to one web server; the address holds the parameters."""
 
 import asyncio
 import codecs
@@ -25,19 +25,19 @@ log = logging.getLogger(__name__)
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape"})
-"""Codecs of Python's that are none of a server's; some take for ever over a long text."""
+"""Codecs of Python that no server uses; some take forever for a long text."""
 
 
 class HttpTool(FixedTool):
-    """Asks one address.
+    """Sends requests to one address.
 
-    `url` takes {parameter} in its path and query only. What it does not take goes along as `send` says. Redirects are
-    followed for GET, to `allowed_hosts` (HOST or HOST:PORT; the address's own is always one); `headers` go to the first
-    host alone.
+    `url` can hold {parameter} in its path and query. Arguments that it does not use are sent as `send` says.
+    Redirects are followed for GET, to `allowed_hosts` (HOST or HOST:PORT; the address's own host is always
+    allowed). `headers` go only to the first host.
     """
 
     def __init__(self, settings: HttpSettings, headers: Mapping[str, SecretStr]) -> None:
-        """`headers`: those of the settings, with their secrets in place."""
+        """`headers`: the headers of the settings, with their secrets."""
         super().__init__(declared(settings, repeatable=settings.method == "GET"))
         self._settings, self._headers = settings, headers
         self._path, self._mark, self._query = settings.url.partition("?")
@@ -49,7 +49,7 @@ class HttpTool(FixedTool):
             ends = (443, 80) if entry.port is None else (entry.port,)
             self._allowed |= {(entry.hostname or "", port) for port in ends}
         self._clients: dict[str | None, httpx2.AsyncClient] = {}
-        """By the proxy that each goes through; None for none."""
+        """Clients by their proxy; None is the key of the one without a proxy."""
         self._making = asyncio.Lock()
 
     async def run(self) -> NoReturn:
@@ -62,38 +62,41 @@ class HttpTool(FixedTool):
 
     async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Send the request, and read the answer."""
-        import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
+        import httpx2  # noqa: PLC0415 - slow, and only such tools need it
 
         try:
             return await self._ask(self._request(await self._client_for(self._path), arguments))
         except UnfitError as err:
             return refused(str(err))
         except httpx2.InvalidURL:
-            return refused("the arguments make an address that is too long or is none")
+            return refused("the arguments make an address that is too long or not valid")
         except httpx2.HTTPError as err:
-            # By type: its text may hold the address, and that the arguments.
+            # Only the type is shown: the text can hold the address with its arguments.
             return failed(
                 f"the server cannot be reached ({type(err).__name__})",
                 retryable=self._settings.method == "GET",
             )
 
     async def _client_for(self, url: str) -> "httpx2.AsyncClient":
-        """Return the client for `url`; raises ProxyError. This machine is asked without any: it would see the headers."""
+        """Return the client for `url`; raises ProxyError.
+
+        This machine is reached without a proxy, as a proxy would see the headers.
+        """
         proxy = proxies.route(url)
         async with self._making:
             if proxy not in self._clients:
-                # The certificates take a while to read, so a thread does it.
+                # Reading the certificates takes a while, so a thread does it.
                 self._clients[proxy] = await asyncio.to_thread(self.make_client, proxy)
             return self._clients[proxy]
 
     def make_client(self, proxy: str | None = None) -> "httpx2.AsyncClient":
-        """Return a new client that goes through `proxy`, or straight."""
+        """Return a new client that uses `proxy`; None: no proxy."""
         import httpx2  # noqa: PLC0415 - as above
 
         context = ssl.create_default_context(cafile=self._settings.ca_file)
-        # No cookie is kept: the next visitor is another one.
+        # No cookie is kept, as the next visitor is another person.
         jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        # No timeout of its own: the tool's deadline ends a call, wherever it waits.
+        # The client has no timeout of its own: the tool's deadline ends a call, wherever it waits.
         return httpx2.AsyncClient(
             verify=context,
             cookies=jar,
@@ -106,10 +109,10 @@ class HttpTool(FixedTool):
     def _request(self, client: "httpx2.AsyncClient", arguments: Mapping[str, object]) -> "httpx2.Request":
         path = fill(self._path, arguments, _in_path)
         if any(unquote(segment) in {".", ".."} for segment in re.split(r"[/\\]", urlsplit(path).path)):
-            raise UnfitError("the arguments make a path that leads elsewhere")
+            raise UnfitError("the arguments make a path to another folder")
         query = fill(self._query, arguments, lambda _name, value: quote(value, safe=""))
         others = remaining(arguments, self._used)
-        # No compression: a small answer could then become an endless one.
+        # Answers must not be compressed: a small one could expand without limit.
         headers = {"Accept-Encoding": "identity"} | {
             header: value.get_secret_value() for header, value in self._headers.items()
         }
@@ -141,28 +144,26 @@ class HttpTool(FixedTool):
                 await response.aclose()
         log.warning(
             "tool stopped by a redirect: name=%s redirects=%d; "
-            "correct its url to where the server sends, or set redirects higher",
+            "correct its url to the address that the server names, or set redirects higher",
             self.declarations[0].name,
             self._settings.redirects,
         )
-        return failed(
-            f"the server points elsewhere once more than allowed (redirects: {self._settings.redirects})"
-        )
+        return failed(f"the server redirects more often than allowed (redirects: {self._settings.redirects})")
 
     def redirected(
         self, client: "httpx2.AsyncClient", response: "httpx2.Response"
     ) -> "httpx2.Request | ToolResult":
-        """Return the request that `response` points to; a failure where it may not be followed."""
+        """Return the request that `response` redirects to; a failure if that is not allowed."""
         here, there = response.url, response.url.join(response.headers["location"])
         if self._settings.method != "GET" and response.status_code != 303:
-            return failed("the server points elsewhere, and what was sent is not sent a second time")
+            return failed("the server redirects the request, which is not sent a second time")
         if (
             there.scheme not in {"http", "https"}
             or (here.scheme, there.scheme) == ("https", "http")
             or there.userinfo
             or (there.host.lower(), there.port or _port(there.scheme)) not in self._allowed
         ):
-            return failed("the server points to another host, which the owner has not allowed")
+            return failed("the server redirects to another host, which the owner has not allowed")
         same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
         headers = {"Accept-Encoding": "identity"}
         if same:
@@ -172,12 +173,12 @@ class HttpTool(FixedTool):
     async def _read(self, response: "httpx2.Response") -> ToolResult:
         code = response.status_code
         if code in {404, 410}:
-            return ToolResult("no_results", f"the server has nothing of that kind ({code})")
+            return ToolResult("no_results", f"the server has found nothing ({code})")
         if not response.is_success:
             again = code in {408, 425, 429, 500, 502, 503, 504} and self._settings.method == "GET"
-            return failed(f"the server refuses ({code})", retryable=again)
+            return failed(f"the server returned an error ({code})", retryable=again)
         if response.headers.get("content-encoding", "identity") != "identity":
-            return failed("the server compresses its answer though it was asked not to")
+            return failed("the server compresses its answer although it was asked not to")
         if self._settings.answer == "none" or (code == 204 and self._settings.method != "GET"):
             return ToolResult("ok", "done")
         body = bytearray()
@@ -193,10 +194,10 @@ def _port(scheme: str) -> int:
 
 
 def _charset(response: "httpx2.Response") -> str:
-    """Return the charset that the server names; UTF-8 where it names none that is known."""
+    """Return the charset that the server names; UTF-8 if it names no known one."""
     try:
         charset = codecs.lookup(response.charset_encoding or "utf-8").name
-        b"-".decode(charset, errors="replace")  # there are codecs for other things than text, too
+        b"-".decode(charset, errors="replace")  # some codecs are not for text
     except (LookupError, ValueError):
         return "utf-8"
     return "utf-8" if charset in _NO_CHARSETS else charset
@@ -207,12 +208,12 @@ def _in_path(name: str, value: str) -> str:
         raise UnfitError(f"{name} is empty")
     for text in (value, unquote(value)):
         if any(part in {".", ".."} for part in re.split(r"[/\\]", text)):
-            raise UnfitError(f"{name} is a path that leads elsewhere")
+            raise UnfitError(f"{name} is a path to another folder")
     return quote(value, safe="")
 
 
 def _pairs(arguments: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return names and values as a query has them; a list is its name several times."""
+    """Return pairs of names and values for a query; a list becomes several pairs."""
     return [
         (name, as_text(one))
         for name, value in arguments.items()

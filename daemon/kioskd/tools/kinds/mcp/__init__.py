@@ -1,1 +1,1 @@
-"""The tools of Model Context Protocol servers."""
+"""Tools of Model Context Protocol servers."""

@@ -1,6 +1,6 @@
-"""An MCP server that is reached over streamable HTTP: its client, and what its refusals mean.
+"""An MCP server that is reached over streamable HTTP: its client, and the meaning of its HTTP errors.
 
-Nothing of what a server says is repeated here: codes and our own words only.
+No words of a server are repeated: texts hold only codes and our own words.
 """
 
 import asyncio
@@ -23,60 +23,61 @@ if TYPE_CHECKING:
     from mcp.client import Transport
 
 LARGEST_ANSWER: Final = 1 << 20
-"""Bytes of one answer over HTTP."""
+"""Most bytes of one answer over HTTP."""
 ANSWER_S: Final = 150.0
-"""Seconds for a server's answer over HTTP: longer than any tool's deadline, which is what ends a call."""
+"""Seconds for a server's answer over HTTP. Each tool's deadline is shorter, and ends a call before."""
 _NETWORK_S: Final = 30.0
 _SESSION: Final = "mcp-session-id"
 _EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _METHOD_NOT_FOUND: Final = -32601
 
 _REFUSALS: Final = {
-    401: "it asks for a credential (401): set headers, Authorization: Bearer credential:NAME say, or renew that secret",
-    403: "it refuses this credential or this device (403): have its owner allow it",
+    401: "it asks for a credential (401): set headers (Authorization: Bearer credential:NAME), or renew it",
+    403: "it refuses this credential or this device (403): ask its owner for access",
     404: "no MCP server is at this path (404): correct url, which often ends in /mcp",
-    405: "this path takes no POST (405): it speaks no streamable HTTP, perhaps only the older SSE; correct url",
-    406: "it does not speak streamable HTTP (406): correct url",
+    405: "this path accepts no POST (405): correct url; perhaps the server has only the older SSE",
+    406: "it does not support streamable HTTP (406): correct url",
     407: "the proxy asks for a credential (407): correct https_proxy or no_proxy",
-    415: "it does not speak streamable HTTP (415): correct url",
-    421: "it does not serve this host name (421): correct url, or what the server allows",
+    415: "it does not support streamable HTTP (415): correct url",
+    421: "it does not serve this host name (421): correct url, or the host names that the server allows",
     429: "it is asked too often (429): call it less often",
-    500: "it has failed inside (500): see its own log",
+    500: "it has an internal error (500): look into its own log",
     502: "the gateway before it does not reach it (502): start the server behind the gateway",
-    503: "it is not ready (503): wait, or see its own log",
-    504: "the gateway before it waits in vain (504): see the server behind the gateway",
+    503: "it is not ready (503): wait, or look into its own log",
+    504: "it does not answer its gateway (504): check the server behind the gateway",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class McpAddress:
-    """A server that is reached over streamable HTTP. Redirects stay with its own host."""
+    """A server that is reached over streamable HTTP. Redirects to other hosts are not followed."""
 
     url: str
     headers: Mapping[str, SecretStr]
     ca_file: Path | None = None
-    """Certificates to trust in place of the public ones."""
+    """Certificates to trust instead of the public ones."""
 
 
 @dataclass(slots=True)
 class HttpRefusal:
-    """What the server's answers over one connection have said by their HTTP status."""
+    """Errors that the server has returned over one connection, as HTTP statuses."""
 
     words: str = ""
-    """What is wrong and what to do; empty when nothing is."""
+    """The fault and its remedy; empty if there is no fault."""
     session_gone: bool = False
-    """Whether it does not know our session any more, as after a restart: the call was not carried out."""
+    """Whether the server does not know our session any more, as after a restart. The call was not carried
+    out."""
 
 
 def meaning(status: int) -> str:
-    """Return what an HTTP status means here, and what to do."""
+    """Return the meaning of an HTTP status, with a remedy."""
     if 300 <= status < 400:
-        return f"it points elsewhere ({status}): set url to where it leads"
-    return _REFUSALS.get(status, f"it refuses ({status}): see its own log")
+        return f"it redirects ({status}): set url to the address that it names"
+    return _REFUSALS.get(status, f"it returned an error ({status}): look into its own log")
 
 
 def trust_fault(error: BaseException) -> str | None:
-    """Return what is wrong with the server's certificate, if that is the cause of `error`."""
+    """Return the fault of the server's certificate if that is the cause of `error`; else None."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -93,9 +94,9 @@ def trust_fault(error: BaseException) -> str | None:
 async def http_transport(
     server: McpAddress, refusal: HttpRefusal, lose: Callable[[str], None]
 ) -> "AsyncIterator[Transport]":
-    """Yield the way to `server`. Each answer is bounded, and what it refuses is noted in `refusal`.
+    """Yield the transport to `server`. Each answer is limited, and errors are noted in `refusal`.
 
-    `lose` is told why the connection is of no more use.
+    `lose` is called with the reason when the connection becomes useless.
 
     Raises:
         OSError: `ca_file` cannot be used.
@@ -113,9 +114,9 @@ async def http_transport(
 
 
 def _client(server: McpAddress, check: Callable[["httpx2.Response"], object]) -> "httpx2.AsyncClient":
-    import httpx2  # noqa: PLC0415 - slow, and only where there is such a server
+    import httpx2  # noqa: PLC0415 - slow, and only such servers need it
 
-    # No compression: a small answer could then become an endless one.
+    # Answers must not be compressed: a small one could expand without limit.
     headers = {"Accept-Encoding": "identity"} | {
         name: value.get_secret_value() for name, value in server.headers.items()
     }
@@ -124,7 +125,7 @@ def _client(server: McpAddress, check: Callable[["httpx2.Response"], object]) ->
         timeout=httpx2.Timeout(_NETWORK_S, read=ANSWER_S),
         event_hooks={"response": [check]},
         verify=ssl.create_default_context(cafile=server.ca_file),
-        # This machine is asked without any proxy: it would be shown the headers.
+        # This machine is reached without a proxy, which would see the headers.
         proxy=proxies.route(server.url),
         trust_env=False,
     )
@@ -133,7 +134,7 @@ def _client(server: McpAddress, check: Callable[["httpx2.Response"], object]) ->
 async def _note(refusal: HttpRefusal, lose: Callable[[str], None], response: "httpx2.Response") -> None:
     status = response.status_code
     if response.request.method != "POST":
-        return  # a server may offer no stream of its own, and no way to end a session
+        return  # servers need not offer a stream or an end of sessions
     if status < 300:
         refusal.words = ""
         return
@@ -149,7 +150,7 @@ async def _note(refusal: HttpRefusal, lose: Callable[[str], None], response: "ht
 
 
 def _of_session(status: int, body: bytes) -> bool:
-    """Return whether a refusal is one of the session, rather than of what was asked in it."""
+    """Return whether an error concerns the session, not the request."""
     if status == 400:
         return b"session" in body.lower()
     try:
@@ -159,14 +160,14 @@ def _of_session(status: int, body: bytes) -> bool:
 
 
 async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
-    """Have reading of `response` end with an error at `LARGEST_ANSWER`, or where it would take long to parse.
+    """Let reading of `response` fail beyond `LARGEST_ANSWER`, or if it would take long to parse.
 
-    A compressed one has no bound that could be seen: raises httpx2.ReadError.
+    A compressed answer cannot be limited, so it raises httpx2.ReadError.
     """
     import httpx2  # noqa: PLC0415 - as above
 
     if response.headers.get("content-encoding", "identity") != "identity":
-        lose("it compresses its answers though it was asked not to")
+        lose("it compresses its answers although it was asked not to")
         raise httpx2.ReadError("the answer is compressed")
     stream = response.stream
     events = response.headers.get("content-type", "").startswith("text/event-stream")
@@ -177,12 +178,12 @@ async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> No
         async def __aiter__(self) -> AsyncIterator[bytes]:
             left, found, tail = LARGEST_ANSWER, 0, b""
             async for chunk in whole:
-                # Events are bounded by the library, one by one; here only what each would take to parse.
+                # The library limits each event. Here only the time for parsing one is limited.
                 left -= 0 if events else len(chunk)
                 first, *others = _EVENT_END.split(tail + chunk) if events else [chunk]
                 totals = [found + marks(first), *map(marks, others)]
                 if left < 0 or max(totals) > MOST_MARKS:
-                    lose("it answers with more than is taken")
+                    lose("it sends larger answers than allowed")
                     raise httpx2.ReadError("the answer is too large")
                 found = totals[-1]
                 tail = chunk[-3:] if events else b""

@@ -1,4 +1,4 @@
-"""Model Context Protocol servers, as the rest of kioskd knows them."""
+"""Declaration of the kind `mcp`, tools of Model Context Protocol servers, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
 def _build(tool: McpSettings, context: BuildContext) -> ToolSource:
-    from kioskd.tools.kinds.mcp.http import McpAddress  # noqa: PLC0415 - where it is used
+    from kioskd.tools.kinds.mcp.http import McpAddress  # noqa: PLC0415 - only if used
     from kioskd.tools.kinds.mcp.tool import McpServer  # noqa: PLC0415 - as above
     from kioskd.tools.program import Program  # noqa: PLC0415 - as above
 
@@ -29,7 +29,7 @@ MCP: Final = ToolKind(
     package="mcp",
     names=lambda tool: tool.names,
     names_in="allow",
-    twice=("name", "{label} is taken by another server; name one of them otherwise, or merge them"),
+    twice=("name", "{label} is the name of another server, too; rename one of them, or merge them"),
     connects=True,
     start_s=lambda tool: tool.start_timeout_s,
     goes_to=lambda tool: urlsplit(tool.url).hostname or "a server" if tool.url else tool.reach(),

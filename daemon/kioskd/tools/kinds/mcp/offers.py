@@ -1,4 +1,4 @@
-"""Which tools of an MCP server are offered to the model, and as what."""
+"""The tools of an MCP server that are offered to the model, and their declarations."""
 
 import logging
 import re
@@ -23,22 +23,22 @@ MOST_PAGES: Final = 20
 
 
 class OfferedTools:
-    """Those of a server's tools that the owner allows, as the model is told of them."""
+    """The tools of a server that the owner allows, with their declarations to the model."""
 
     def __init__(self, settings: McpSettings, clock: ports.Clock, secrets: Sequence[SecretStr]) -> None:
         """`secrets` are kept out of the declarations."""
         self.declarations: tuple[Declaration, ...] = ()
-        """The same objects until something has changed."""
+        """Declarations of these tools. The objects stay the same until something changes."""
         self.server_names: dict[str, str] = {}
-        """The names that the server has for its tools, by ours."""
+        """The server's name of each tool, by our name."""
         self._settings, self._clock, self._secrets = settings, clock, secrets
         self._schemas: dict[str, tuple[object, dict[str, object] | None]] = {}
-        """What was taken over of which schema, by the server's names: to look closely takes a while."""
+        """The usable form of each schema, by the server's names: making it takes a while."""
         self._missed: dict[str, str] = {}
-        """Tools that are not offered, and why; each is told once."""
+        """The tools that are not offered, each with its reason, which is logged once."""
 
     async def update(self, client: "mcp.Client") -> None:
-        """Ask the server what it has, and offer that."""
+        """Ask the server for its tools, and offer the allowed ones."""
         offered: dict[str, mcp_types.Tool] = {}
         cursor = None
         for _ in range(MOST_PAGES):
@@ -49,13 +49,13 @@ class OfferedTools:
                 break
         declared: dict[str, Declaration] = {}
         for name in self._settings.allow:
-            await self._clock.sleep(0)  # each takes a few milliseconds to look at
+            await self._clock.sleep(0)  # checking a tool takes a few milliseconds
             if (tool := offered.get(name)) is None:
-                self._miss(name, "the server has none of that name; correct allow")
+                self._miss(name, "the server has no tool of this name; correct allow")
             elif (schema := self._usable(tool)) is None:
-                self._miss(name, "its schema is none, or too large; its author can mend that")
+                self._miss(name, "its schema is not valid or too large; only its author can correct it")
             elif (declaration := self._declaration(tool, schema)).name in declared:
-                self._miss(name, f"another is called {declaration.name}, too; take out one of the two")
+                self._miss(name, f"another one is also called {declaration.name}; remove one of the two")
             else:
                 declared[declaration.name] = declaration
                 self.server_names[declaration.name] = name
@@ -79,7 +79,7 @@ class OfferedTools:
     def _declaration(self, tool: "mcp_types.Tool", schema: Mapping[str, object]) -> Declaration:
         name = re.sub(r"[^A-Za-z0-9_]", "_", f"{self._settings.prefix or ''}{tool.name}")
         if not re.match(r"[A-Za-z_]", name):
-            name = f"_{name}"  # the service takes no digit first
+            name = f"_{name}"  # the service accepts no digit first
         description = str(hide(tool.description or tool.title or tool.name, self._secrets))
         return Declaration(
             name[:64],

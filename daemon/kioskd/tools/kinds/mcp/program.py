@@ -1,6 +1,6 @@
-"""An MCP server that is a program: a message a line over its stdin and stdout, and no line without an end.
+"""An MCP server that is a program: messages are lines over its stdin and stdout, and lines have a limit.
 
-The protocol's library can do this, too, but takes in for ever what a server says without ending the line.
+The protocol's library also does this, but it reads an endless line forever.
 """
 
 import asyncio
@@ -25,22 +25,23 @@ if TYPE_CHECKING:
 LARGEST_LINE: Final = 1 << 20
 """Bytes of one message."""
 LEAVE_S: Final = 1.0
-"""Seconds that a server has to leave by itself when its stdin is closed, as the protocol wants it."""
+"""Seconds in which a server must end after its stdin is closed, as the protocol requires."""
 
 
 @contextlib.asynccontextmanager
 async def program_transport(
     program: Program, clock: ports.Clock, lose: Callable[[str], None]
 ) -> "AsyncIterator[tuple[Said, ToSay]]":
-    """Start `program`, yield what it says and what is said to it, and end it with all that it has started.
+    """Start `program`, yield the streams for its messages and for ours, then end its process group.
 
-    Its environment is what it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on.
-    `lose` is told why nothing more is heard or said: the program went away, or said more than `LARGEST_LINE` in a line.
+    Its environment holds its own variables, and HOME, LOGNAME, PATH, SHELL, TERM and USER, which the
+    protocol's library passes on. `lose` is called with the reason when the connection becomes useless: the
+    program went away, or wrote more than `LARGEST_LINE` in a line.
 
     Raises:
         OSError: it cannot be started.
     """
-    import anyio  # noqa: PLC0415 - comes with the extra, needed only where there is such a tool
+    import anyio  # noqa: PLC0415 - an extra that only such tools need
     from mcp.client.stdio import get_default_environment  # noqa: PLC0415 - as above
     from mcp.shared.message import SessionMessage  # noqa: PLC0415 - as above
 
@@ -59,7 +60,7 @@ async def program_transport(
                 lambda: asyncio.StreamReaderProtocol(stdout), process.stdout
             )
             pipes.callback(reading.close)
-            # A reader's protocol for its flow control: nothing is read from there.
+            # The reader's protocol gives flow control for writing; nothing is read from it.
             protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
             writing, _ = await loop.connect_write_pipe(lambda: protocol, process.stdin)
             stdin = asyncio.StreamWriter(writing, protocol, None, loop)
@@ -75,7 +76,7 @@ async def program_transport(
             finally:
                 writing.close()
         if writing.get_write_buffer_size():
-            writing.abort()  # whoever holds the pipe has left the group, and takes nothing
+            writing.abort()  # a process outside the group holds the pipe and reads nothing
 
 
 async def _receive(
@@ -98,14 +99,14 @@ async def _receive(
         try:
             async for line in stdout:
                 if marks(line) > MOST_MARKS:
-                    lose(f"it says more than {MOST_MARKS} values in a line")
+                    lose(f"it writes more than {MOST_MARKS} values in a line")
                     return
                 await said.send(read(line))
             lose("it went away")
         except ValueError:
-            lose(f"it says more than {LARGEST_LINE} bytes in a line")
+            lose(f"it writes more than {LARGEST_LINE} bytes in a line")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # nobody listens any more
+            return  # the receiver is closed
 
 
 async def _send(

@@ -1,4 +1,7 @@
-"""What is taken over of the JSON Schema that a server gives for its tool's arguments. The server checks all of it itself."""
+"""Turns the JSON Schema of a server's tool into a form that the kiosk can check.
+
+The server checks the arguments against its own schema, too.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,25 +13,26 @@ from kioskd.tools.json_schema import DATA, NAMED, validator
 from kioskd.tools.json_text import size
 
 LARGEST: Final = 16_384
-"""Bytes of a schema as the server gives it."""
+"""Most bytes of a schema as the server sends it."""
 LARGEST_UNFOLDED: Final = 32_768
-"""Bytes of it with what it refers to written out. The model reads it all."""
+"""Most bytes of a schema after its references are written out. The model reads all of it."""
 MOST_PARTS: Final = 1000
 DEEPEST: Final = 40
-"""Of those parts within each other."""
+"""Most levels of parts within each other."""
 
 _UNSEEN: Final = frozenset(
     {"definitions", "pattern", "patternProperties", "unevaluatedItems", "unevaluatedProperties"}
 )
-"""What is left out beside the words that begin with $: what may take for ever to check, and what is referred to."""
+"""Keywords that are left out, beside those that begin with $: they may take forever to check, or hold
+definitions."""
 
 
 def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what the kiosk takes over of `schema`; None where it is no schema of an object, or too large.
+    """Return the usable form of `schema`; None if it does not describe an object, or is too large.
 
-    References are written out, which nobody then has to follow: some that each name another twice are a schema without
-    an end. One to elsewhere, or within what it refers to, is left out. Words of older drafts and of OpenAPI become those
-    of draft 2020-12, by which calls are checked.
+    References are replaced by the parts that they name: schemas that name each other repeatedly could grow
+    without end. A reference to another document, or to a part around itself, is left out. Keywords of older
+    drafts and of OpenAPI become those of draft 2020-12, by which calls are checked.
     """
     try:
         if too_many(schema) or size(schema) > LARGEST:
@@ -38,7 +42,7 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         kinds = found.get("type")
         if (kinds is None and "properties" in found) or (isinstance(kinds, list) and "object" in kinds):
-            found["type"] = "object"  # arguments always are one
+            found["type"] = "object"  # arguments are always an object
         if found.get("type") != "object":
             return None
         validator(found)
@@ -48,7 +52,7 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 class _TooLargeError(Exception):
-    """There is no end to it, or none that is worth waiting for."""
+    """The schema is endless, or too large to process."""
 
 
 class _Unfolding:
@@ -59,7 +63,7 @@ class _Unfolding:
     def part(
         self, schema: Any, *, names: bool = False, deep: int = 0, within: frozenset[str] = frozenset()
     ) -> Any:
-        """Return a copy; with `names` its keys are names and no words. `within`: the references that led here."""
+        """Return a copy. `names`: keys are names, not keywords. `within`: the references that led here."""
         self._parts += 1
         if self._parts > MOST_PARTS or deep > DEEPEST:
             raise _TooLargeError
@@ -81,10 +85,10 @@ class _Unfolding:
         return {**found, "allOf": [there, *found.get("allOf", [])]} if found else there
 
     def _there(self, reference: str) -> Any:
-        """Return what `reference` names within the schema; an empty schema where it names nothing there.
+        """Return the part of the schema that `reference` names; an empty schema if there is none.
 
-        It is a JSON Pointer in the fragment of a URI (RFC 6901): `%` escapes first, then `~1` and `~0`; an item of a list
-        goes by its number. Or it is the name of an anchor.
+        A reference is the name of an anchor, or a JSON Pointer in the fragment of a URI (RFC 6901). In a
+        pointer `%` escapes are resolved first, then `~1` and `~0`. A list's item is named by its number.
         """
         own = self._root.get("$id", self._root.get("id"))
         if isinstance(own, str) and own:
@@ -110,7 +114,7 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
 
 
 def _anchored(root: Mapping[str, Any], name: str) -> Any:
-    """Return the part that calls itself `name`; an empty schema where none does."""
+    """Return the part with the anchor `name`; an empty schema if there is none."""
     waiting: list[Any] = [root]
     for _ in range(MOST_PARTS * 10):
         if not waiting:
@@ -126,16 +130,16 @@ def _anchored(root: Mapping[str, Any], name: str) -> Any:
 
 
 def _of_today(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema with the words of draft 2020-12 for those of drafts 3 to 7 and of OpenAPI 3.0."""
+    """Return a schema in which keywords of draft 2020-12 replace those of drafts 3 to 7 and OpenAPI 3.0."""
     found = dict(schema)
     if isinstance(found.get("items"), list):
-        # A tuple: what follows its items is `additionalItems` in the older drafts.
+        # `items` describes a tuple. In older drafts `additionalItems` describes the rest of the list.
         first, following = found.pop("items"), found.pop("additionalItems", True)
         if first:
             found["prefixItems"] = first
         if following is not True:
             found["items"] = following
-    found.pop("additionalItems", None)  # beside one schema for all items it means nothing
+    found.pop("additionalItems", None)  # it has no meaning beside one schema for all items
     if isinstance(found.get("required"), bool):
         del found["required"]
     for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
@@ -151,7 +155,7 @@ def _of_today(schema: Mapping[str, Any]) -> dict[str, Any]:
     if found.pop("nullable", None) is True:
         _allow_null(found)
     if "patternProperties" in found:
-        # Those are left out. What they allow would be refused as additional.
+        # patternProperties are left out. Without this step the properties that they allow would be rejected.
         found.pop("additionalProperties", None)
     return found
 

@@ -1,4 +1,4 @@
-"""Tools of a Model Context Protocol server: those of them that the owner allows, for as long as the server is there."""
+"""The tools of a Model Context Protocol server that the owner allows, as long as the server is connected."""
 
 import asyncio
 import contextlib
@@ -28,40 +28,41 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_START_S: Final = 600.0
-"""The most that a server may take to start after some tries in vain: each doubles `start_timeout_s`."""
+"""Longest time, in seconds, for a server's start. Each start that takes too long doubles `start_timeout_s`.
+"""
 LIST_S: Final = 10.0
 ASK_AGAIN_S: Final = 60.0
-"""Seconds between two listings, which also show whether the server is still there."""
+"""Seconds between two listings of the tools, which also show whether the server still answers."""
 FIRST_S: Final = 1.0
 MOST_S: Final = 60.0
-"""Seconds before the first and between later tries to reach a server."""
+"""Longest wait, in seconds, between tries to reach a server."""
 CUT_OFF: Final = "SSE stream "
-"""How the library's word begins for an answer over HTTP that ended before its end."""
+"""Beginning of the library's error for an answer over HTTP that broke off."""
 
 
 class _Connection:
-    """One try to speak to the server: from its start until it is of no more use."""
+    """One connection to the server, from its start until it becomes useless."""
 
     def __init__(self) -> None:
         self.client: mcp.Client | None = None
-        """Of a server that was listed."""
+        """Client of the server, after its tools were listed."""
         self.refusal = HttpRefusal()
         self.broken = asyncio.Event()
         self.why = ""
-        """Why it is broken; empty where nobody has said."""
+        """The reason why it is broken; empty if it is not known."""
 
     def lose(self, why: str) -> None:
-        """Note that it is of no more use."""
+        """Note the reason why it has become useless."""
         self.why = self.why or why
         self.broken.set()
 
 
 class McpServer:
-    """What one server offers. A `ToolSource`.
+    """One server and its tools. A `ToolSource`.
 
-    Of its tools those that are allowed are offered, as prefix + name. They are listed when the connection is made, and
-    every minute in which none is called: one that does one thing at a time would not answer. A call that the connection
-    does not survive is never made again.
+    It offers the allowed tools, named prefix + name. It lists them after connecting, and then every minute,
+    but not during a call: a server that does one thing at a time would not answer. A call whose connection is
+    lost is never made again.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class McpServer:
         clock: ports.Clock,
         secrets: Sequence[SecretStr] = (),
     ) -> None:
-        """Speak to `server`; `secrets` are kept out of what it declares.
+        """Connect to `server`; `secrets` are hidden in its declarations.
 
-        It may take `start_timeout_s` to start; one that took longer is given twice as long by the next try.
+        It must start within `start_timeout_s`; after a start that took too long the next try waits twice as
+        long.
         """
         self._settings, self._server, self._clock = settings, server, clock
         self._offers = OfferedTools(settings, clock, secrets)
@@ -81,16 +83,16 @@ class McpServer:
         self._patience_s = settings.start_timeout_s
         self._tried, self._wanted, self._up = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._at_work = 0
-        """Calls."""
+        """Number of calls in progress."""
 
     @property
     def declarations(self) -> Sequence[Declaration]:
-        """What it offers now: the same objects until something has changed."""
+        """The tools on offer now: the same objects until something changes."""
         return self._offers.declarations
 
     @property
     def connected(self) -> bool:
-        """Whether the server was listed and has not been lost since."""
+        """Whether the server was listed, and is still connected."""
         return self._connection.client is not None
 
     async def ready(self) -> None:
@@ -99,7 +101,7 @@ class McpServer:
 
     async def run(self) -> NoReturn:
         """Keep the server connected (and running, if it is a program) until cancelled."""
-        # Silent: its lines show what servers say.
+        # These logs are silenced, as their lines show the servers' words.
         for name in ("mcp", "client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -109,7 +111,7 @@ class McpServer:
         await retry(self._use, delays=RetryDelays(FIRST_S, MOST_S), lost=lost, pause=self._pause)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Have the server carry out one call."""
+        """Let the server carry out one call."""
         self._at_work += 1
         try:
             for last in (False, True):
@@ -119,7 +121,8 @@ class McpServer:
                 result = await self._asked(connection, connection.client, name, arguments, last=last)
                 if result is not None:
                     return result
-                # The server has refused it unseen: it may be asked again, once, within the tool's own deadline.
+                # The server has not carried out the call. So it is made once more, within the tool's
+                # deadline.
                 await self._up.wait()
             self._wanted.set()
             return failed("its server is not connected", retryable=True)
@@ -135,8 +138,8 @@ class McpServer:
         *,
         last: bool,
     ) -> ToolResult | None:
-        """Return what the server answers; None where it does not know our session, unless this try is the last."""
-        import anyio  # noqa: PLC0415 - comes with the extra, needed only where there is such a tool
+        """Return the server's answer; None if it does not know our session, and this is not the last try."""
+        import anyio  # noqa: PLC0415 - an extra that only such tools need
         import httpx2  # noqa: PLC0415 - as above
         import mcp  # noqa: PLC0415 - as above
 
@@ -149,21 +152,21 @@ class McpServer:
         except (OSError, httpx2.HTTPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return self._went_away(connection)
         except (RuntimeError, ValueError):
-            return failed("its server has answered what it had not promised")
+            return failed("its server has sent an answer that breaks the protocol")
 
     def _refused(self, connection: _Connection, code: int, message: str) -> ToolResult:
         from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415 - as above
 
-        # A number that servers use for errors of their own, too: most libraries begin to count there.
+        # Many servers use this number for errors of their own, too, as most libraries start counting there.
         if code == CONNECTION_CLOSED and (connection.broken.is_set() or message.startswith(CUT_OFF)):
             return self._went_away(connection)
         if connection.refusal.words:
             return failed(f"its server does not answer: {connection.refusal.words}")
-        return failed(f"its server refuses ({code})", data=message)
+        return failed(f"its server returned an error ({code})", data=message)
 
     def _went_away(self, connection: _Connection) -> ToolResult:
         self._lose(connection, "it went away")
-        return failed("its server went away; nobody knows whether it was done")
+        return failed("its server went away; it is not known whether it was done")
 
     def _lose(self, connection: _Connection, why: str) -> None:
         connection.lose(why)
@@ -171,7 +174,7 @@ class McpServer:
             self._up.clear()
 
     async def _use(self) -> TryEnded:
-        """Connect, list, and return when the server does not answer any more, or was not reached."""
+        """Connect, list the tools, and return when the server no longer answers, or was not reached."""
         import anyio  # noqa: PLC0415 - as above
         import httpx2  # noqa: PLC0415 - as above
         import mcp  # noqa: PLC0415 - as above
@@ -181,7 +184,7 @@ class McpServer:
         try:
             await self._serve(connection)
         except* (
-            # The library says with RuntimeError and ValueError that a server breaks the protocol.
+            # With RuntimeError and ValueError the library reports that a server breaks the protocol.
             *(OSError, RuntimeError, ValueError, mcp.MCPError, httpx2.HTTPError),
             *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream),
         ) as group:
@@ -192,7 +195,7 @@ class McpServer:
             worked, connection.client = connection.client is not None, None
             self._up.clear()
         self._tried.set()
-        # A server that is there and knows nothing of us was started again.
+        # A server that answers but does not know our session was restarted.
         again = worked and connection.refusal.session_gone and self._clock.now() - began > FIRST_S
         return TryEnded(connection.why or connection.refusal.words or trouble, worked=worked, at_once=again)
 
@@ -212,7 +215,7 @@ class McpServer:
             try:
                 await self._watch(connection.broken, client)
             finally:
-                connection.broken.set()  # before the client is closed, which ends the calls that still wait
+                connection.broken.set()  # must come first, as closing the client ends waiting calls
 
     async def _watch(self, broken: asyncio.Event, client: "mcp.Client") -> None:
         while not broken.is_set():
@@ -232,7 +235,7 @@ class McpServer:
                 yield transport
 
     async def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a call cuts that short to a second, as a person waits for it."""
+        """Wait before the next try. A call shortens the wait to one second, as a visitor waits for it."""
         await self._clock.sleep(min(seconds, FIRST_S))
         self._wanted.clear()
         with contextlib.suppress(TimeoutError):
@@ -243,8 +246,8 @@ class McpServer:
         if isinstance(first, TimeoutError) and not connection.broken.is_set():
             waited_s, self._patience_s = self._patience_s, min(self._patience_s * 2, MOST_START_S)
             return (
-                f"it did not answer within {waited_s:g} s of its start; the next try waits for {self._patience_s:g} s, "
-                "and start_timeout_s sets the first"
+                f"it did not answer within {waited_s:g} s of its start; "
+                f"the next try waits for {self._patience_s:g} s, and start_timeout_s sets the first"
             )
         return trust_fault(first) or _named(first)
 
@@ -254,11 +257,11 @@ def _read(result: "mcp_types.CallToolResult") -> ToolResult:
     data = "\n".join(texts) if result.structured_content is None else result.structured_content
     if too_many(data):
         return failed(TOO_MANY)
-    return failed("its server says that it failed", data=data) if result.is_error else found(data)
+    return failed("its server reports a failure", data=data) if result.is_error else found(data)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what went wrong first."""
+    """Return the first error of the group."""
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
@@ -266,12 +269,12 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _named(error: BaseException) -> str:
-    """Return what `error` means, by its type: its text may hold what a server said."""
+    """Return the meaning of `error`, by its type: its text can hold the server's words."""
     import httpx2  # noqa: PLC0415 - loaded by now
 
     match error:
         case httpx2.ConnectError() | httpx2.ConnectTimeout():
-            return f"it cannot be reached ({type(error).__name__}): see that it runs, and correct url"
+            return f"it cannot be reached ({type(error).__name__}): check that it runs, and correct url"
         case FileNotFoundError() | PermissionError():
             return f"it cannot be started or trusted ({type(error).__name__}): correct argv or ca_file"
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""The connection to an MQTT broker: kept for as long as the tool is there, by MQTT 5 or by 3.1.1."""
+"""The connection to an MQTT broker, by MQTT 5 or 3.1.1; it is kept as long as the tool exists."""
 
 import asyncio
 import logging
@@ -20,21 +20,21 @@ log = logging.getLogger(__name__)
 
 FIRST_S: Final = 1.0
 MOST_S: Final = 60.0
-"""Seconds before the first and between later tries to reach a broker."""
+"""Longest wait, in seconds, between tries to reach a broker."""
 LARGEST_PACKET: Final = 262_144
-"""Bytes of a message that the broker may send us; it drops what is larger."""
+"""Largest message, in bytes, that the broker may send; it drops larger ones."""
 _WAITING: Final = 100
-"""Replies that may wait to be looked at."""
+"""Most replies that wait to be read."""
 _STEP_S: Final = 3.0
-"""Seconds for each step with the broker: to answer a connect, to part."""
+"""Seconds for each step with the broker: connecting and disconnecting."""
 _OTHER_VERSION: Final = 0x84
-"""MQTT 5's reason code of a broker that does not speak it; the library gives it for 3.1.1's answer, too."""
+"""MQTT 5's reason code for an unsupported version. The library uses it for a 3.1.1 broker's answer, too."""
 
 
 class BrokerConnection:
     """The connection of one tool to its broker.
 
-    A broker that speaks MQTT 3.1.1 only is spoken to by that: it knows neither replies nor expiry.
+    A broker without MQTT 5 is used by MQTT 3.1.1, which has neither replies nor expiry.
     """
 
     def __init__(self, settings: MqttSettings, clock: ports.Clock, password: SecretStr | None) -> None:
@@ -45,17 +45,17 @@ class BrokerConnection:
         self._old = False
         """Whether the next try speaks MQTT 3.1.1."""
         self.expected: dict[bytes, asyncio.Future[bytes]] = {}
-        """The replies that are waited for."""
+        """Futures of the expected replies, by their correlation data."""
         self.tried = asyncio.Event()
-        """Set when the broker was tried once."""
+        """Set after the first try to reach the broker."""
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there."""
+        """Whether the broker is connected."""
         return self._client is not None
 
     async def run(self) -> NoReturn:
-        """Keep the connection, whatever becomes of it, until cancelled."""
+        """Keep the connection, and make it again after each loss, until cancelled."""
 
         def lost(error: str) -> None:
             log.warning(
@@ -65,11 +65,11 @@ class BrokerConnection:
         await retry(self._use, delays=RetryDelays(FIRST_S, MOST_S), lost=lost, pause=self._clock.sleep)
 
     async def exchange(self, topic: str, payload: bytes) -> bytes | None:
-        """Publish one message, and return its reply if it is to have one. The caller's deadline bounds it.
+        """Publish one message, and return its reply if the settings ask for one; the caller sets a deadline.
 
         Raises:
-            ConnectionError: the broker went away before the reply, or is not connected.
-            aiomqtt.MqttError: the broker went away before it had the message.
+            ConnectionError: the connection was lost before the reply, or there is none.
+            aiomqtt.MqttError: the connection was lost before the broker had the message.
         """
         client, correlation = self._client, secrets.token_bytes(8)
         if client is None:
@@ -78,7 +78,7 @@ class BrokerConnection:
         if self._settings.reply:
             self.expected[correlation] = reply
         try:
-            # No timeout of its own: the library logs what it would warn of.
+            # The library gets no timeout, as it would log a warning that shows the message.
             await client.publish(
                 topic,
                 payload,
@@ -92,8 +92,8 @@ class BrokerConnection:
             self.expected.pop(correlation, None)
 
     async def _use(self) -> TryEnded:
-        """Connect, and listen until the broker is lost; try by its other version at once where it wants that."""
-        import aiomqtt  # noqa: PLC0415 - an extra, needed only where there is such a tool
+        """Connect, and receive until the broker is lost. If it needs another MQTT version, try it at once."""
+        import aiomqtt  # noqa: PLC0415 - an extra that only such tools need
 
         while True:
             try:
@@ -115,11 +115,11 @@ class BrokerConnection:
                 self._lose()
 
     def _falls_back(self, err: Exception, *, connected: bool) -> bool:
-        """Choose the version of the next try; return whether it comes at once, because the broker wants another."""
+        """Choose the MQTT version of the next try; return whether to try at once."""
         if _wants_other_version(err) and not self._old and not self._settings.reply:
             self._old = True
             return True
-        # Some brokers say nothing to a version that they do not know, and close: MQTT 3.1.1 has every second try.
+        # Some brokers answer nothing to an unknown version, and close. So every second try uses MQTT 3.1.1.
         silent = not connected and str(err) == "Operation timed out"
         self._old = silent and not self._old and not self._settings.reply
         return False
@@ -128,7 +128,7 @@ class BrokerConnection:
         import aiomqtt  # noqa: PLC0415 - as above
         from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415 - comes with it
 
-        # Silent: its debug lines show topics, which hold arguments.
+        # The library's log is silenced: its debug lines show topics, which hold arguments.
         quiet = logging.getLogger(f"{__name__}.wire")
         quiet.setLevel(logging.CRITICAL)
         tls = self._broker.scheme == "mqtts"
@@ -176,7 +176,7 @@ class BrokerConnection:
         for expected in self.expected.values():
             if not expected.done():
                 expected.set_exception(ConnectionError())
-                # A call that was cancelled meanwhile does not ask for it.
+                # Read the exception, so that asyncio does not complain if the call was cancelled.
                 expected.exception()
 
 
@@ -197,9 +197,9 @@ def _remedy(err: Exception, *, reply: bool) -> str:
     import aiomqtt  # noqa: PLC0415 - as above
 
     if _wants_other_version(err) and reply:
-        return "it speaks no MQTT 5, which a reply needs; take out reply, or use a broker with MQTT 5"
+        return "it does not support MQTT 5, which a reply needs; remove reply, or use a broker with MQTT 5"
     if _wants_other_version(err):
-        return "it speaks neither MQTT 5 nor 3.1.1; use another broker"
-    if isinstance(err, aiomqtt.MqttCodeError):  # what the broker has answered
-        return "correct username and password_from, or what the broker lets this user do"
-    return "see that it runs, and correct broker or ca_file"
+        return "it supports neither MQTT 5 nor 3.1.1; use another broker"
+    if isinstance(err, aiomqtt.MqttCodeError):  # an answer of the broker
+        return "correct username and password_from, or this user's rights on the broker"
+    return "check that the broker runs, and correct broker or ca_file"

@@ -1,4 +1,4 @@
-"""Tools that publish to a broker, as the rest of kioskd knows them."""
+"""Declaration of the kind `mqtt`, tools that publish to a broker, for the rest of kioskd."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
 def _build(tool: MqttSettings, context: BuildContext) -> ToolSource:
-    from kioskd.tools.kinds.mqtt.tool import MqttTool  # noqa: PLC0415 - where it is used
+    from kioskd.tools.kinds.mqtt.tool import MqttTool  # noqa: PLC0415 - only if used
 
     password = None if tool.password_from is None else secret(tool.password_from, context.environ)
     return MqttTool(tool, context.clock, password)

@@ -1,1 +1,1 @@
-"""Tools that an installed package brings."""
+"""Tools that come with an installed package."""
