@@ -78,8 +78,7 @@ def sim_chip() -> Iterator[SimChip]:
 
 
 class MemoryLines:
-    """Lines in memory with a real file descriptor. `press` adds edges; `levels` holds the levels that were
-    set.
+    """Lines in memory with a real file descriptor. `press` adds edges; `levels` holds levels.
 
     `open` replaces `kioskd.adapters.controls.gpio_chips.open_lines`.
     """

@@ -109,8 +109,7 @@ class Machine(abc.ABC):
         return self.exec("bash", "-euo", "pipefail", "-c", script, **options).stdout
 
     def write(self, path: str | Path, text: str, mode: str = "644") -> None:
-        """Write a file in the machine, and create its folders. Readers see the old content, or all of the
-        new.
+        """Write a file in the machine, and create its folders. Readers see the old or the new content.
 
         An existing file keeps its owner.
         """

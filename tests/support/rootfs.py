@@ -1,5 +1,4 @@
-"""A Debian system in a folder, like a device before kioskd is installed, and the wheels that kioskd needs
-there.
+"""A Debian system in a folder, like a device before kioskd is installed, and kioskd's wheels for it.
 
 Both are made once, from this machine's Debian mirror and package index, and stored in
 `${KIOSKD_BOX_CACHE:-/var/cache/kioskd-box}`. Their names change with what they are made from. They are never
@@ -92,8 +91,7 @@ def missing() -> str | None:
 
 
 def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
-    """Return the folder of a system; makes it first if needed (a minute, and half a minute more for a
-    camera).
+    """Return the folder of a system; makes it first if needed (a minute; 90 s for a camera).
 
     `camera` is `plain` with libcamera, its virtual camera, and picamera2 in the system's Python, as on
     Raspberry Pi OS.

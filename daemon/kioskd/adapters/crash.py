@@ -34,8 +34,7 @@ StackFrame = tuple[str, str]
 
 
 def keep(folder: Path | None) -> None:
-    """Let the fault handler print into `folder`, the runtime directory, and log a crash of the previous
-    process.
+    """Let the fault handler print into the runtime directory `folder`, and log the last crash.
 
     Does nothing without a folder. Call it once, when the process starts.
     """

@@ -1,5 +1,4 @@
-"""Sources in the settings (such as "gpio:pi/17"): the facts that each kind of camera, button and lamp
-declares.
+"""Sources in the settings (such as "gpio:pi/17"): the facts that each kind declares about itself.
 
 The settings, checks and device lists read these facts. A kind imports its adapter in `build` only.
 """

@@ -17,8 +17,7 @@ _SETTING: Final = "conversation.wakeword"
 
 
 def words() -> tuple[str, ...]:
-    """Return the wake words that the library contains, as the settings spell them. Reads files: not for the
-    event loop.
+    """Return the library's wake words, as the settings spell them. Reads files: not for the loop.
 
     ConfigError: the library is not installed, or does not run here.
     """

@@ -49,8 +49,7 @@ def content(path: Path) -> bytes:
 
 
 class FolderCamera(CameraThread):
-    """Camera that takes the pictures of a folder by name, one after another, and starts again after the last
-    one.
+    """Camera that takes the pictures of a folder by name, and starts again after the last one.
 
     It reads JPEG, PNG and WebP, whatever the file's name. Folders and names with a leading dot are skipped.
     The folder is listed again for each picture, so new and deleted files are noticed. A file that is not a

@@ -71,8 +71,7 @@ class PiCamera(CameraThread):
     """
 
     def __init__(self, *, camera_number: int = 0, **form: Unpack[PictureForm]) -> None:
-        """Open nothing yet. `camera_number`: the camera's number in `rpicam-hello --list-cameras`, on a Pi
-        with two sockets.
+        """Open nothing yet. `camera_number`: the number in `rpicam-hello --list-cameras`.
 
         ConfigError: picamera2 is not installed where this Python finds it.
         """

@@ -207,8 +207,7 @@ def _hardware_encoder(camera: "Picamera2", quality: int) -> _HardwareEncoder | N
 
 
 def remaining(rotate: Rotation, *, mirror: bool, hflip: bool, vflip: bool) -> tuple[Rotation, bool]:
-    """Return the rotation and the mirroring after it that remain to be done on pictures that the camera
-    flipped.
+    """Return the rotation, and then the mirroring, that are still to be done on flipped pictures.
 
     A vertical flip is a half turn and a mirroring. Turning a mirrored picture turns it the other way.
     """

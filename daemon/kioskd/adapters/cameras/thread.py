@@ -44,8 +44,7 @@ class CameraThread:
 
     @contextlib.asynccontextmanager
     async def look(self) -> AsyncIterator["_Use"]:
-        """Open the camera in a thread, yield an object that takes pictures, and close it in that thread; see
-        `ports.Camera`.
+        """Open the camera in a thread, yield it, and close it in that thread; see `ports.Camera`.
 
         DeviceLost: the camera did not start within 10 s, or its last use has not ended yet.
         """

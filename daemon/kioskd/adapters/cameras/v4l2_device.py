@@ -174,8 +174,7 @@ class VideoStream:
 
 @contextlib.contextmanager
 def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStream]:
-    """Let the camera at `path` stream pictures whose longer side is near `size` pixels, and not above if it
-    can.
+    """Let the camera at `path` stream pictures whose longer side is near `size` pixels, or below.
 
     OSError: the camera is gone, is in use, or has no format in `FORMATS` (`NoFormat`).
     """

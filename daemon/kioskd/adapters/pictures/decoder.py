@@ -123,8 +123,7 @@ class PictureDecoder:
 
 
 async def fit(data: bytes, *, size: int, quality: int) -> bytes:
-    """Return one picture as `PictureDecoder.fit` does, without blocking the loop. Cancelling ends the
-    process.
+    """Decode one picture without blocking the loop. Cancelling ends the process.
 
     BadPicture: see `PictureDecoder.fit`.
     """

@@ -92,8 +92,7 @@ class DeviceThread:
         raise self._error
 
     async def _close(self, cause: BaseException) -> None:
-        """Close the device because of `cause`, and return when it is closed. A cancellation meanwhile is
-        raised after that.
+        """Close the device because of `cause`, and wait. A cancellation meanwhile is raised after that.
 
         DeviceStuck: the device does not close. If `cause` is a bug, this is not raised, as the bug itself
         ends the process.

@@ -36,8 +36,7 @@ class SoundFormat:
 def candidates(
     device: SoundDevice, direction: Direction, own_hz: int, channel: int | None = None
 ) -> Iterator[SoundFormat]:
-    """Yield the formats to try with `device`, best first; the daemon's own rate `own_hz` comes before all
-    others.
+    """Yield the formats to try with `device`, best first: the daemon's own rate `own_hz` leads.
 
     `channel`: the wanted channel, counted from 1; every format then has at least that many. DeviceLost: the
     device does not have that channel.

@@ -105,8 +105,7 @@ class PortAudioLibrary:
                     audio.terminate()
 
     def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
-        """Return the kernel's devices that are not in the list, each with its name for the YAML and the
-        reason.
+        """Return the kernel's unlisted devices, each with its name for the YAML and the reason.
 
         Call it within `exclusive` only.
         """

@@ -18,8 +18,7 @@ _SYSTEM: Final = Path("/etc/pulse", _FILE)
 
 
 def share_no_memory(environ: MutableMapping[str, str]) -> None:
-    """Make libpulse read the owner's settings and then `enable-shm = no`. Call it before libpulse first
-    connects.
+    """Make libpulse read the owner's settings and `enable-shm = no`, before it first connects.
 
     libpulse reads one file, whose path is in an environment variable. So a file in memory is named there,
     which includes the owner's files.

@@ -95,8 +95,7 @@ class PortAudioSpeaker:
 
 
 def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
-    """Return PortAudio's devices now, and the kernel's other devices with their names and why they cannot be
-    used.
+    """Return PortAudio's devices, and the kernel's others with their names and their faults.
 
     Blocks for up to some seconds. DeviceLost: the sound system cannot be used at all.
     """

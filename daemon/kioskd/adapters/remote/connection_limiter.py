@@ -1,5 +1,4 @@
-"""Clients of a listening socket: their number is limited, and each has deadlines, so that none disturbs the
-daemon.
+"""Clients of a listening socket, limited in number and by deadlines, so that none disturbs the daemon.
 
 If a socket knows its users, each user has a limited share of the places. The daemon's owner has separate
 places.

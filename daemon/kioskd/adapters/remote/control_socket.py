@@ -1,5 +1,4 @@
-"""The socket by which commands such as `kioskd status` reach the running daemon; see control_wire for its
-messages.
+"""The socket for commands such as `kioskd status`; see control_wire for its messages.
 
 Root, the daemon's own user, and members of the group that owns the socket's directory may connect. The kernel
 enforces this by the socket's mode, and the daemon checks each client's user again. The handler decides which

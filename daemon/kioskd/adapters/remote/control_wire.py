@@ -1,5 +1,4 @@
-"""The protocol between the daemon's control socket and its clients: the socket's place, and the limits of
-messages.
+"""The protocol of the daemon's control socket: its path, and the limits of messages.
 
 A request is one line of JSON, an object: `{"do": "volume", "percent": 40}`. If it has `bytes`, as many bytes
 follow it: `{"do": "show", "bytes": 123456}`. The answer is one line of JSON, too, with `ok`; if that is

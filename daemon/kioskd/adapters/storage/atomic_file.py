@@ -1,5 +1,4 @@
-"""Small files that are never half written: a draft is written beside them, then renamed. Only their owner can
-read them.
+"""Small files that are never half written, by drafts that are renamed. Only their owner can read them.
 
 A file may contain anything: reading is limited in size, and never waits.
 """
@@ -42,8 +41,7 @@ def draft_of(path: Path) -> Path:
 
 
 def replace(path: Path, text: str, *, durable: bool) -> None:
-    """Write `text` to the file `path`, with mode 0600 from the start. The old content stays until the new is
-    complete. Blocks.
+    """Write `text` to `path` (mode 0600); the old content stays until the new is complete. Blocks.
 
     `durable`: create the folder if needed, and wait until content and name would survive a power cut. Files
     that need not survive are in a folder that the service manager creates and removes. OSError, with `path`
@@ -76,8 +74,7 @@ def _replace(path: Path, text: str, *, durable: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OSError with `folder` in it if no file can be written there, or the folder cannot be created.
-    Blocks.
+    """Raise OSError with `folder` in it if it cannot be created, or no file written there. Blocks.
 
     It writes nothing, so it does not notice a disk that fails at the write itself.
     """

@@ -1,5 +1,4 @@
-"""Records of conversations that the owner asks for: files in a folder, limited in age and size, written by a
-thread.
+"""Records of conversations that the owner asks for: limited in age and size, written by a thread.
 
     20261120T140322-0017.txt            the transcript
     20261120T140322-0017-visitor.wav    the sound that was sent

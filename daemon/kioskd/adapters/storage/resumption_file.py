@@ -39,8 +39,7 @@ class ResumptionFile:
         self._warned = False
 
     def recover(self) -> tuple[int, SecretStr] | None:
-        """Return the conversation's number and handle that the last process left, and delete them; None if
-        there are none.
+        """Return the last process's conversation number and handle, and delete them; None if missing.
 
         A file that is too old, of another service, damaged, or another user's is deleted silently: the start
         is then normal.
