@@ -1,4 +1,4 @@
-"""A small MCP server over stdio, in plain Python: it stands for your own, which an MCP library makes easier."""
+"""A small MCP server over stdio, in plain Python. It stands for your own, which an MCP library makes easier."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ WORKS = {"the mill": "room 4, left of the door", "winter": "room 2"}
 
 
 def schema(name: str, description: str) -> dict[str, Any]:
-    """Return the JSON Schema of one text."""
+    """Return the JSON Schema of arguments that are one text."""
     properties = {name: {"type": "string", "description": description}}
     return {"type": "object", "properties": properties, "required": [name]}
 
@@ -31,14 +31,14 @@ TOOLS = [
 
 
 def called(name: str, arguments: dict[str, str]) -> str:
-    """Return what a tool answers; nothing where it finds nothing."""
+    """Return the answer of a tool. It is empty if the tool finds nothing."""
     if name == "opening_hours":
         return HOURS.get(arguments["day"].lower(), "10 to 18")
     return WORKS.get(arguments["title"].lower(), "")
 
 
 def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result of a request; None where the method is not known."""
+    """Return the result of a request. None: the method is unknown."""
     match method:
         case "initialize":
             server = {"name": "museum", "version": "1"}
@@ -56,7 +56,7 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
 
 for line in sys.stdin:
     request = json.loads(line)
-    if "id" in request:  # else a notification, which has no answer
+    if "id" in request:  # a notification has no id, and gets no answer
         result = answer(request["method"], request.get("params", {}))
         told = (
             {"result": result} if result is not None else {"error": {"code": -32601, "message": "not known"}}

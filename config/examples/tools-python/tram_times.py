@@ -1,16 +1,17 @@
-"""When the next trams leave: a function of the arguments, which is all that a tool in Python needs to be."""
+"""The next trams of a line. A tool in Python is a function that takes the arguments of a call."""
 
 import datetime
 from collections.abc import Mapping
 
 MINUTES = {"1": (4, 24, 44), "6": (11, 41)}
-"""Line, and the minutes of each hour in which it leaves."""
+"""Lines, with the minutes of each hour at which their trams leave."""
 
 
 def next_trams(arguments: Mapping[str, object]) -> list[str]:
-    """Return the next three departures of `line`; an empty list says that nothing was found.
+    """Return the next three departures of `line`. An empty list tells the model that there are none.
 
-    It runs in a thread, so it may take its time. An `async def` runs in the daemon's loop, and must not.
+    The kiosk runs this function in a thread, so it may block. An `async def` runs in the daemon's loop, and must
+    not block.
     """
     now = datetime.datetime.now().astimezone()
     hours = [now.replace(minute=0, second=0, microsecond=0) + datetime.timedelta(hours=n) for n in range(4)]

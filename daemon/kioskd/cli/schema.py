@@ -1,4 +1,4 @@
-"""`kioskd schema`: the JSON Schema of the YAML, for editors."""
+"""`kioskd schema`: prints the JSON Schema of the YAML, for editors."""
 
 import argparse
 import json
@@ -11,9 +11,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options: none."""
+    """Declare the epilog; the command has no options."""
     parser.epilog = (
-        "Save it beside the configuration; the first lines of kioskd.yaml say how an editor finds it."
+        "Save it beside the configuration. "
+        "The first lines of kioskd.yaml.reference say how an editor finds it."
     )
 
 

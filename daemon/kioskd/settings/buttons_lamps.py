@@ -1,4 +1,4 @@
-"""What a visitor presses, and what shows the state."""
+"""Settings of buttons and lamps."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -18,34 +18,41 @@ from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import ClockTime, Name, Range, at, program, said, shown
 
 SHORTEST_RESTART_S: Final = 3
-"""Longer than anybody presses who means nothing by it."""
+"""Seconds of a press that no visitor makes by accident."""
 
 ButtonAction = Literal["toggle", "wake", "end", "mute", "look", "hush"]
 
 
 class ButtonSettings(Section):
-    """What a visitor presses."""
+    """A button that visitors press."""
 
-    source: ButtonSourceText
-    """gpio:CHIP/LINE, as in gpio:pi/17 (pi is the header of whatever Pi this is; a chip's name or label does, too), or
-    evdev:NAME/KEY, as in evdev:Pedal/KEY_SPACE (USB buttons, pedals, presenters)."""
+    source: Annotated[ButtonSourceText, Field(examples=["gpio:pi/17"])]
+    """Source of the presses. gpio:CHIP/LINE is a GPIO line, for example gpio:pi/17. CHIP is pi, which is the
+    header of any Raspberry Pi, or the name or label of a chip. LINE is the number of the GPIO and not of the
+    pin: GPIO 17 is on pin 11. evdev:NAME/KEY is a key of a USB button, pedal or presenter, for example
+    evdev:Pedal/KEY_SPACE. `kioskd devices` prints the names."""
     does: Literal[ButtonAction, "hold"] = "toggle"
-    """What a press does: toggle (wakes a sleeping kiosk, silences a reply, ends a conversation), hold (talk while it is
-    held), wake, end, mute, look (show the model what the camera sees), hush (silence a reply)."""
-    double: ButtonAction | None = None
-    """What two presses within 0.4 s do in place of `does`, which then waits so long for a second one; but for hold."""
+    """Action of a press. toggle wakes a sleeping kiosk, silences a reply, and ends a conversation. hold lets
+    the visitor talk while the button is held. look shows the model a picture from the camera. hush silences a
+    reply. The other actions are named after what they do. toggle, hold, wake and look are waking actions."""
+    double: ButtonAction | None = Field(default=None, examples=["look"])
+    """Action of two presses within 0.4 seconds, in place of `does`. The kiosk then answers a single press 0.4
+    seconds later, and keeps what the visitor says meanwhile (see `microphone.preroll_ms`). `does: hold`
+    begins at once all the same. If not set, two presses are two single presses."""
     mute_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 2.0
-    """Holding it for so many seconds, and letting go, mutes or unmutes; 0: never. Not with does: hold."""
+    """Seconds to hold the button and let go to mute or unmute the kiosk. 0 switches that off. With `does:
+    hold` it has no effect."""
     restart_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 10.0
-    """Holding it for so many seconds, and letting go, restarts the service; 0: never, else 3 at least. Not with
-    does: hold."""
-    pull: Literal["up", "down", "none"] | None = None
-    """Only gpio: the line's resistor. Without it: up, for a button between the line and ground; down with active: high,
-    for one between the line and 3.3 V."""
+    """Seconds to hold the button and let go to restart the service. 0 switches that off. Another value must
+    be 3 or more, and above `mute_s`. With `does: hold` it has no effect."""
+    pull: Literal["up", "down", "none"] | None = Field(default=None, examples=["up"])
+    """Resistor of the line, only for gpio. If not set, it is up, for a button between the line and ground.
+    With `active: high` it is down, for a button between the line and 3.3 V."""
     active: Literal["low", "high"] = "low"
-    """Only gpio: the line's level when the button is pressed."""
-    debounce_ms: Annotated[int, Range(0, 500, "contacts chatter for a few ms")] = 20
-    """Only gpio: milliseconds for which the level must hold to count."""
+    """Level of the line while the button is pressed, only for gpio. low is for a button between the line and
+    ground, and high for one between the line and 3.3 V."""
+    debounce_ms: Annotated[int, Range(0, 500, "contacts bounce for a few ms")] = 20
+    """Milliseconds for which the line must keep its level before the level counts, only for gpio."""
 
     @field_validator("mute_s", "restart_s")
     @classmethod
@@ -54,7 +61,7 @@ class ButtonSettings(Section):
             0,
             cls.model_fields[info.field_name or ""].default,
         ):
-            raise said("goes unused: a button that is held to talk does nothing else; take it out")
+            raise said("has no effect: a button that is held to talk does nothing else; remove it")
         return value
 
     @field_validator("restart_s")
@@ -63,11 +70,13 @@ class ButtonSettings(Section):
         mute_s = info.data.get("mute_s")
         if value and mute_s is not None and value <= mute_s:
             raise said(
-                f"{shown(value)} is not above mute_s ({shown(mute_s)}): nobody could mute; use more, or 0"
+                f"{shown(value)} is not above mute_s ({shown(mute_s)}), so that muting would be impossible; "
+                "write more, or 0 for never"
             )
         if 0 < value < SHORTEST_RESTART_S:
             raise said(
-                f"{shown(value)} is below {SHORTEST_RESTART_S}: an ordinary press would restart the service; use more, or 0"
+                f"{shown(value)} is below {SHORTEST_RESTART_S}: an ordinary press would restart the service; "
+                f"write {SHORTEST_RESTART_S} or more, or 0 for never"
             )
         return value
 
@@ -76,47 +85,56 @@ class ButtonSettings(Section):
     def _of_a_line(cls, value: object, info: ValidationInfo) -> object:
         source = button_source(info.data["source"]) if "source" in info.data else None
         if source is not None and not source.is_line:
-            raise said(f"goes unused: it is for gpio lines, and this is {source.called}; take it out")
+            raise said(f"has no effect: it is for gpio lines, and this is {source.called}; remove it")
         return value
 
     @property
     def parsed(self) -> ButtonSource:
-        """`source`, taken apart."""
+        """The parsed `source`."""
         return button_source(self.source)
 
 
 class NightSettings(Section):
-    """When the lamp is to be dim."""
+    """The hours in which a lamp is dimmer."""
 
-    from_: ClockTime = Field(alias="from")
-    """Local time, HH:MM."""
-    to: ClockTime
-    """Local time, HH:MM; before `from` it is the next day's."""
+    from_: ClockTime = Field(alias="from", examples=["22:00"])
+    """Local time at which the night begins, as HH:MM in quotes."""
+    to: Annotated[ClockTime, Field(examples=["07:00"])]
+    """Local time at which the night ends, as HH:MM in quotes. A time before `from` is on the next day."""
     brightness: Annotated[int, Range(0, 100, "it is a percentage")] = 10
-    """Percent; 0 is dark. Never above the lamp's own."""
+    """Brightness at night in percent. 0 is dark. It is never above the lamp's brightness by day. Lamps of
+    gpio and rgb cannot be dimmed, so they need 0."""
 
     @field_validator("to")
     @classmethod
     def _some_night(cls, value: str, info: ValidationInfo) -> str:
         if value == info.data.get("from_"):
-            raise said("is the same as from: that is no night at all; use another time")
+            raise said("is the same time as from, and the night would have no length; write another time")
         return value
 
 
 class LampSettings(Section):
-    """What shows the state."""
+    """A lamp that shows the state of the kiosk. It needs a `source` or a `command`."""
 
-    source: LampSourceText | None = None
-    """gpio:CHIP/LINE; rgb:CHIP/RED,GREEN,BLUE (three lines); pwm:CHIP/CHANNEL; led:NAME (a kernel LED)."""
-    command: Annotated[tuple[Name, ...] | None, Field(max_length=64, validate_default=True)] = None
-    """In place of a source: a program and its arguments, run with the state as one more argument at each change, and with
-    KIOSKD_CODE, KIOSKD_OVERLAY and KIOSKD_ASKING in its environment."""
+    source: LampSourceText | None = Field(default=None, examples=["gpio:pi/25"])
+    """Light that the kiosk drives. gpio:CHIP/LINE is one GPIO line, and rgb:CHIP/RED,GREEN,BLUE is three of
+    them. pwm:CHIP/CHANNEL is a PWM channel. led:NAME is a kernel LED. `kioskd devices` prints the names."""
+    command: Annotated[
+        tuple[Name, ...] | None,
+        Field(max_length=64, validate_default=True, examples=[["/usr/local/bin/show-state"]]),
+    ] = None
+    """Program and its arguments, in place of `source`. The kiosk runs it at each change, with the state as
+    one more argument. It sets three variables in the program's environment, each only where it applies.
+    KIOSKD_CODE is the code of a fault. KIOSKD_OVERLAY is asking (a tool waits for a press), armed_mute,
+    armed_restart or recording. The two armed states say what letting the button go would do. With recording,
+    the kiosk listens and stores what it hears. KIOSKD_ASKING is the name of the tool that waits."""
     active: Literal["high", "low"] = "high"
-    """Only gpio and rgb: the line's level when the lamp is lit."""
+    """Level of the line while the lamp is lit, only for gpio and rgb."""
     brightness: Annotated[int, Range(1, 100, "it is a percentage")] = 100
-    """Percent, for lamps that can be dimmed: pwm and led."""
+    """Brightness in percent, only for lamps that can be dimmed: pwm and led."""
     night: NightSettings | None = None
-    """When it is to be dimmer; of gpio and rgb, which are on or off: dark."""
+    """Hours in which the lamp is dimmer. A lamp of gpio or rgb can be dark then (`brightness: 0`). A
+    `command` decides on its brightness by itself."""
 
     @field_validator("active", "brightness")
     @classmethod
@@ -125,9 +143,9 @@ class LampSettings(Section):
         if value == cls.model_fields[name].default:
             return value
         if name == "active" and not _is_line(info):
-            raise said("goes unused: it is for gpio and rgb lines, and this lamp is none; take it out")
+            raise said("has no effect: it is for lamps of gpio and rgb only; remove it")
         if name == "brightness" and not _can_be_dimmed(info):
-            raise said("goes unused: this lamp cannot be dimmed, only those of pwm and led can; take it out")
+            raise said("has no effect: only lamps of pwm and led can be dimmed; remove it")
         return value
 
     @field_validator("night")
@@ -138,23 +156,25 @@ class LampSettings(Section):
         if _can_be_dimmed(info):
             return _no_brighter(value, info.data.get("brightness", 100))
         if not _is_line(info):
-            raise said("goes unused: how bright it is, is the command's own business; take it out")
+            raise said("has no effect: the command decides how bright its lamp is; remove it")
         if value.brightness:
-            raise said("goes unused: this lamp is on or off; set its brightness to 0 (dark), or take it out")
+            raise said(
+                "has no effect: this lamp cannot be dimmed; set night.brightness to 0 (dark), or remove it"
+            )
         return value
 
     @field_validator("command")
     @classmethod
     def _one_of_both(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         if "source" in info.data and not value and info.data["source"] is None:
-            raise said("names no lamp: it needs a source or a command; add source: gpio:pi/25, say")
+            raise said("is missing: a lamp needs a source or a command; add source: gpio:pi/25, for example")
         if value is not None and info.data.get("source") is not None:
-            raise said("stands beside a source: a lamp is either; take out one of the two")
+            raise said("excludes source: a lamp has one of the two; remove the other")
         return (program(value[0], info), *value[1:]) if value else value
 
     @property
     def parsed(self) -> LampSource:
-        """`source` or `command`, taken apart."""
+        """The parsed `source` or `command`."""
         return _parsed(self.source, self.command)
 
 
@@ -164,8 +184,8 @@ def _no_brighter(night: NightSettings, day: int) -> NightSettings:
     if "brightness" in night.model_fields_set:
         raise at(
             ("brightness",),
-            f"{shown(night.brightness)} is above the lamp's brightness ({shown(day)}): it would be brighter "
-            "at night; use less",
+            f"{shown(night.brightness)} is above the lamp's brightness by day ({shown(day)}); "
+            f"write {shown(day)} or less",
         )
     return night.model_copy(update={"brightness": day})
 
@@ -183,35 +203,36 @@ def _can_be_dimmed(info: ValidationInfo) -> bool:
 
 
 class ControlsSettings(Section):
-    """Buttons and lamps, where there are any."""
+    """Buttons and lamps."""
 
     button: ButtonSettings | None = None
-    """The button. Without any `conversation.wake` must name something else."""
+    """The button that the visitor presses. It has no default, because your wiring decides. Without any
+    button, `conversation.wake` must name another way to wake the kiosk, for example [start]."""
     buttons: Annotated[tuple[ButtonSettings, ...], Field(max_length=16)] = ()
-    """More of them."""
+    """More buttons. Each entry has the settings of `button`."""
     lamp: LampSettings | None = None
-    """A light that shows the state."""
+    """The lamp that shows the state of the kiosk. It needs a `source` or a `command`."""
     lamps: Annotated[tuple[LampSettings, ...], Field(max_length=16)] = ()
-    """More of them."""
+    """More lamps. Each entry has the settings of `lamp`."""
 
     @property
     def all_buttons(self) -> tuple[ButtonSettings, ...]:
-        """Each button, the first one first."""
+        """All buttons. `button` comes first."""
         return tuple(self.placed_buttons.values())
 
     @property
     def all_lamps(self) -> tuple[LampSettings, ...]:
-        """Every lamp, the first one first."""
+        """All lamps. `lamp` comes first."""
         return tuple(self.placed_lamps.values())
 
     @property
     def placed_buttons(self) -> Mapping[ValuePath, ButtonSettings]:
-        """Every button by where it stands in this section."""
+        """All buttons by their places in this section."""
         return _placed("button", self.button, "buttons", self.buttons)
 
     @property
     def placed_lamps(self) -> Mapping[ValuePath, LampSettings]:
-        """Every lamp by where it stands in this section."""
+        """All lamps by their places in this section."""
         return _placed("lamp", self.lamp, "lamps", self.lamps)
 
 

@@ -1,4 +1,4 @@
-"""Who the visitor talks to, when a conversation starts and ends, and who has the word."""
+"""Settings of the assistant and of a conversation."""
 
 from typing import Annotated, Final, Literal
 
@@ -19,109 +19,146 @@ from kioskd.yamlconf.value_types import (
 )
 
 SHORTEST_PAUSE_MS: Final = 200
-"""What `media.voice` looks at to hear that somebody begins; a pause is no shorter."""
+"""Sound that `media.voice` needs to detect speech, in milliseconds. A pause cannot be shorter."""
 
 
 class AssistantSettings(Section):
-    """Who the visitor talks to."""
+    """The assistant that the visitor talks to."""
 
     instructions: Annotated[OwnerText, StringConstraints(max_length=20_000)] = (
         "You are the voice of a kiosk. Answer in one to three short sentences: they are heard, not read."
     )
-    """What the model is told about its part. The default suits any kiosk; say here what yours is for."""
+    """Instructions to the model: the part it plays, what it knows, how it speaks. The default suits any
+    kiosk. Write here what yours is for."""
     voice: VoiceName = "Kore"
-    """One of the service's prebuilt voices; upper and lower case count. Kore is clear in a noisy room."""
+    """One of the service's prebuilt voices. Upper and lower case count. Kore is clear in a noisy room."""
     language: Language = "en-US"
-    """Language and country the kiosk speaks."""
-    temperature: Annotated[float, Range(0, 2, "it is all that the service takes")] | None = None
-    """How freely the model picks its words: 0 always the likeliest, 2 wildly. Without it the service decides."""
-    thinking: ThinkingLevel | None = None
-    """How long the model thinks before it answers, where it has levels of thinking. Without it the service decides,
-    or low where it insists on a word."""
+    """Language and country of the kiosk's speech, as en-US, de-DE or pt-BR."""
+    temperature: Annotated[float, Range(0, 2, "the service takes no other value")] | None = Field(
+        default=None, examples=[0.7]
+    )
+    """Freedom of the model in its choice of words. With 0 it always takes the likeliest word, and with 2 it
+    is wild. If not set, the service decides."""
+    thinking: ThinkingLevel | None = Field(default=None, examples=["low"])
+    """Level of thinking before each answer, only for models that have levels. The default model has none.
+    If not set, the service decides. A model that needs a level then gets low."""
     vocabulary: Annotated[
-        tuple[Annotated[Name, StringConstraints(max_length=100)], ...], Field(max_length=200)
+        tuple[Annotated[Name, StringConstraints(max_length=100)], ...],
+        Field(max_length=200, examples=[["Huygens", "anchor escapement"]]),
     ] = ()
-    """Names and terms that visitors say and a stranger would mishear; they help the service to write down speech."""
-    greeting: Annotated[OwnerText, StringConstraints(max_length=2_000)] | None = None
-    """What to ask of the model after a wake, before the visitor speaks. Without it the kiosk listens in silence. A kiosk that
-    wakes by itself greets as it starts, and then only after a conversation in which somebody was heard."""
-    pictures: Annotated[tuple[PathOnDisk, ...], Field(max_length=16)] = ()
-    """Pictures (JPEG, PNG, WebP) shown to the model when a conversation starts: a map, say."""
+    """Names and terms that visitors say and a stranger would mishear. They help the service to transcribe
+    speech."""
+    greeting: Annotated[OwnerText, StringConstraints(max_length=2_000)] | None = Field(
+        default=None, examples=["Greet the visitor in one sentence."]
+    )
+    """Instruction to the model for its first words after a wake, before the visitor speaks. If not set, the
+    kiosk listens in silence. With `conversation.wake: [start]` the kiosk greets when the daemon starts. After
+    that it greets only after a conversation in which it heard a visitor. So it does not talk to an empty
+    room."""
+    pictures: Annotated[tuple[PathOnDisk, ...], Field(max_length=16, examples=[["map.jpg"]])] = ()
+    """Pictures (JPEG, PNG, WebP) that the model gets when a conversation starts, for example a map. The
+    service bills each once a conversation, and again with each turn as a part of its memory. The kiosk sends
+    one at a time, when no sound waits. On a slow line it leaves out a picture that waited for 30 s, and logs
+    that."""
 
 
 class CompressionSettings(Section):
-    """When the service shortens its memory of a long conversation, in tokens; 25 are a second of speech."""
+    """Sizes between which the service keeps its memory of a long conversation. A second of speech is 25
+    tokens."""
 
-    trigger: Annotated[int, Range(1_000, 131_072, "the models remember 131072 tokens")]
-    """Tokens of memory at which it is shortened."""
-    target: Annotated[int, Range(0, 131_072, "the models remember 131072 tokens")] | None = None
-    """Tokens of memory that are left then. Without it the service leaves half of `trigger`."""
+    trigger: Annotated[
+        int, Range(1_000, 131_072, "the models remember 131072 tokens"), Field(examples=[25_000])
+    ]
+    """Tokens of memory at which the service shortens it."""
+    target: Annotated[int, Range(0, 131_072, "the models remember 131072 tokens")] | None = Field(
+        default=None, examples=[8_000]
+    )
+    """Tokens of memory that the service keeps then, less than `trigger`. If not set, it is half of
+    `trigger`."""
 
     @field_validator("target")
     @classmethod
     def _below_the_trigger(cls, value: int | None, info: ValidationInfo) -> int | None:
         trigger = info.data.get("trigger")
         if value is not None and trigger is not None and value >= trigger:
-            raise said(f"{value} is not below trigger ({trigger}): nothing would be shortened; use less")
+            raise said(f"{value} is not below trigger ({trigger}): nothing would be shortened; write less")
         return value
 
 
 class ConversationSettings(Section):
-    """When a conversation starts, ends, and who has the word."""
+    """The start and the end of a conversation, and the rules of turn-taking in it."""
 
     wake: tuple[Literal["button", "voice", "wakeword", "start", "remote"], ...] = ("button",)
-    """What wakes the kiosk, at least one of: button (one that wakes; such a one always does, named here or not); voice
-    (somebody speaks) or wakeword (somebody says `wakeword`; from the extra kioskd[wakeword]); start (always on: wakes when
-    the daemon starts, and again after each conversation); remote (the command kioskd wake, which always can; alone, for
-    a kiosk that nothing here wakes). The button, because asleep costs nothing."""
+    """Ways to wake the kiosk, at least one. button: a button with a waking action. These buttons always wake,
+    listed here or not. voice: any speech. wakeword: the word in the setting `wakeword`. voice and wakeword
+    exclude each other. start: the kiosk is always on. It wakes when the daemon starts, and again after each
+    conversation. remote: the command `kioskd wake`. That command always works, listed here or not. List
+    remote alone if nothing on the device should wake the kiosk. The default is the button, because a sleeping
+    kiosk costs nothing."""
     wakeword: WakeWordName = "okay_nabu"
-    """Only with wake: [wakeword]. One of the words that the extra kioskd[wakeword] brings."""
+    """Wake word, only with `wake: [wakeword]`: okay_nabu, hey_jarvis, hey_mycroft or alexa. It needs the
+    extra kioskd[wakeword], so run scripts/install.sh again."""
     turn_taking: Literal["service", "local"] = "service"
-    """Who decides that the visitor has finished speaking. The service hears meaning, a detector only sound. With local
-    only speech is sent."""
+    """Judge of whether the visitor has finished speaking. service understands the words. local is a detector
+    on this device: it hears only sound, and nothing but speech is sent then. A button that is held to talk
+    decides by itself."""
     pace: Literal["normal", "slow"] = "normal"
-    """slow is for visitors who take their time: pauses of up to 1.5 seconds do not end what they say."""
+    """Pace of the visitors' speech. With slow, a pause of up to 1.5 seconds does not end a visitor's turn.
+    slow has no effect with a button that is held to talk."""
     idle_s: Annotated[float, Range(3, 3600, "the time a visitor has to begin to speak")] = 20.0
-    """Seconds without a word from anybody until the kiosk sleeps. 20 lets a visitor think, and bills no empty room."""
-    follow_up_s: Annotated[float, Range(0, 3600, "the time a visitor has to come back to a reply")] | None = (
-        None
+    """Seconds of silence from both sides until the kiosk sleeps. 20 lets a visitor think, and does not bill
+    an empty room for long."""
+    follow_up_s: Annotated[float, Range(0, 3600, "the time a visitor has to answer a reply")] | None = Field(
+        default=None, examples=[20]
     )
-    """Seconds that the kiosk goes on listening after a reply; 0 ends the conversation with each reply. Without it:
-    idle_s."""
-    longest_s: Annotated[float, Range(3, 86_400, "the time a conversation may take")] = Field(
+    """Seconds for which the kiosk listens after a reply. With 0, each reply ends the conversation.
+    If not set, it is as long as `idle_s`."""
+    longest_s: Annotated[float, Range(3, 86_400, "the length of one conversation")] = Field(
         default=600.0, validate_default=True
     )
-    """Seconds after which a conversation ends whatever happens: a bound on the bill. Not less than `idle_s` and
-    `follow_up_s`."""
+    """Seconds after which a conversation ends, whatever happens. It bounds the bill. It must not be less than
+    `idle_s` and `follow_up_s`."""
     think_s: Annotated[float, Range(2, 120, "the time the model has to begin to answer")] = 12.0
-    """Seconds that the model may stay silent before the visitor has the word again. The model may choose not to
-    answer; answers that come at all begin within a few seconds."""
-    uplink: Literal["continuous", "voice"] | None = None
-    """What is sent while the kiosk listens: continuous (everything, so that the service's own detector works at its
-    best) or voice (only speech and its margins leave the device). Without it: continuous, or voice where turns are taken
-    locally."""
-    speech_start: Literal["low", "high"] | None = None
-    """How readily the service hears that speech begins: low for a noisy room. Without it the service decides."""
-    speech_end: Literal["low", "high"] | None = None
-    """How readily the service hears that speech has ended: low lets the visitor pause. Without it the service decides."""
-    padding_ms: Annotated[int, Range(0, 5000, "the visitor waits for it")] | None = None
-    """Milliseconds of speech before the service takes it for speech. Without it the service decides."""
-    silence_ms: Annotated[int, Range(50, 10_000, "the visitor waits for it")] | None = None
-    """Milliseconds of silence before the service takes speech for ended; 200 or more where the kiosk's own detector does
-    (turn_taking: local, or uplink: voice). Without it the service decides."""
-    interruptions: Literal["allowed", "ignored"] | None = None
-    """Whether the visitor's voice ends a reply. Without it the service decides: allowed."""
+    """Seconds of silence from the model after which it is the visitor's turn again. The model may choose not
+    to answer. Where it does answer, it begins within a few seconds."""
+    uplink: Literal["continuous", "voice"] | None = Field(default=None, examples=["continuous"])
+    """Sound that the kiosk sends while it listens. continuous sends all of it, so that the service's own
+    detector works at its best. With voice, only speech and a margin around it leave the device. If not set,
+    it is continuous, or voice with `turn_taking: local`, which excludes continuous. A button that is held to
+    talk decides by itself."""
+    speech_start: Literal["low", "high"] | None = Field(default=None, examples=["low"])
+    """Sensitivity of the service's detector to the beginning of speech. low is for a noisy room. It needs
+    `turn_taking: service`, and no button that is held to talk. If not set, the service decides."""
+    speech_end: Literal["low", "high"] | None = Field(default=None, examples=["low"])
+    """Sensitivity of the service's detector to the end of speech. low lets the visitor pause. It needs
+    `turn_taking: service`, and no button that is held to talk. If not set, the service decides."""
+    padding_ms: Annotated[int, Range(0, 5000, "the visitor waits for it")] | None = Field(
+        default=None, examples=[100]
+    )
+    """Milliseconds of speech that the service needs before it takes sound for speech. It needs
+    `turn_taking: service`, and no button that is held to talk. If not set, the service decides."""
+    silence_ms: Annotated[int, Range(50, 10_000, "the visitor waits for it")] | None = Field(
+        default=None, examples=[800]
+    )
+    """Milliseconds of silence that end the visitor's turn. With `turn_taking: local` or `uplink: voice` the
+    kiosk's own detector needs 200 or more. It has no effect with a button that is held to talk. It excludes
+    `pace: slow` where `turn_taking` is local, or `speech_end` is set. If not set, `pace` decides, or the
+    service."""
+    interruptions: Literal["allowed", "ignored"] | None = Field(default=None, examples=["allowed"])
+    """Whether the visitor's voice ends a reply. If not set, it does where the kiosk hears while it speaks.
+    With `microphone.echo: half_duplex` the kiosk does not hear then, so allowed has no effect."""
     search: bool = False
-    """Whether the model may look things up with Google Search; the service bills each search."""
+    """Whether the model may look things up with Google Search. The service bills each search."""
     compression_tokens: CompressionSettings | None = None
-    """When the service shortens its memory of the conversation. Without it the service decides: late, at 80 percent."""
+    """Bounds on the service's memory of a long conversation, in tokens. The service bills the whole memory
+    again with each turn. If not set, the service shortens its memory late, at 80 percent of its capacity."""
 
     @field_validator("wakeword")
     @classmethod
     def _of_a_wakeword(cls, value: str, info: ValidationInfo) -> str:
         default = cls.model_fields["wakeword"].default
         if value != default and "wakeword" not in info.data.get("wake", ("wakeword",)):
-            raise said("goes unused: no wake word wakes this kiosk; add wakeword to wake, or take this out")
+            raise said("has no effect: no wake word wakes this kiosk; add wakeword to wake, or remove this")
         return value
 
     @field_validator("silence_ms")
@@ -132,29 +169,30 @@ class ConversationSettings(Section):
         local = info.data.get("turn_taking") == "local"
         if value < SHORTEST_PAUSE_MS and (local or info.data.get("uplink") == "voice"):
             raise said(
-                f"{value} is below {SHORTEST_PAUSE_MS}, the least that the kiosk's own detector can tell; use more"
+                f"{value} is below {SHORTEST_PAUSE_MS}, the shortest pause that the kiosk's own detector "
+                f"can measure; write {SHORTEST_PAUSE_MS} or more"
             )
         if info.data.get("pace") == "slow" and (local or info.data.get("speech_end") is not None):
-            raise said("leaves pace: slow nothing to do, which is a longer silence; take out one of the two")
+            raise said("replaces pace: slow, which only means a longer silence; remove one of the two")
         return value
 
     @field_validator("uplink")
     @classmethod
     def _local_turns_are_speech(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value == "continuous" and info.data.get("turn_taking") == "local":
-            raise said("cannot be continuous: with turn_taking local only speech is sent; take this out")
+            raise said("cannot be continuous: with turn_taking: local only speech is sent; remove this")
         return value
 
     @field_validator("wake")
     @classmethod
     def _some_way_to_wake(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise said("is an empty list: nothing could ever wake the kiosk; use [button] or [start]")
+            raise said("is an empty list: nothing could ever wake the kiosk; write [button] or [start]")
         if len(set(value)) < len(value):
-            raise said("names one way to wake twice: it counts once; take the second out")
+            raise said("names one way to wake twice; remove the second")
         if {"voice", "wakeword"} <= set(value):
             raise said(
-                "names voice, which wakes before a wake word is over and has it sent; take out one of the two"
+                "names voice and wakeword, and voice wakes before a wake word is over; remove one of the two"
             )
         return value
 
@@ -166,6 +204,6 @@ class ConversationSettings(Section):
             if wait_s is not None and value < wait_s:
                 raise said(
                     f"{shown(value)} is below {name} ({shown(wait_s)}), which would never run out; "
-                    f"use {shown(wait_s)} or more, or lower {name}"
+                    f"write {shown(wait_s)} or more, or lower {name}"
                 )
         return value

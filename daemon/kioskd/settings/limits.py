@@ -1,4 +1,4 @@
-"""Bounds on the bill, and what is kept of a conversation."""
+"""Settings of limits on the bill, and of stored conversations."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,44 +14,48 @@ NOTICE = (
 
 
 def span(hours: str) -> tuple[int, int]:
-    """Return `HH:MM-HH:MM` in minutes of the day."""
+    """Return the begin and end of `HH:MM-HH:MM` in minutes of the day."""
     first, last = (int(clock[:2]) * 60 + int(clock[3:]) for clock in hours.split("-"))
     return first, last
 
 
 class LimitsSettings(Section):
-    """Bounds on the bill; see also `conversation.longest_s`."""
+    """Limits on the bill, and opening hours. `conversation.longest_s` is another limit."""
 
     minutes_per_day: Annotated[int, Range(0, 1440, "a day has 1440 minutes")] = 0
-    """Minutes of conversation a day, by the local date; 0 is no limit. Only minutes with a connection count. Kept over
-    restarts; when the count is lost (a damaged file), the day counts as spent."""
+    """Minutes of conversation a day, by the local date. 0 is no limit. Only minutes with a connection count.
+    The count is kept over restarts. If it is lost (a damaged file), the day counts as spent. After the clock
+    was set forward, its date counts only while a time server keeps it right."""
     tokens_per_day: Annotated[int, Range(0, 10**12, "it is a count")] = 0
-    """Tokens a day, in and out, as the service counts them; 0 is no limit. The service counts the whole conversation so
-    far with each turn."""
+    """Tokens a day, in and out, as the service counts them. 0 is no limit. With each turn, the service counts
+    the whole conversation so far. The count is kept as that of `minutes_per_day`."""
     tokens_per_conversation: Annotated[int, Range(0, 10**12, "it is a count")] = 0
-    """Tokens of one conversation, in and out; 0 is no limit."""
-    quiet_hours: Annotated[tuple[QuietHours, ...], Field(max_length=20)] = ()
-    """Spans of local time, HH:MM-HH:MM, in which the kiosk is closed: nothing wakes it, and a conversation ends."""
-    warn_s: Annotated[int, Range(0, 600, "it is a notice, not a warning of old")] = 60
-    """Seconds before an end by minutes, hours or `conversation.longest_s` at which the visitor is told, at most a quarter
-    of the limit; 0: never."""
+    """Tokens of one conversation, in and out. 0 is no limit."""
+    quiet_hours: Annotated[tuple[QuietHours, ...], Field(max_length=20, examples=[["22:00-07:00"]])] = ()
+    """Spans of local time, as HH:MM-HH:MM, in which the kiosk is closed. Then nothing wakes it, and a
+    conversation ends."""
+    warn_s: Annotated[int, Range(0, 600, "an earlier notice would not be taken seriously")] = 60
+    """Seconds before the end of a conversation at which the visitor is warned. It is for ends by minutes, by
+    quiet hours and by `conversation.longest_s`. It is at most a quarter of the limit. 0 switches that off."""
     warn_percent: Annotated[int, Range(1, 100, "it is a percentage")] = 95
-    """Percent of the tokens at which the visitor is told; 100: never."""
+    """Percent of a limit of tokens at which the visitor is warned. 100 switches that off."""
     notice: Annotated[OwnerText, StringConstraints(max_length=2_000)] = NOTICE
-    """What the model is asked to do then. When it cannot (no quiet moment, no connection), the kiosk's own prompt says at
-    the end why it is closed."""
+    """Instruction to the model for that warning. Without a quiet moment, or without a connection, the kiosk
+    speaks a prompt at the end instead. It says why the kiosk is closed."""
 
 
 class RecordSettings(Section):
-    """Where something is kept, how long, and how much of it. None of these has a default: it is the owner's word."""
+    """A place for stored conversations, and the limits of that store. None of these settings has a
+    default."""
 
     folder: PathOnDisk
-    """Folder of its own, which belongs to kioskd alone. Below /var/lib/kioskd it is made; another has to be there (`sudo
-    install -d -m 700 -o kioskd -g kioskd FOLDER`), and needs ReadWritePaths=-FOLDER by `systemctl edit kioskd`."""
-    keep_days: Annotated[int, Range(1, 3650, "what is kept has to go some day")]
+    """Folder for these files alone. kioskd creates a folder below /var/lib/kioskd. You create any other
+    folder: `sudo install -d -m 700 -o kioskd -g kioskd FOLDER`. It also needs the line ReadWritePaths=-FOLDER
+    under [Service] in `sudo systemctl edit kioskd`."""
+    keep_days: Annotated[int, Range(1, 3650, "each file is deleted some day")]
     """Days after which a file is deleted."""
-    most_mb: Annotated[int, Range(1, 1_000_000, "a disk has an end")]
-    """Megabytes of all files; the oldest are deleted when there is more. An hour of sound is about 300."""
+    most_mb: Annotated[int, Range(1, 1_000_000, "each disk is full some day")]
+    """Megabytes of all files. If they take more, kioskd deletes the oldest. An hour of sound is about 300."""
 
 
 def _off_or_all(value: Any) -> Any:
@@ -59,8 +63,8 @@ def _off_or_all(value: Any) -> Any:
         return None
     if value is not None and not isinstance(value, dict | RecordSettings):
         raise said(
-            f"{shown(value)} is not enough: what is kept needs a place, a time and a bound; "
-            "use off, or write folder:, keep_days: and most_mb: below it"
+            f"{shown(value)} does not say where to store, for how long, and how much; "
+            "write off, or write folder:, keep_days: and most_mb: below it"
         )
     return value
 
@@ -72,13 +76,21 @@ RecordOption = Annotated[
 
 
 class PrivacySettings(Section):
-    """What is kept. Nothing, unless the owner asks."""
+    """Stored conversations. kioskd stores nothing, unless you write here where, for how long and how much."""
 
-    transcripts: RecordOption = None
-    """The words of each conversation, as the service has understood them: off, or folder, keep_days and most_mb."""
-    recordings: RecordOption = None
-    """The sound of each conversation, as it was sent and as it came: off, or folder, keep_days and most_mb. In many places
-    the law wants visitors to be told, or asked."""
+    transcripts: RecordOption = Field(
+        default=None,
+        examples=[{"folder": "/var/lib/kioskd/transcripts", "keep_days": 7, "most_mb": 100}],
+    )
+    """The words of each conversation, as the service understood them. If not set, or off, they are not
+    stored."""
+    recordings: RecordOption = Field(
+        default=None,
+        examples=[{"folder": "/var/lib/kioskd/recordings", "keep_days": 7, "most_mb": 1000}],
+    )
+    """The sound of each conversation, as the kiosk sent and received it. If not set, or off, it is not
+    stored. It needs a folder other than that of `transcripts`. In many places the law demands that visitors
+    are told, or asked."""
 
     @field_validator("recordings")
     @classmethod
@@ -87,5 +99,7 @@ class PrivacySettings(Section):
     ) -> RecordSettings | None:
         transcripts: RecordSettings | None = info.data.get("transcripts")
         if recordings and transcripts and recordings.folder.absolute() == transcripts.folder.absolute():
-            raise said("has the folder of transcripts: each would delete the other's files; name another")
+            raise said(
+                "is also the folder of transcripts: each would delete the other's files; write another"
+            )
         return recordings

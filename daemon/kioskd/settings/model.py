@@ -1,4 +1,8 @@
-"""What can be set: one frozen model a section, units in the names, the reason for each default under its field."""
+"""All settings: one frozen model for each section, with units in the names and a text under each field.
+
+That text is the only one. `scripts/settings-reference` makes config/kioskd.yaml and the manual's page from
+it.
+"""
 
 from typing import Annotated
 
@@ -17,44 +21,38 @@ from kioskd.yamlconf.value_types import Range, at_each, said
 
 
 class MetricsSettings(Section):
-    """Figures for Prometheus; `kioskd status --prometheus` has them, too."""
+    """Metrics for Prometheus. `kioskd status --prometheus` prints the same metrics."""
 
-    port: Annotated[int, Range(0, 65_535, "ports end there")] = 0
-    """Port of http://127.0.0.1:PORT/metrics, on this machine's loopback only: 1024 or more; 0 is off."""
+    port: Annotated[int, Range(0, 65_535, "it is the number of a port")] = 0
+    """Port of http://127.0.0.1:PORT/metrics, which only a collector on this machine can reach. 0 is off.
+    Another value must be 1024 or more."""
 
     @field_validator("port")
     @classmethod
     def _not_a_privileged_one(cls, value: int) -> int:
         if 0 < value < 1024:
-            raise said(f"{value} is for privileged programs, and this is none; use 1024 or more, 9464 say")
+            raise said(f"{value} is a port for root only; write 1024 or more, for example 9464")
         return value
 
 
 class Settings(Section):
-    """Everything an owner can set."""
+    """All settings of a kiosk. A section without a text of its own has the text of its class."""
 
     service: ServiceSettings = ServiceSettings()
-    """Which Live service, and how to reach it."""
     assistant: AssistantSettings = AssistantSettings()
-    """Who the visitor talks to."""
     conversation: ConversationSettings = ConversationSettings()
-    """When a conversation starts, ends, and who has the word."""
     microphone: MicrophoneSettings = MicrophoneSettings()
-    """What the kiosk hears with."""
     speaker: SpeakerSettings = SpeakerSettings()
-    """What the kiosk speaks with."""
     camera: CameraSettings = CameraSettings()
-    """What the kiosk sees with."""
     controls: ControlsSettings = ControlsSettings()
-    """Button and lamp, where there are any."""
     tools: ToolsSetting = ()
-    """What the model may call."""
+    """Tools: the actions that the model is allowed to do for the visitor. Each entry has a `kind`, which
+    decides what else it takes. `kioskd help settings` lists the settings of each kind. In the source code,
+    each of config/examples/tools-*.yaml is a complete example. `kioskd tools list` prints the tools that the
+    model gets."""
     limits: LimitsSettings = LimitsSettings()
-    """Bounds on the bill."""
     privacy: PrivacySettings = PrivacySettings()
-    """What is kept. Nothing, unless the owner asks."""
     metrics: MetricsSettings = MetricsSettings()
-    """Figures for Prometheus."""
 
     @field_validator("controls")
     @classmethod
@@ -71,7 +69,8 @@ class Settings(Section):
             owner = ".".join(("controls", *map(str, path)))
             for wire in source.wires:
                 if wire in taken:
-                    faults.append(((*path, "source"), f"{wire} is taken by {taken[wire]}; give each its own"))
+                    what = f"{wire} is already used by {taken[wire]}; write another one here"
+                    faults.append(((*path, "source"), what))
                 taken.setdefault(wire, owner)
         if faults:
             raise at_each(faults)
@@ -79,7 +78,7 @@ class Settings(Section):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Every source, taken apart: the camera's and its lamp's, the buttons' and the lamps'."""
+        """Every source, parsed: of the camera and its lamp, of the buttons, of the lamps."""
         controls, own_lamp = self.controls, self.camera.own_lamp
         lamps = (*([own_lamp] if own_lamp else []), *controls.all_lamps)
         return (
@@ -90,5 +89,5 @@ class Settings(Section):
 
     @property
     def libraries(self) -> tuple[Library, ...]:
-        """The libraries that the sources need, each once."""
+        """The libraries that the sources need, without duplicates."""
         return tuple(dict.fromkeys(source.library for source in self.sources if source.library is not None))

@@ -1,4 +1,4 @@
-"""What the kiosk hears and speaks with."""
+"""Settings of the microphone and the speaker."""
 
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -16,7 +16,7 @@ def _all_or_none(value: Any) -> Any:
         return CUES if value else ()
     if not isinstance(value, list | tuple):
         raise said(
-            f"{shown(value)} names no chimes: it takes true, false or a list of {', '.join(CUES)}; write true"
+            f"{shown(value)} is not a list of chimes; write true, false, or a list of {', '.join(CUES)}"
         )
     return value
 
@@ -27,31 +27,37 @@ Cues = Annotated[
 
 
 class MicrophoneSettings(Section):
-    """What the kiosk hears with."""
+    """The microphone, and how the kiosk keeps from hearing itself."""
 
     device: SoundDeviceName = "default"
-    """Name of the capture device, as `kioskd devices` prints it; never its number, which changes."""
-    channel: Annotated[int, Range(1, 64, "it is a channel of the device")] | None = None
-    """The one channel to listen to, for microphone arrays whose first is the processed one, say. Without it: all of them,
-    mixed."""
+    """Name of the capture device, as `kioskd devices` prints it, or a part that no other name has. A card's
+    number is rejected, because it can change at a restart."""
+    channel: Annotated[int, Range(1, 64, "it is a channel of the device")] | None = Field(
+        default=None, examples=[1]
+    )
+    """Number of the one channel to listen to, counted from 1. Use it for a microphone array whose first
+    channel is the processed one. If not set, the daemon mixes all channels."""
     echo: Literal["half_duplex", "cancel", "hardware"] = "half_duplex"
-    """What keeps the kiosk from hearing itself: half_duplex (does not listen while it speaks; the button interrupts),
-    cancel (WebRTC's echo canceller, from the extra kioskd[echo]; the visitor may interrupt by voice) or hardware (the
-    device cancels echo, as speakerphones do; the visitor may interrupt by voice)."""
-    noise_suppression: bool | None = None
-    """Only with `echo: cancel`, on unless set: take the room's noise out of what is sent. It also keeps what is left of
-    an echo quiet."""
-    gain_control: bool | None = None
-    """Only with `echo: cancel`, off unless set: raise quiet voices, and noise with them."""
-    preroll_ms: Annotated[int, Range(0, 5000, "more would be an older visitor's words")] = 600
-    """Milliseconds kept from before the wake, so that the first word is not lost. People begin to speak as they press.
-    Within a conversation of which only speech is sent, 600 come with each beginning, if these are not more."""
+    """Way to keep the kiosk from hearing itself. half_duplex works with every device: the kiosk does not
+    listen while it speaks, and only the button interrupts it. cancel uses WebRTC's echo canceller: the
+    visitor can interrupt by voice. It needs the extra kioskd[echo], so run scripts/install.sh again. hardware
+    is for devices that cancel their own echo, as speakerphones do: the visitor can interrupt by voice."""
+    noise_suppression: bool | None = Field(default=None, examples=[True])
+    """Whether the echo canceller removes the room's noise from the sound that is sent. It also makes the rest
+    of an echo quieter. It needs `echo: cancel`. If not set, it is true there."""
+    gain_control: bool | None = Field(default=None, examples=[False])
+    """Whether the echo canceller makes quiet voices louder, and noise with them. It needs `echo: cancel`. If
+    not set, it is false there."""
+    preroll_ms: Annotated[int, Range(0, 5000, "older sound would be another visitor's words")] = 600
+    """Milliseconds of sound from before the wake that the kiosk sends, so that the first word is not lost.
+    People begin to speak as they press. Where only speech is sent, each utterance also begins with earlier
+    sound: 600 ms, or `preroll_ms` if that is more."""
 
     @field_validator("noise_suppression", "gain_control")
     @classmethod
     def _only_with_a_canceller(cls, value: bool | None, info: ValidationInfo) -> bool | None:
         if value is not None and info.data.get("echo") not in (None, "cancel"):
-            raise said("is a part of the echo canceller: set echo to cancel, or take this out")
+            raise said("has no effect without the echo canceller; set echo to cancel, or remove this")
         return value
 
     @property
@@ -71,27 +77,35 @@ class MicrophoneSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """What the kiosk speaks with."""
+    """The speaker: its volume, its chimes, and the kiosk's own spoken prompts."""
 
     device: SoundDeviceName = "default"
-    """Name of the playback device, as `kioskd devices` prints it; never its number, which changes."""
+    """Name of the playback device, as `kioskd devices` prints it, or a part that no other name has. A card's
+    number is rejected, because it can change at a restart."""
     volume: Annotated[int, Range(0, 100, "it is a percentage")] = 70
-    """Percent of full scale. 70 is well below distortion on small speakers."""
+    """Volume in percent of full scale. 70 is well below distortion on small speakers. A volume that people
+    set (`kioskd volume`, or by asking the model) is kept over restarts, and replaces this one. It stays
+    within `volume_floor` and `volume_ceiling`. Where it replaces this one, the journal says so at each start
+    and reload."""
     volume_floor: Annotated[int, Range(0, 100, "it is a percentage")] = 20
-    """The least that visitors and tools may turn it down to, so that nobody leaves a kiosk that cannot be heard."""
+    """Lowest volume, in percent, that visitors and tools can set. It keeps the kiosk audible for the next
+    visitor."""
     volume_ceiling: Annotated[int, Range(0, 100, "it is a percentage")] = Field(
         default=100, validate_default=True
     )
-    """The most that visitors and tools may turn it up to."""
+    """Highest volume, in percent, that visitors and tools can set. It must not be below `volume_floor`."""
     cues: Cues = CUES
-    """Short chimes: true is all of [wake, end, mute, error], false is none. None of them is ever heard by the service."""
+    """List of the chimes that the kiosk plays. true is all of them, and false is none. The service never
+    hears them."""
     prompts: bool = True
-    """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""
+    """Whether the kiosk speaks a prompt when it cannot reach the service, is closed, or hears nothing."""
     prompts_folder: Annotated[
         PathOnDisk | None,
-        UnusedAt("prompts", False, "with prompts: false nothing is said aloud; take out one of the two"),
-    ] = None
-    """Folder of the owner's own words for that: LANGUAGE.yaml, or LANGUAGE/CODE.wav, as in de/W1.wav."""
+        UnusedAt("prompts", False, "with prompts: false the kiosk speaks no prompt; remove one of the two"),
+    ] = Field(default=None, examples=["prompts"])
+    """Folder with your own prompts, only with `prompts: true`. It holds texts as LANGUAGE.yaml, or recordings
+    as LANGUAGE/CODE.wav (for example de/W1.wav). If not set, the kiosk speaks the prompts that come with
+    it."""
 
     @field_validator("volume_ceiling")
     @classmethod
@@ -99,6 +113,6 @@ class SpeakerSettings(Section):
         floor = info.data.get("volume_floor")
         if floor is not None and value < floor:
             raise said(
-                f"{value} is below volume_floor ({floor}): no volume would be left; use {floor} or more"
+                f"{value} is below volume_floor ({floor}): no volume would be left; write {floor} or more"
             )
         return value

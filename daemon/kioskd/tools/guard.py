@@ -1,4 +1,4 @@
-"""Settings that all kinds of tools have: the guard of each tool, and its declaration to the model."""
+"""Settings that the tools of all kinds have: their limits, and their description for the model."""
 
 from typing import Annotated, Final, Literal
 
@@ -11,67 +11,88 @@ from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import OwnerText, Range, UnusedAt, said, shown
 
 MOST_TOOLS: Final = 64
-"""Most tools that are declared to the model, which reads all of them each time."""
+"""Most tools of a kiosk. The model reads all of them each time."""
 
 
 HeldBytes = Annotated[
     int,
     Range(1, 4_194_304, "it is held in memory"),
-    UnusedAt("answer", "none", "with answer none nothing of it is read; take it out"),
+    UnusedAt("answer", "none", "with answer: none the kiosk reads no answer; remove it"),
 ]
 
 
 class Guard(Section):
-    """What keeps a tool from doing harm, whatever its kind: the settings that each kind has."""
+    """Settings that tools of every kind have."""
 
     deadline_s: Annotated[float, Range(0.1, 120, "the visitor waits for it")] = 10.0
-    """Seconds after which a call is stopped, with all it has begun. Longer than 10 and the visitor has given up."""
+    """Seconds after which a call is stopped, with everything it started. After 10 seconds visitors give
+    up."""
     per_turn: Annotated[int, Range(0, 100, "it is a count")] = 5
-    """Calls in one turn of the conversation; 0 is no limit. A turn rarely needs two."""
+    """Most calls in one turn of the conversation. 0 is no limit. A turn rarely needs two."""
     per_conversation: Annotated[int, Range(0, 10_000, "it is a count")] = 50
-    """Calls in one conversation; 0 is no limit."""
+    """Most calls in one conversation. 0 is no limit."""
     per_day: Annotated[int, Range(0, 1_000_000, "it is a count")] = 0
-    """Calls a day, by the local date and over restarts; 0 is no limit."""
+    """Most calls a day, by the local date. The count is kept over restarts. 0 is no limit."""
     at_once: Annotated[int, Range(1, 16, "each may be a program or a connection")] = 2
-    """Calls of this tool at the same time."""
+    """Most calls of this tool at the same time."""
     same_calls: Annotated[int, Range(0, 100, "it is a count")] = 3
-    """Calls with the same arguments in one turn; 0 is no limit. More is a model that goes in circles."""
+    """Most calls with the same arguments in one turn. 0 is no limit. A model that calls more often goes in
+    circles."""
     confirm: Literal["never", "button"] = "never"
-    """button: lamp and voice name the tool, and only a press within 10 s lets it act."""
+    """Whether the visitor must confirm each call. With button, the lamp and the voice ask for it. The tool
+    acts only after a press within 10 seconds. It needs a lamp, and a button that does toggle, hold or
+    wake."""
     confirm_text: Annotated[
         Annotated[OwnerText, StringConstraints(max_length=200)] | None,
-        UnusedAt("confirm", "never", "nothing is asked without confirm: button; add that, or take this out"),
-    ] = None
-    """What is asked, in the visitors' language: Open the {door}? A parameter in braces is said. Without it, the name."""
+        UnusedAt(
+            "confirm", "never", "without confirm: button the kiosk does not ask; add that, or remove this"
+        ),
+    ] = Field(default=None, examples=["Open the {door} door?"])
+    """Question that the voice asks, in the visitors' language, only with `confirm: button`. A parameter in
+    braces is replaced by its argument. If not set, the voice says the name of the tool."""
     blocking: bool = False
-    """Whether the model waits for the answer before it speaks on. Without it the conversation goes on meanwhile."""
+    """Whether the model waits for the answer before it speaks on. If not, the conversation goes on
+    meanwhile."""
     scheduling: Annotated[
         Literal["silent", "when_idle", "interrupt"] | None,
-        UnusedAt("blocking", True, "the model waits for a blocking tool; take out one of the two"),
-    ] = None
-    """When the model takes up the answer: when_idle (also without this), interrupt at once, or silent."""
+        UnusedAt("blocking", True, "the model waits for a blocking tool; remove one of the two"),
+    ] = Field(default=None, examples=["interrupt"])
+    """Moment at which the model uses the answer, not with `blocking: true`. when_idle is after the current
+    reply, and interrupt is at once. With silent, the model keeps the answer and does not speak about it. If
+    not set, it is when_idle."""
     dry_run: bool = False
-    """Check and count everything, but carry out nothing."""
+    """Whether calls are checked and counted, but not carried out."""
     result_bytes: Annotated[int, Range(512, 65_536, "the model reads all of it, and it is billed")] = 8192
-    """Bytes of the answer that the model gets; the rest is cut, and it is told."""
+    """Most bytes of an answer that the model gets. The rest is cut off, and the model is told so."""
 
     @field_validator("confirm_text")
     @classmethod
     def _of_one_tool(cls, value: str | None) -> str | None:
         if value is not None and not issubclass(cls, NamedSettings):
-            raise said("would be said of several tools, of which each has a name of its own; take it out")
+            raise said(
+                "is one question for several tools; remove it, and the voice says the name of each tool"
+            )
         return value
 
 
 class NamedSettings(Guard):
-    """What the model is told of a tool."""
+    """Settings that describe a single tool to the model."""
 
-    name: ToolName
-    """What the model calls it."""
-    description: Annotated[OwnerText, StringConstraints(max_length=1000)]
-    """When to call it and what it gives, in words for the model."""
-    parameters: JsonSchema = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
-    """JSON Schema of its arguments. Those that it does not name are refused, unless it says additionalProperties."""
+    name: Annotated[ToolName, Field(examples=["shop_stock"])]
+    """Name by which the model calls the tool."""
+    description: Annotated[
+        OwnerText,
+        StringConstraints(max_length=1000),
+        Field(examples=["How many pairs of a shoe are in stock. Call it when a visitor asks for a shoe."]),
+    ]
+    """Words for the model that say when to call the tool, and what the tool returns."""
+    parameters: JsonSchema = Field(
+        default_factory=lambda: {"type": "object"},
+        validate_default=True,
+        examples=[{"type": "object", "properties": {"item": {"type": "string"}}, "required": ["item"]}],
+    )
+    """JSON Schema of the arguments. A call with other arguments is rejected, unless the schema has
+    additionalProperties. If not set, the tool takes no arguments."""
 
     @field_validator("parameters")
     @classmethod
@@ -79,5 +100,5 @@ class NamedSettings(Guard):
         properties = value.get("properties")
         for name in FIELD.findall(info.data.get("confirm_text") or ""):
             if not isinstance(properties, dict) or name not in properties:
-                raise said(f"lack {shown(name)}, which confirm_text says; add it here, or take it out there")
+                raise said(f"lacks {shown(name)}, which confirm_text names; add it here, or remove it there")
         return value

@@ -1,12 +1,12 @@
-"""What every part of the YAML has in common."""
+"""The base of every part of the YAML."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of the YAML: nothing unknown, nothing converted, nothing changed afterwards.
+    """A part of the YAML. It takes no unknown names, converts no values, and cannot be changed.
 
-    What stands under a setting is for people, and for `field_docs`.
+    The text under each field is for people; see `field_docs`.
     """
 
     model_config = ConfigDict(

@@ -1,6 +1,8 @@
-"""What an owner can set of the tools that every kiosk has."""
+"""Settings of the tools that come with every kiosk."""
 
 from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from kioskd.tools.guard import Guard
 from kioskd.yamlconf.value_types import Name, UnusedAt
@@ -9,29 +11,29 @@ BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "
 
 
 class BuiltinSettings(Guard):
-    """The kiosk's own tools; each can be switched off."""
+    """The kiosk's own tools. Each can be switched off."""
 
     kind: Literal["builtin"]
-    """The kiosk's own tools, once in the list."""
+    """Kind of this entry: the kiosk's own tools. The list of tools can have one such entry."""
     end_conversation: bool = True
-    """Whether the model may end the conversation, when the visitor says goodbye."""
+    """Whether the model is allowed to end the conversation when the visitor says goodbye."""
     set_volume: bool = True
-    """Whether the model may change how loudly it speaks, when the visitor asks for it."""
+    """Whether the model is allowed to change the volume when the visitor asks for it, within
+    `speaker.volume_floor` and `speaker.volume_ceiling`."""
     look: bool = True
-    """Whether the model may take a picture, when the visitor wants to show something; only where there is a camera."""
+    """Whether the model is allowed to take a picture when the visitor wants to show something. It needs a
+    camera."""
     time_and_place: bool = True
-    """Whether the model may ask for the date, the time and `place`."""
+    """Whether the model is allowed to ask for the date, the time and `place`."""
     place: Annotated[
         Name | None,
-        UnusedAt(
-            "time_and_place", False, "it is told by time_and_place, which is off; take out one of the two"
-        ),
-    ] = None
-    """Where this kiosk is, in words; told with the time."""
+        UnusedAt("time_and_place", False, "only time_and_place tells the model; remove one of the two"),
+    ] = Field(default=None, examples=["the shoe shop in Mill Street"])
+    """Words that say where this kiosk is, only with `time_and_place: true`."""
     remember_note: bool = True
-    """Whether the model may keep notes until the conversation ends."""
+    """Whether the model is allowed to keep notes until the conversation ends."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that are switched on."""
+        """Names of the tools that are switched on."""
         return tuple(name for name in BUILTINS if getattr(self, name))

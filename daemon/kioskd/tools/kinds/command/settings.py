@@ -1,4 +1,4 @@
-"""What an owner can set of a tool that runs a program."""
+"""Settings of a tool that runs a program."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,23 +14,28 @@ from kioskd.yamlconf.value_types import PathOnDisk, at, said
 
 
 class CommandSettings(NamedSettings, ProgramSettings):
-    """A tool that runs a program, never a shell."""
+    """A tool that runs a program, without a shell."""
 
     kind: Literal["command"]
-    """Runs a program."""
-    argv: ProgramArguments
-    """Program and arguments; {parameter} stands for that argument, within its own word. The rest goes to stdin as JSON."""
+    """Kind of this tool: it runs a program."""
+    argv: Annotated[ProgramArguments, Field(examples=[["./tools-door", "--door={door}"]])]
+    """Program and its arguments. {parameter} is replaced by that argument of the call, and stays within its
+    word. The program gets the arguments that `argv` does not name on stdin, as JSON."""
     answer: AnswerForm = "text"
-    """What the program prints: json, text, or none (it does something, and its output does not matter)."""
-    environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
-    """Variables of the daemon's environment to pass on; the program has PATH and LANG besides, and nothing else."""
+    """Form of the program's output. With none, the program acts, and its output is ignored."""
+    environment: Annotated[tuple[Variable, ...], Field(max_length=40, examples=[["TZ"]])] = ()
+    """Variables of the daemon's environment that the program gets. It also gets PATH and LANG, and nothing
+    else."""
     working_directory: PathOnDisk = Path("/")
-    """Folder that it runs in. It may read and change what is there, where the permissions of the files allow it."""
+    """Folder in which the program runs. The program is allowed to read and change the files there, as far as
+    their permissions allow."""
     output_bytes: HeldBytes = 65_536
-    """Bytes that it may print; one that prints more is stopped."""
+    """Most bytes that the program may print. A program that prints more is stopped. It has no effect with
+    `answer: none`."""
     arguments_are_data: Annotated[bool, Field(validate_default=True)] = False
-    """true: you state that the program takes each {parameter} as data, and never as a command, a script or a query. It
-    is needed for programs of the system that kioskd does not know as such. What goes to stdin needs no such statement."""
+    """Your statement that the program takes each {parameter} in `argv` as data. It must not take it as a
+    command, a script or a query. It is needed for programs of the system that kioskd does not know. Your own
+    programs and stdin do not need it."""
 
     @field_validator("argv")
     @classmethod
@@ -47,13 +52,13 @@ class CommandSettings(NamedSettings, ProgramSettings):
     def _stated(cls, value: bool, info: ValidationInfo) -> bool:
         argv, parameters = info.data.get("argv"), info.data.get("parameters")
         if argv is None or parameters is None:
-            return value  # they have faults of their own
+            return value  # these have faults of their own
         unknown = takes_data(argv) if parameters["properties"] else None
         if unknown is not None and not value:
             raise said(
-                f"is not true: {unknown}; leave parameters to stdin and a program of yours, "
+                f"is not true: {unknown}; let a program of your own read the arguments from stdin, "
                 "or write arguments_are_data: true if you are sure"
             )
         if value and unknown is None:
-            raise said("goes unused: the program is known to take its arguments as data; take it out")
+            raise said("has no effect: kioskd knows that this program takes its arguments as data; remove it")
         return value

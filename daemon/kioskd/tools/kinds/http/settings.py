@@ -1,4 +1,4 @@
-"""What an owner can set of a tool that asks a web server."""
+"""Settings of a tool that asks a web server."""
 
 import ipaddress
 import re
@@ -21,7 +21,7 @@ def _host(text: str) -> str:
     except ValueError:
         plain = None
     if not plain:
-        raise said(f"{shown(text)} is no host: write HOST or HOST:PORT")
+        raise said(f"{shown(text)} is not a host; write HOST or HOST:PORT")
     return text.lower()
 
 
@@ -33,42 +33,50 @@ class HttpSettings(NamedSettings):
     """A tool that asks a web server."""
 
     kind: Literal["http"]
-    """Asks a web server."""
-    url: Annotated[WebAddress, AfterValidator(fits)]
-    """Address; {parameter} in its path or query stands for that argument, escaped. Never in its host."""
+    """Kind of this tool: it asks a web server."""
+    url: Annotated[WebAddress, AfterValidator(fits), Field(examples=["http://127.0.0.1:8080/stock/{item}"])]
+    """Address to ask. {parameter} in its path or query is replaced by that argument of the call, escaped. The
+    host cannot have one."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    """HTTP method. GET is for what only looks something up."""
-    send: Literal["query", "json", "form"] | None = None
-    """How the arguments go that the address does not name. Without it: query for GET and DELETE, else json."""
+    """HTTP method. GET is for tools that only look something up."""
+    send: Literal["query", "json", "form"] | None = Field(default=None, examples=["query"])
+    """Way to send the arguments that `url` does not name. If not set, it is query for GET and DELETE, and
+    json for the other methods. GET and DELETE have no body, so they take query only."""
     answer: AnswerForm = "json"
-    """What the server answers: json, text, or none (it does something, and its answer does not matter)."""
-    headers: Headers = Field(default_factory=dict)
-    """Headers to send; credential:NAME in a value stands for a secret (see the README)."""
-    redirects: Annotated[int, Range(0, 5, "more is a server that goes in circles")] = 0
-    """Redirects to follow, with GET; other methods follow a 303 only, which says where to GET the answer."""
+    """Form of the server's answer. With none, the server acts, and its answer is ignored."""
+    headers: Annotated[Headers, Field(examples=[{"Authorization": "Bearer credential:shop"}])] = Field(
+        default_factory=dict
+    )
+    """Headers to send. credential:NAME in a value is replaced by that secret. NAME is a systemd credential of
+    the service, or the path of a file."""
+    redirects: Annotated[int, Range(0, 5, "a server that redirects more often goes in circles")] = 0
+    """Most redirects to follow with GET. With the other methods only HTTP 303 is followed, by a GET."""
     allowed_hosts: Annotated[
         tuple[HostName, ...],
-        Field(max_length=20),
-        UnusedAt("redirects", 0, "no redirect is followed; set redirects to 1 or more, or take it out"),
+        Field(max_length=20, examples=[["cdn.example"]]),
+        UnusedAt("redirects", 0, "no redirect is followed; set redirects to 1 or more, or remove it"),
     ] = ()
-    """HOST or HOST:PORT to which the server may redirect, beside its own; with `redirects`."""
+    """Hosts to which the server is allowed to redirect, as HOST or HOST:PORT, beside its own. It needs
+    `redirects` above 0."""
     answer_bytes: HeldBytes = 262_144
-    """Bytes that the server may answer; a longer answer is an error."""
-    ca_file: CaFile | None = None
-    """Certificates (PEM) to trust in place of the public ones."""
+    """Most bytes of the server's answer. A longer answer is an error. It has no effect with `answer:
+    none`."""
+    ca_file: CaFile | None = Field(default=None, examples=["shop-ca.pem"])
+    """File with certificates (PEM) to trust in place of the public ones, only for an https:// `url`."""
     insecure: Insecure = False
-    """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
+    """Whether the credential in `headers` is sent to another machine without encryption, so that others can
+    read it."""
 
     @field_validator("send")
     @classmethod
     def _with_a_body(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value in {"json", "form"} and info.data.get("method") in {"GET", "DELETE"}:
             raise said(
-                f"{value} does not go with {info.data['method']}, which has no body; use query, or POST"
+                f"{value} needs a body, which {info.data['method']} lacks; write query, or set method to POST"
             )
         return value
 
     @property
     def sends(self) -> Literal["query", "json", "form"]:
-        """How the arguments go that the address does not name."""
+        """The way to send the arguments that the address does not name."""
         return self.send or ("query" if self.method in {"GET", "DELETE"} else "json")

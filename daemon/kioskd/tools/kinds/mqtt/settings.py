@@ -1,9 +1,9 @@
-"""What an owner can set of a tool that publishes to an MQTT broker."""
+"""Settings of a tool that publishes to an MQTT broker."""
 
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.tools.guard import NamedSettings
 from kioskd.tools.kinds.value_types import (
@@ -22,38 +22,41 @@ from kioskd.yamlconf.value_types import Name, OwnerText, UnusedAt, said, shown
 def _broker(text: str) -> str:
     url = address(text, ("mqtt", "mqtts"))
     if url.path.strip("/") or url.query:
-        raise said("holds more than host and port: a topic has a setting of its own; take it out")
+        raise said("has more than host and port; remove the rest, and write a topic into the setting topic")
     return text
 
 
 def _sends_all(payload: str, info: ValidationInfo) -> str:
-    """Refuse a payload that leaves out a parameter which the topic does not name either: it would reach nobody."""
+    """Reject a payload without a parameter that the topic does not have either. Its argument would be
+    lost."""
     parameters, topic = info.data.get("parameters"), info.data.get("topic")
-    if parameters is None or topic is None:  # they have faults of their own
+    if parameters is None or topic is None:  # these have faults of their own
         return payload
     named = {*FIELD.findall(topic), *FIELD.findall(payload)}
     for name in parameters["properties"]:
         if name not in named:
             raise said(
-                f"leaves out {shown(name)}, which the topic does not name either: it would be asked for and dropped; "
-                "name it here, or take it out of parameters"
+                f"lacks {shown(name)}, and so does topic: its argument would be lost; "
+                f"write {{{name}}} here, or remove it from parameters"
             )
     return payload
 
 
 BrokerAddress = Annotated[str, AfterValidator(_broker)]
-"""mqtt://HOST or mqtts://HOST, with a port or without."""
+"""Address of a broker: mqtt://HOST or mqtts://HOST, with or without a port."""
 
 
 class MqttSettings(NamedSettings):
-    """A tool that publishes to a broker, and may wait for a reply."""
+    """A tool that publishes to a broker, and can wait for a reply."""
 
     kind: Literal["mqtt"]
-    """Speaks to an MQTT broker."""
-    broker: BrokerAddress
-    """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. MQTT 5, or 3.1.1 where the broker speaks no 5; `reply` needs 5."""
-    topic: Annotated[OwnerText, StringConstraints(max_length=1000)]
-    """Topic to publish to; {parameter} stands for that argument, which cannot hold / + or #."""
+    """Kind of this tool: it publishes to an MQTT broker."""
+    broker: Annotated[BrokerAddress, Field(examples=["mqtt://127.0.0.1:1883"])]
+    """Address of the broker: mqtt://HOST or mqtt://HOST:PORT, or mqtts:// for TLS. The kiosk uses MQTT 5, or
+    3.1.1 with an older broker. `reply` needs MQTT 5."""
+    topic: Annotated[OwnerText, StringConstraints(max_length=1000), Field(examples=["gallery/{room}/light"])]
+    """Topic to publish to. {parameter} is replaced by that argument of the call, which cannot hold / + or
+    #."""
     payload: (
         Annotated[
             str,
@@ -63,36 +66,41 @@ class MqttSettings(NamedSettings):
             AfterValidator(_sends_all),
         ]
         | None
-    ) = None
-    """What to publish, with {parameter} in it; in a payload that is JSON a value is escaped, and written as JSON where
-    no quotes are round it. Without it: the arguments that the topic does not name, as JSON."""
+    ) = Field(default=None, examples=['{"on": {on}}'])
+    """Message to publish. {parameter} is replaced by that argument of the call. In a message that is JSON,
+    the argument is written as JSON, and escaped within quotes. If not set, the message is a JSON object with
+    the arguments that `topic` does not name."""
     qos: Literal[0, 1, 2] = 1
-    """1: the broker confirms it, so `ok` means something."""
+    """Quality of service. With 1 or 2 the broker confirms the message, so that ok in the answer means
+    delivery."""
     retain: bool = False
-    """Whether the broker keeps it for those who come later."""
+    """Whether the broker keeps the message for later subscribers."""
     reply: bool = False
-    """Whether to wait for the reply (MQTT 5 response topic and correlation data) and give it to the model."""
+    """Whether the kiosk waits for a reply (MQTT 5 response topic and correlation data), and gives it to the
+    model. It excludes `retain: true`."""
     answer: Annotated[
-        AnswerForm, UnusedAt("reply", False, "no reply is waited for; set reply to true, or take it out")
+        AnswerForm, UnusedAt("reply", False, "the kiosk waits for no reply; set reply to true, or remove it")
     ] = "json"
-    """What the reply is: json, text, or none; with `reply`."""
-    username: Annotated[Name, AfterValidator(no_credential)] | None = None
-    """User of the broker."""
+    """Form of the reply, only with `reply: true`. With none, its content is ignored."""
+    username: Annotated[Name, AfterValidator(no_credential)] | None = Field(default=None, examples=["kiosk"])
+    """User name at the broker."""
     password_from: Annotated[
-        Credential | None, UnusedAt("username", None, "a password is a user's; add username, or take it out")
-    ] = None
-    """credential:NAME of the user's password."""
-    ca_file: CaFile | None = None
-    """Certificates (PEM) to trust in place of the public ones, with mqtts."""
+        Credential | None,
+        UnusedAt("username", None, "a password needs a user; add username, or remove it"),
+    ] = Field(default=None, examples=["credential:mqtt"])
+    """Reference to the password, as credential:NAME, only with `username`. NAME is a systemd credential of
+    the service, or the path of a file."""
+    ca_file: CaFile | None = Field(default=None, examples=["broker-ca.pem"])
+    """File with certificates (PEM) to trust in place of the public ones, only for an mqtts:// `broker`."""
     insecure: Insecure = False
-    """true: send the password without encryption beyond this machine, where others can read it."""
+    """Whether the password is sent to another machine without encryption, so that others can read it."""
 
     @field_validator("topic")
     @classmethod
     def _to_publish(cls, value: str, info: ValidationInfo) -> str:
         if re.search(r"[+#\x00-\x1f]", value) or value.startswith("$"):
             raise said(
-                "is no topic to publish to: + # and a $ at its beginning are the broker's; name one topic"
+                "is not a topic to publish to, because it has + or #, or begins with $; write one topic"
             )
         return fits(no_credential(value), info)
 
@@ -100,7 +108,5 @@ class MqttSettings(NamedSettings):
     @classmethod
     def _to_one_who_asks_now(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("retain"):
-            raise said(
-                "does not go with retain: who comes later would reply to nobody; take out one of the two"
-            )
+            raise said("excludes retain: a later subscriber would reply too late; remove one of the two")
         return value
