@@ -58,8 +58,7 @@ async def run_to_end(
     """Run `program` (no shell) until it ends; then end everything that is left in its process group.
 
     A program that writes more than `output_bytes` is ended. With None its output is thrown away, whatever its
-    size.
-    stdin is a file in memory, so a child that never reads it blocks nothing; stderr is thrown away.
+    size. stdin is a file in memory, so a child that never reads it blocks nothing; stderr is thrown away.
     Cancelling sends SIGTERM to the whole group, and SIGKILL after `GRACE_S`. A child that starts its own
     session leaves the group, and only the service manager ends it, together with the daemon.
 

@@ -50,8 +50,7 @@ class HttpClient:
 
 
 class GoogleRequest:
-    """A google.auth.transport.Request that uses the daemon's authorities and proxy, unlike Google's own.
-    """
+    """A google.auth.transport.Request that uses the daemon's authorities and proxy, unlike Google's own."""
 
     def __init__(self, web: HttpClient) -> None:
         self._web = web
