@@ -25,7 +25,7 @@ def a_unit_of_root(bench: Bench) -> Iterator[None]:
         yield
 
 
-@plants("bare", "key", "key-not-loaded", "encrypted only")
+@plants("bare", "key", "key-not-loaded", "only an encrypted key")
 def a_plain_key_that_the_unit_does_not_take(bench: Bench) -> Iterator[None]:
     key = bench.it.service.simulator.key.get_secret_value()
     with bench.without(CREDENTIAL), bench.file(PLAIN, key, "600"):

@@ -54,5 +54,5 @@ def test_the_doctor_finds_what_the_unit_hides(shut: Site) -> None:
 def test_who_is_not_root_looks_from_outside_and_is_told(shut: Site) -> None:
     said = shut.box.exec("runuser", "-u", OWNER, "--", "kioskd", "devices").stdout
     assert said.endswith(
-        "Seen from outside the service's sandbox: only root can look from inside; type sudo before the command.\n"
+        "The service's sandbox may hide some of these; this list ignores it: only root can check inside it; type sudo before the command.\n"
     )

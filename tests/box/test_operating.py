@@ -368,7 +368,7 @@ def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_re
     finally:
         stored = typed(right)
     assert stored.returncode == 0, stored.stdout
-    assert "in use: the running kioskd has it" in stored.stdout
+    assert "in use: the running kioskd has the new key" in stored.stdout
     it.answers()
     with it.service.sees("setup_complete"):
         it.box.exec("systemctl", "reload", "kioskd")
