@@ -57,7 +57,7 @@ def test_what_the_scenario_changes_in_the_owners_settings_is_said(tmp_path: Path
         *("--scenario", scenario(tmp_path, 1), "--config", "kioskd.yaml", "--out", "report"), folder=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\nfor this scenario alone, in place of your own: conversation.wake\n" in done.stdout
+    assert "\nthis scenario replaces your own settings of: conversation.wake\n" in done.stdout
 
 
 def test_programs_get_the_summary_and_an_unmet_expectation_is_exit_1(tmp_path: Path) -> None:

@@ -94,4 +94,4 @@ def test_a_model_that_the_service_does_not_know_is_refused(sdk: Path, tmp_path: 
     with simulating() as simulator:
         with pytest.raises(AssertionError, match=r"1008.*models/gemini-0-live is not found"):
             asked(sdk, simulator, tmp_path / "nothing.pcm", "gemini-0-live")
-        simulator.wait_for("refused: 1008 models/gemini-0-live is not found")
+        simulator.wait_for("is rejected: 1008 models/gemini-0-live is not found")
