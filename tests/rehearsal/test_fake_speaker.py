@@ -25,7 +25,7 @@ class Periods:
         return self._periods.pop(0) if self._periods else bytes(byte_count)
 
 
-async def test_it_pulls_10_ms_every_10_ms() -> None:
+async def test_the_fake_speaker_pulls_10_ms_every_10_ms() -> None:
     clock, source = ManualClock(), Periods()
     rings: list[float] = []
     ear = FakeSpeaker(clock, lambda: rings.append(clock.now()))
@@ -38,7 +38,7 @@ async def test_it_pulls_10_ms_every_10_ms() -> None:
     assert [at for at, _ in ear.heard.periods] == pytest.approx([1000 + 0.01 * n for n in range(100)])
 
 
-def test_it_knows_to_the_sample_when_sound_began_and_ended() -> None:
+def test_begin_and_end_of_sound_are_exact_to_the_sample() -> None:
     heard = PlayedSound()
     tone = np.zeros(240, "<i2")
     tone[24:121] = 5000

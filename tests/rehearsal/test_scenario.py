@@ -23,13 +23,13 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_scenario_that_comes_along_can_be_read(path: Path) -> None:
+def test_every_shipped_scenario_can_be_read(path: Path) -> None:
     scenario = load_scenario(path)
     assert scenario.expect
     assert merged(Settings(), scenario.settings.model_dump(exclude_unset=True)) != Settings()
 
 
-def test_the_folder_holds_further_scenarios() -> None:
+def test_the_folder_holds_several_scenarios() -> None:
     assert len(SHIPPED) >= 4
 
 
@@ -63,7 +63,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("text", "line", "words"), FAULTS, ids=[words for _, _, words in FAULTS])
-def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_a_fault_is_reported_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
@@ -73,22 +73,22 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, wo
     assert str(raised.value).startswith(f"{path}:{line}:")
 
 
-def test_the_services_script_is_read_with_it(tmp_path: Path) -> None:
+def test_the_script_of_the_service_is_a_part_of_the_scenario(tmp_path: Path) -> None:
     path = written(tmp_path, "name: x\nvisitor: [press]\nservice:\n  replies:\n    - {silent: true, text: a}")
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
     assert str(raised.value) == f"{path}:5:7 service.replies: give exactly one of text, wav and silent: true"
 
 
-def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     path = written(tmp_path, "name: x\nvisitor: [jump, {pause_s: -1}]\nlongest_s: ten\nsettings: {cake: {}}")
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
     assert len(raised.value.faults) == 4
 
 
-def test_a_scenario_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a rehearsal needs a scenario"):
+def test_a_missing_scenario_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such scenario"):
         load_scenario(tmp_path / "none.yaml")
 
 
@@ -103,7 +103,7 @@ def test_relative_paths_start_at_the_scenario(tmp_path: Path) -> None:
     assert scenario.service.replies[0].wav == tmp_path / "answer.wav"
 
 
-def test_buttons_are_named_by_number_or_source_and_the_first_by_nothing(tmp_path: Path) -> None:
+def test_buttons_are_named_by_number_or_source_and_the_first_needs_no_name(tmp_path: Path) -> None:
     path = written(
         tmp_path, "name: x\nvisitor: [press, hold, release, {press: 2}, {hold: 'evdev:Pedal/KEY_SPACE'}]"
     )
@@ -117,7 +117,7 @@ def test_buttons_are_named_by_number_or_source_and_the_first_by_nothing(tmp_path
     )
 
 
-def test_an_owners_settings_are_merged_as_they_were_written() -> None:
+def test_only_the_owners_explicit_settings_are_merged() -> None:
     owner = Settings.model_validate(
         {
             "controls": {
@@ -131,7 +131,7 @@ def test_an_owners_settings_are_merged_as_they_were_written() -> None:
     assert (changed.controls, changed.tools) == (owner.controls, owner.tools)
 
 
-def test_the_scenarios_settings_change_only_what_they_name() -> None:
+def test_the_scenarios_settings_change_no_other_settings() -> None:
     owner = Settings.model_validate({"speaker": {"volume": 33}, "conversation": {"idle_s": 9.0}})
     changed = merged(owner, {"conversation": {"longest_s": 60.0}})
     assert (changed.speaker.volume, changed.conversation.idle_s, changed.conversation.longest_s) == (
@@ -141,7 +141,7 @@ def test_the_scenarios_settings_change_only_what_they_name() -> None:
     )
 
 
-def test_settings_that_do_not_go_together_are_refused_in_one_line() -> None:
+def test_contradicting_settings_are_refused_in_one_line() -> None:
     owner = Settings.model_validate({"conversation": {"idle_s": 90.0}})
     with pytest.raises(ConfigError, match="do not go with the configuration's") as raised:
         merged(owner, {"conversation": {"longest_s": 30.0}})
@@ -192,12 +192,12 @@ def test_lines_of_the_journal_can_be_expected(expectation: Expectation, lines: i
         (Expectation(cue="error"), False),
     ],
 )
-def test_what_the_kiosk_said_for_itself_can_be_expected(expectation: Expectation, met: bool) -> None:
+def test_prompts_can_be_expected(expectation: Expectation, met: bool) -> None:
     result = expectation.check(a_summary(prompts=("W1", "W1"), cues=("wake", "end")))
     assert result.met is met
 
 
-def test_a_rehearsal_whose_daemon_failed_is_not_met_whatever_was_expected() -> None:
+def test_a_failed_daemon_fails_the_rehearsal_whatever_was_expected() -> None:
     scenario = Scenario(name="x", visitor=(Step(press=True),))
     assert judged(scenario, a_summary()).met
     assert not judged(scenario, a_summary(exit_code=69)).met

@@ -44,7 +44,7 @@ def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes
     return a_record(**{**given, **changes})
 
 
-def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
+def test_an_effect_lasts_until_the_next_effect_of_its_kind_or_the_end() -> None:
     notes = [
         note(1, "daemon", "SetUplink", uplink="send"),
         note(2, "daemon", "SetUplink", uplink="send"),
@@ -54,7 +54,7 @@ def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
     assert list(a_record(notes=notes).spans("SetUplink", "uplink", "send")) == [(101, 103), (108, 110)]
 
 
-def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
+def test_sound_captured_while_no_button_was_held_is_counted() -> None:
     notes = (
         note(2, "visitor", "holds the button", button=1),
         note(4, "visitor", "lets the button go", button=1),
@@ -67,7 +67,7 @@ def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
     assert measure(ten_seconds(range(100))).uplink_unheld_ms is None
 
 
-def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() -> None:
+def test_sound_captured_while_the_kiosk_was_audible_is_its_own_voice() -> None:
     heard = PlayedSound()
     for number in range(1000):
         loud = 200 <= number < 300
@@ -76,7 +76,7 @@ def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() 
     assert measure(ten_seconds(range(125), heard=heard)).own_voice_sent_ms == 500
 
 
-def test_what_was_captured_before_a_late_pull_was_captured_in_silence() -> None:
+def test_sound_captured_before_a_late_pull_is_not_the_kiosks_voice() -> None:
     heard = PlayedSound()
     for number in range(1000):
         loud, due = 200 <= number < 300, START + number * pcm.PERIOD_S
@@ -116,7 +116,7 @@ class Growing:
         self.arrivals.poll()
 
 
-async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None:
+async def test_the_way_of_a_frame_ends_with_its_arrival_at_the_service() -> None:
     service = Growing()
     await service.until(1.0, 40)
     await service.until(1.0, 40)
@@ -131,7 +131,7 @@ async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None
     assert measure(record).uplink_late_ms == pytest.approx(980, abs=1)
 
 
-async def test_a_gap_is_a_pause_between_two_arrivals_while_sound_was_to_be_sent() -> None:
+async def test_a_gap_is_a_pause_between_two_arrivals_while_the_gate_sends() -> None:
     service = Growing()
     for t, frames in ((1.0, 1), (1.02, 2), (1.4, 3), (5.0, 4), (5.1, 5)):
         await service.until(t, frames)
