@@ -135,7 +135,7 @@ def test_journal_explains_each_event_and_its_remedy(it: Site) -> None:
     it.answers()
     explained = it.box.sh(f"journalctl --no-pager -x -u kioskd MESSAGE_ID={journal_ids.TURN} | tail -n 20")
     assert "was answered" in explained
-    assert "KIOSKD_FIRST_BYTE_MS  from their last word" in explained
+    assert "KIOSKD_FIRST_BYTE_MS  from the visitor's last word" in explained
     assert "@KIOSKD_TURN@" not in explained
 
 

@@ -157,7 +157,7 @@ def test_a_key_that_only_root_can_see_is_not_reported_as_missing(
     assert "there is none" not in out
 
 
-def test_a_path_that_the_sandbox_hides_is_a_fault_only_in_the_services_settings(
+def test_a_path_hidden_from_the_service_is_a_fault_only_in_its_own_settings(
     machine: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service_is(machine, "ProtectHome=yes", "PrivateTmp=no")

@@ -111,7 +111,7 @@ async def test_a_key_that_the_service_accepts_is_stored_encrypted(
     assert good not in (machine / "bin/seen").read_text()
     said = capsys.readouterr()
     assert good not in said.out + said.err
-    assert "tried: gemini-3.8-live was set up in" in said.out
+    assert "tried: the service accepts the key; gemini-3.8-live was set up in" in said.out
     assert [one.close_received for one in service.connections] == [1000]
 
 

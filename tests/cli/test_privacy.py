@@ -28,7 +28,7 @@ def test_by_default_only_sound_of_conversations_leaves_and_nothing_is_stored(
 ) -> None:
     words = " ".join(said(tmp_path, BUTTON, capsys).split())
     assert "sound of the microphone, to Google (Gemini API): during the whole conversation" in words
-    assert "No words, sound or pictures of the conversation: transcripts and recordings are off." in words
+    assert "No words and no sound of conversations: transcripts and recordings are off." in words
     assert "picture" not in words.replace("pictures of `kioskd show`", "").replace(
         "sound, pictures, keys", ""
     )
@@ -128,7 +128,7 @@ privacy:
 """
     kept = {one["what"].partition(":")[0]: one for one in report(tmp_path, text, capsys)["kept"]}
     assert kept["transcripts"]["where"].startswith("/var/lib/kioskd/words (")
-    assert kept["recordings"]["how_long"] == "2 days, 500 MB at most; the oldest go first"
+    assert kept["recordings"]["how_long"] == "2 days, 500 MB at most; the oldest are deleted first"
     assert "minutes and tokens of the day" in kept
     words = said(tmp_path, text, capsys)
     assert "are off" not in words

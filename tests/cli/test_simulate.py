@@ -103,7 +103,7 @@ def test_a_missing_scenario_is_one_clear_line(capsys: pytest.CaptureFixture[str]
     assert main(["simulate", "--scenario", "/nowhere.yaml"]) == Exit.CONFIGURATION
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith("/nowhere.yaml: is not there")
+    assert err.startswith("/nowhere.yaml: there is no such scenario")
 
 
 def test_faults_of_a_scenario_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -175,9 +175,7 @@ def _words(settings: Settings) -> Iterator[str]:
     for each in keeps(settings):
         yield from _item(f"{each.what}: in {each.where}; {each.how_long}.")
     if settings.privacy.transcripts is None and settings.privacy.recordings is None:
-        yield from _item(
-            "No words, sound or pictures of the conversation: transcripts and recordings are off."
-        )
+        yield from _item("No words and no sound of conversations: transcripts and recordings are off.")
     yield ""
     yield "These data neither leave nor stay:"
     for line in NEVER:
