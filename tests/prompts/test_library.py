@@ -30,7 +30,7 @@ def wav(sound: bytes) -> bytes:
 
 
 class Reader:
-    """A reader that speaks each sentence as a tone with a unit for each letter, as long as it is allowed to."""
+    """A reader that speaks each sentence as a tone with a unit for each letter, as long as it may."""
 
     def __init__(self, version: str | None = "1", *, good_for: int = 1000) -> None:
         self._version = version

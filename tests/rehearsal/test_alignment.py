@@ -1,4 +1,4 @@
-"""What the service received against what the microphone captured: counted exactly."""
+"""Exact comparison of the received sound with the captured sound."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What is counted of the model's calls, and of the sound meanwhile, from records and notes made by hand."""
+"""Counts of the model's calls and of gaps in replies, from handmade records and events."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What the picture of a rehearsal shows, from notes made by hand."""
+"""The picture of a rehearsal, from handmade events."""
 
 from tests.support.rehearsals import a_record
 

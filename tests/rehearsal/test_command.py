@@ -1,4 +1,4 @@
-"""`kioskd rehearse` as a person or a script calls it."""
+"""The command `kioskd rehearse`."""
 
 import json
 import subprocess

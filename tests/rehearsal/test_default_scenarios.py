@@ -1,4 +1,4 @@
-"""What is rehearsed when nobody names a scenario."""
+"""The scenarios of a rehearsal without --scenario."""
 
 import asyncio
 from pathlib import Path
@@ -12,13 +12,13 @@ from kioskd.settings.model import Settings
 
 
 def settings(*does: str, **sections: Any) -> Settings:
-    """Return the settings of a kiosk whose buttons do this."""
+    """Return the settings of a kiosk with buttons for these actions."""
     buttons = tuple({"source": f"gpio:pi/{number}", "does": deed} for number, deed in enumerate(does, 1))
     return Settings.model_validate({"controls": {"buttons": buttons}, **sections})
 
 
 def touched(kiosk: Settings) -> list[str]:
-    """Return what the visitor does by hand, in order."""
+    """Return the visitor's acts with buttons and commands, in order."""
     deeds = (step.model_dump(exclude_unset=True) for step in demo(kiosk).visitor)
     return [
         f"{name} {value}"

@@ -1,4 +1,4 @@
-"""What a rehearsal puts round the daemon."""
+"""The environment of a rehearsed daemon."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def environment_with(folder: Path, seen: Path | None = None, **settings: Any) ->
 
 
 async def looked_at(environment: RehearsalEnvironment) -> bytes:
-    """Return what the environment's camera sees."""
+    """Return the picture of the environment's camera."""
     assert environment.parts.devices.camera is not None
     async with environment.parts.devices.camera.look() as sight:
         return await sight.shoot()

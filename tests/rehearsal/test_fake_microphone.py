@@ -1,4 +1,4 @@
-"""The visitor's microphone: one track, in real time, into which the script speaks."""
+"""The scripted microphone: one track in real time, with the script's speech."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -15,7 +15,7 @@ TONE = np.full(1000, 9000, "<i2").tobytes()
 
 
 class Capturing:
-    """A microphone in use."""
+    """A microphone that captures."""
 
     def __init__(self, capture: Callable[[Callable[[bytes], None]], Coroutine[None, None, NoReturn]]) -> None:
         self.frames: list[bytes] = []
@@ -49,7 +49,7 @@ async def test_frames_come_every_20_ms_from_the_start_of_capture() -> None:
 
 
 class LateClock(ManualClock):
-    """Wakes whoever sleeps, once, too late."""
+    """A clock whose sleep ends too late once."""
 
     late_s = 0.07
 

@@ -1,4 +1,4 @@
-"""The kiosk's loudspeaker: pulled like a sound card, kept with its timing."""
+"""The fake speaker, which pulls like a sound card, and keeps the sound with its times."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ SILENCE = bytes(pcm.PERIOD_BYTES)
 
 
 class Periods:
-    """A source that gives prepared periods, then silence."""
+    """A source of prepared periods, and then silence."""
 
     def __init__(self, *periods: bytes) -> None:
         self._periods = list(periods)

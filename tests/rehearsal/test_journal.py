@@ -1,4 +1,4 @@
-"""What a rehearsal reads of the daemon's log, and what it leaves as it was."""
+"""The daemon's log lines that a rehearsal keeps, and the logging that it leaves unchanged."""
 
 import logging
 from collections.abc import Iterator

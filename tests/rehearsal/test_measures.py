@@ -1,4 +1,4 @@
-"""The numbers of a rehearsal, from notes and sound made by hand."""
+"""The numbers of a rehearsal, from handmade events and sound."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def notes(*entries: tuple[float, EventSource, str, dict[str, object]]) -> list[L
 
 
 def heard(*sounding: tuple[float, float]) -> PlayedSound:
-    """The kiosk's ten seconds, loud in the given stretches."""
+    """Return ten seconds of the kiosk's sound, loud in the given spans."""
     result = PlayedSound()
     for number in range(1000):
         t = number * pcm.PERIOD_S
@@ -30,7 +30,7 @@ def heard(*sounding: tuple[float, float]) -> PlayedSound:
 
 
 def track() -> CapturedTrack:
-    """The visitor's ten seconds; what they hold is of no matter."""
+    """Return ten seconds of the visitor's sound, whose content does not matter."""
     result = CapturedTrack()
     for number in range(500):
         result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * pcm.FRAME_S)
@@ -52,7 +52,7 @@ def ended(t: float, what: str, reply: int) -> tuple[float, EventSource, str, dic
 
 
 def two_turns() -> RehearsalRecord:
-    """A greeting, an answer that is interrupted, the answer to that."""
+    """Return a record of a greeting, an answer that is interrupted, and the answer to the interruption."""
     return a_record(
         notes=notes(
             (0.5, "visitor", "presses the button", {}),
@@ -124,7 +124,7 @@ def test_rollovers_and_unplanned_redials_are_counted_separately() -> None:
                 (2, "daemon", "GoingAway", {"left_s": 10.0}),
                 up(3, resumed=True),
                 (3.75, "daemon", "Lost", {"remedy": "resume"}),
-                up(4, resumed=True),  # lost without a word
+                up(4, resumed=True),  # lost without a warning
                 (4.5, "daemon", "Dial", {"epoch": 4}),
                 up(5, resumed=True),  # left because it was old
                 (5.5, "daemon", "GoingAway", {"left_s": 10.0}),

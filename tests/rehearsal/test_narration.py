@@ -1,4 +1,4 @@
-"""What the person who watches a rehearsal reads."""
+"""The lines that a rehearsal prints while it runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What became of pictures, from the simulator's records."""
+"""Counts of pictures, from the simulator's records."""
 
 import dataclasses
 

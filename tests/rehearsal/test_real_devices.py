@@ -1,4 +1,4 @@
-"""A rehearsal with PortAudio's devices and a person, whose part a sound server plays."""
+"""A rehearsal with PortAudio's devices and a person, who is played by a sound server."""
 
 import asyncio
 from pathlib import Path
@@ -61,11 +61,11 @@ async def test_a_person_gets_requests_and_is_heard(tmp_path: Path, sound_server:
     assert len(record.heard.sound) > pcm.byte_count(2, pcm.DOWNLINK_HZ)
 
 
-# Without a scenario: a person is led through a conversation of their own
+# Without a scenario a person is guided through a conversation
 
 
 def asked_of(**sections: Any) -> list[str]:
-    """Return what a person in front of a kiosk with these settings is asked to do, in order."""
+    """Return the requests to a person in front of a kiosk with these settings, in order."""
     steps = guided(Settings.model_validate(sections)).visitor
     return [step.please or f"kioskd {step.command}" for step in steps if step.please or step.command]
 

@@ -1,4 +1,4 @@
-"""Rehearsals from end to end: the whole daemon, the real client library, TLS on loopback, recordings of a voice."""
+"""Rehearsals from end to end: the whole daemon, the real SDK, TLS on loopback, recordings of a voice."""
 
 import asyncio
 import json
@@ -73,16 +73,17 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     summary, record = rehearsed.summary, rehearsed.record
     assert summary.met, [expectation.text for expectation in summary.expectations if not expectation.met]
 
-    # Up: what the service received is the microphone's track from the pre-roll to sleep, without a hole.
+    # Uplink: the service received the microphone's track from the pre-roll to the sleep, without a hole.
     (received,) = record.received
     first = record.gates[0].at_frame - 300 // pcm.FRAME_MS
     (asleep,) = [change.at_frame for change in record.gates if change.gate is Gate.PREROLL]
     track = b"".join(record.track.frames[first:asleep])
     assert track.startswith(bytes(received))
-    # Only what was being handed over at the moment of falling asleep may be missing.
+    # Only frames on their way at the moment of falling asleep may be missing.
     assert len(track) - len(received) <= 2 * pcm.FRAME_BYTES
 
-    # Down: what was heard is what was said, sample by sample, but for what was flushed; else there was silence.
+    # Downlink: the heard sound is the sent sound, sample by sample, without flushed parts; the rest is
+    # silence.
     voice = SpeechRenderer(scenario.service.voice)
     await voice.prepare(scenario.service.replies)
     hello, cut_short, i_see = (voice.sound_of(reply) for reply in scenario.service.replies)
@@ -100,7 +101,7 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     assert 0 < kept < len(cut_short)
     assert between[cut_start : cut_start + untouched] == cut_short[:untouched]
 
-    # The report and the account on the way.
+    # The report, and the lines during the rehearsal.
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(report.FILES)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["replies_heard"] == 2
     assert any("speaking: “Hello.”" in line for line in lines)

@@ -1,4 +1,4 @@
-"""What a rehearsal leaves behind."""
+"""The files that a rehearsal writes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A scenario is read like the settings, and refused with the place of each fault."""
+"""A scenario is read like the settings, and rejected with the place of each fault."""
 
 from pathlib import Path
 
@@ -96,7 +96,8 @@ def test_relative_paths_start_at_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "hello.wav").write_bytes(b"RIFF")
     path = written(
         tmp_path,
-        "name: x\nvisitor: [{say: hello.wav}, {interrupt: hello.wav}]\nservice: {replies: [{wav: answer.wav}]}",
+        "name: x\nvisitor: [{say: hello.wav}, {interrupt: hello.wav}]\n"
+        "service: {replies: [{wav: answer.wav}]}",
     )
     scenario = load_scenario(path)
     assert scenario.recordings == (tmp_path / "hello.wav",)

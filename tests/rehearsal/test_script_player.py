@@ -1,4 +1,4 @@
-"""Commands of a script, over the daemon's own control socket."""
+"""Commands of a script over the daemon's control socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which of the kiosk's own sounds were heard, from sound made by hand."""
+"""Detection of the kiosk's own sounds, in handmade sound."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ CHANCE = np.random.default_rng(1)
 
 
 def heard(sound: bytes, at: float, *, beside: int = 0) -> PlayedSound:
-    """Three seconds with `sound` in them at `at`, and noise of some loudness all the time."""
+    """Return three seconds with `sound` at the time `at`, and noise all the time."""
     track = CHANCE.normal(0, beside or 1e-9, 72_000)
     first = round(at * 24_000)
     track[first : first + len(sound) // 2] += np.frombuffer(sound, "<i2")

@@ -1,4 +1,4 @@
-"""The visitor's sound on its way to the service, from notes and sound made by hand."""
+"""Measures of the visitor's sound at the service, from handmade events and sound."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from kioskd.rehearsal.measures import measure
 
 START = 100.0
 COUNT = 500
-"""Frames, ten seconds of them; each comes up at once and as it is."""
+"""Return ten seconds of frames, all different."""
 
 
 def note(t: float, by: EventSource, what: str, **data: object) -> LoggedEvent:
@@ -29,7 +29,7 @@ def frame(number: int) -> bytes:
 
 
 def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes: Any) -> RehearsalRecord:
-    """The record in which the gate was open from the first frame on, and the service received some frames."""
+    """Return a record with an open gate from the first frame on, and the given received frames."""
     track = CapturedTrack()
     for number in range(COUNT):
         track.add(frame(number), START + (number + 1) * pcm.FRAME_S)
@@ -80,7 +80,7 @@ def test_sound_captured_before_a_late_pull_is_not_the_kiosks_voice() -> None:
     heard = PlayedSound()
     for number in range(1000):
         loud, due = 200 <= number < 300, START + number * pcm.PERIOD_S
-        # For 60 ms the machine was busy: the first six loud periods were due before they were pulled.
+        # The machine was busy for 60 ms, so the first six loud periods were pulled late.
         late = START + 206 * pcm.PERIOD_S if 200 <= number < 206 else due
         heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), due, pulled_at=late)
     assert measure(ten_seconds(range(103), heard=heard)).own_voice_sent_ms == 0
@@ -103,7 +103,7 @@ def test_speech_that_did_not_arrive_is_counted_for_each_utterance() -> None:
 
 
 class Growing:
-    """What a service has received, as the test says."""
+    """A count of received bytes that the test sets."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
@@ -127,7 +127,7 @@ async def test_the_way_of_a_frame_ends_with_its_arrival_at_the_service() -> None
     assert service.arrivals.time_of(39) == pytest.approx(101.0)
     assert service.arrivals.time_of(40) == pytest.approx(101.3)
     assert service.arrivals.time_of(60) is None
-    # The first frame was captured at 20 ms, and came with the first lot.
+    # The first frame was captured at 20 ms, and arrived with the first message.
     assert measure(record).uplink_late_ms == pytest.approx(980, abs=1)
 
 

@@ -1,4 +1,4 @@
-"""The throw-away certificate, against a real TLS handshake."""
+"""The temporary certificate in real TLS handshakes."""
 
 import asyncio
 import datetime as dt

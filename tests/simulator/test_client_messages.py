@@ -1,4 +1,4 @@
-"""A conversation, seen from a client that speaks plain JSON."""
+"""Conversations with a client that sends plain JSON."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def sound_of(reply: Reply) -> bytes:
 
 
 def keys(messages: list[dict[str, Any]]) -> list[str]:
-    """Return what the messages hold, in order, without saying the same twice in a row."""
+    """Return the kinds of content in the messages, in order, without repetitions in a row."""
     flat = [key for message in messages for key in (*message.get("serverContent", {}), *message)]
     flat = [key for key in flat if key != "serverContent"]
     return [key for place, key in enumerate(flat) if place == 0 or flat[place - 1] != key]
@@ -448,7 +448,7 @@ async def test_a_history_is_accepted_without_an_answer(tone: Tone) -> None:
         await client.send(realtimeInput={"text": "Who am I?"})
         await client.until("turnComplete")
         assert [turn.kind for turn in simulator.sessions[0].turns] == ["text"]
-        # Then it is over: this model takes content as a seed only.
+        # Later content is refused: this model accepts it only as a history.
         assert (await refusal(client, clientContent={"turnComplete": True}))[0] == 1007
 
 
@@ -531,7 +531,7 @@ async def test_a_setup_that_breaks_a_rule_is_refused_on_the_wire() -> None:
 
 
 async def test_the_service_waits_for_a_client_that_does_not_read(tone: Tone) -> None:
-    """The reply must stop at the socket, not pile up in memory."""
+    """The reply must wait at the socket, and not fill the memory."""
     told: Counter[str] = Counter()
 
     def observe(kind: str, _data: dict[str, object]) -> None:

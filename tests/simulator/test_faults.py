@@ -1,4 +1,4 @@
-"""Each fault, as the client meets it."""
+"""Each fault of the service, as a client sees it."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def ask(client: RawClient) -> None:
 
 
 async def audio_taken(client: RawClient) -> int:
-    """Send audio until the connection takes no more; return how many bytes it took."""
+    """Send audio until the connection accepts no more; return the number of accepted bytes."""
     client.socket.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     data = base64.b64encode(bytes(FRAME * 50)).decode()
     frame = json.dumps({"realtimeInput": {"audio": {"data": data, "mimeType": "audio/pcm"}}})
@@ -154,7 +154,8 @@ async def test_every_occasion_triggers_its_fault(on: Any, speech: bytes, tone: T
         began, ended = "speech_began", "speech_ended"
         seen = {kind for kind in (began, ended, "reply_began", "reply_sent") if simulator.count(kind)}
         order = ["speech", "speech_end", "reply", "reply_end"].index(on)
-        # What had been taken in with the words that set it off is heard, the end of the speech maybe; but not answered.
+        # Audio that was read together with the trigger is handled, perhaps with the end of the speech, but
+        # not answered.
         assert seen - {ended} == {began, "reply_began", "reply_sent"} & {
             began,
             *[began, ended, "reply_began", "reply_sent"][: order + 1],

@@ -1,4 +1,4 @@
-"""Functions that the model calls, and the pictures that they and the client show it."""
+"""Function calls of the model, and pictures in their answers."""
 
 import asyncio
 import base64
@@ -43,7 +43,7 @@ def calling(reply: Reply, *calls: ScriptedCall, **fields: Any) -> Reply:
 
 
 async def ask(client: RawClient) -> list[dict[str, Any]]:
-    """Ask something, and return the calls that it sets off."""
+    """Ask something, and return the calls that follow."""
     await client.send(realtimeInput={"text": "Hello?"})
     return await called(client)
 

@@ -1,4 +1,4 @@
-"""Who is let in, and how the others are turned away."""
+"""Requests that are accepted, and refusals of all others."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the simulator's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
+"""The simulator handles exactly the messages that its pongs acknowledge, however the connection ends."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ async def running_simulator(*faults: ScriptedFault) -> AsyncIterator[Simulator]:
 
 
 async def say_and_ask(client: RawClient, sound: bytes) -> list[asyncio.Future[float]]:
-    """Send frames, each with a ping behind it, until all are sent or the connection is over; return the pongs."""
+    """Send frames, each with a ping, until all are sent or the connection is over; return the pongs."""
     pongs: list[asyncio.Future[float]] = []
     try:
         for start in range(0, len(sound), FRAME):
@@ -80,7 +80,7 @@ async def test_a_service_that_stops_reading_stops_acknowledging(do: Any) -> None
         simulator.inject(FaultAction(do=do))
         await simulator.wait_for("fault")
         pongs += await say_and_ask(client, bytes(FRAME * 20))
-        await asyncio.sleep(0.1)  # nothing comes, and nothing tells of it
+        await asyncio.sleep(0.1)  # no message comes, and no event reports it
         assert 20 <= answered(pongs) < 40
         assert len(simulator.sessions[0].audio) == answered(pongs) * FRAME
         client.socket.transport.abort()

@@ -1,4 +1,4 @@
-"""Sessions that outlive their connections."""
+"""Sessions that continue over several connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""What each model turns down in a setup."""
+"""Setups that each model accepts or rejects."""
 
 from typing import Any
 
@@ -87,14 +87,20 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 REFUSED_PARAMETERS: list[tuple[dict[str, Any], str]] = [
-    ({"type": "STRING", "format": "uri"}, "[a].format: only 'enum' and 'date-time' are supported for STRING type"),
+    (
+        {"type": "STRING", "format": "uri"},
+        "[a].format: only 'enum' and 'date-time' are supported for STRING type",
+    ),
     ({"type": "INTEGER", "format": "uint32"}, "only 'int32' and 'int64' are supported for INTEGER type"),
     ({"type": "STRING", "enum": ["b", ""]}, "enum[1]: cannot be empty"),
     ({"type": "INTEGER", "enum": ["1"]}, "enum: only allowed for STRING type"),
     ({"type": "OBJECT"}, "[a].properties: should be non-empty for OBJECT type"),
     ({"type": "ARRAY"}, "[a].items: missing field"),
     ({"type": "STRING", "required": ["b"]}, "required: only allowed for OBJECT type"),
-    ({"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["c"]}, "required[0]: property is not defined"),
+    (
+        {"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["c"]},
+        "required[0]: property is not defined",
+    ),
     ({"description": "no type"}, "TYPE_UNSPECIFIED"),
     ({"type": "STRING", "additionalProperties": False}, 'Unknown name "additional_properties"'),
     ({"anyOf": [{"type": "STRING", "format": "uri"}]}, "any_of[0].format"),

@@ -1,4 +1,4 @@
-"""The script as an owner writes it."""
+"""The script of the service, as an owner writes it."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ replies:
   - {text: "Hello, I am the guide."}
   - {wav: answer.wav}
   - {silent: true}
-  - {text: "I looked it up.", think_s: 0.4, heard: "when?", tool_calls: [{name: opening_hours, args: {day: today}}]}
+  - text: "I looked it up."
+    think_s: 0.4
+    heard: "when?"
+    tool_calls: [{name: opening_hours, args: {day: today}}]
   - text: "A vase."
     tool_calls: [{name: look}, {name: open_door, args: {}, wait_s: 5, outlives: true}]
     meanwhile: {text: "Let me see."}

@@ -1,4 +1,4 @@
-"""The simulator's own life: entering, leaving, what it tells and what it keeps to itself."""
+"""Start and end of the simulator, and the events that it reports."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Tokens: minted by the owner's server, each good for one connection; and what goes wrong with them."""
+"""Tokens, which the owner's server mints for one connection each, and their faults."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def running_simulator(*faults: ScriptedFault, **script: Any) -> AsyncItera
 
 
 async def fetched(simulator: Simulator) -> str:
-    """Return a token that the daemon's own client of such servers was given."""
+    """Return a token that the daemon's own client of token servers received."""
     assert simulator.token_url is not None
     web = HttpClient(ssl.create_default_context(cafile=simulator.ca_file))
     token: SecretStr = (await TokenCredentials(simulator.token_url, MODEL, web).fetch()).secret
@@ -40,7 +40,7 @@ async def fetched(simulator: Simulator) -> str:
 
 
 async def asked(simulator: Simulator, request: bytes) -> bytes:
-    """Send `request` as it is; return all that is answered."""
+    """Send `request` unchanged; return the whole answer."""
     assert simulator.token_url is not None
     host, port = simulator.token_url.removeprefix("https://").removesuffix("/token").split(":")
     context = ssl.create_default_context(cafile=simulator.ca_file)
@@ -61,7 +61,7 @@ def showing(token: str) -> dict[str, str]:
 
 
 async def refused(simulator: Simulator, token: str) -> int:
-    """Return the HTTP status with which the service turns `token` down."""
+    """Return the HTTP status with which the service rejects `token`."""
     with pytest.raises(InvalidStatus) as caught:
         async with dial(simulator, CONSTRAINED, showing(token)):
             pytest.fail("the connection was opened")

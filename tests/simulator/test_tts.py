@@ -1,4 +1,4 @@
-"""The service's voice: texts spoken, files played."""
+"""The simulator's voice, from texts and from files."""
 
 import wave
 from pathlib import Path

@@ -19,7 +19,7 @@ def silence(seconds: float) -> bytes:
 def hear(
     sound: bytes, step: int = 640, silence_ms: int = 500, **detection: Any
 ) -> list[tuple[VadEvent, float]]:
-    """Return what is noticed, with the second of audio at which it is."""
+    """Return the detected events, each with its time in the audio."""
     hearing = VoiceActivityDetector(Detection(**detection), silence_ms)
     return [
         (heard, (start + step) / SECOND)

@@ -14,7 +14,7 @@ from kioskd.media import pcm
 
 SCRIPT: Final = Path(__file__).parent / "javascript" / "ask.mjs"
 SDK: Final = "@google/genai@>=1.0.0 <4"
-"""npm takes the newest of these that the installed Node can run: 1.0.0 for Node 18, 2.32 for 20, 3.3 for 22."""
+"""Versions of the SDK: npm takes the newest for its Node (1.0.0 for Node 18, 2.32 for 20, 3.3 for 22)."""
 SCENARIO: Final = """
 name: one reply
 visitor: [press]
@@ -29,7 +29,7 @@ CONVERSING_S: Final = 60.0
 
 @pytest.fixture(scope="session")
 def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the SDK installed, and the script beside it."""
+    """Return a folder with the installed SDK and the script."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not there; apt install nodejs npm")
@@ -50,7 +50,7 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(sdk: Path, simulator: SimulateProcess, speech: Path, model: str) -> dict[str, Any]:
-    """Ask once, in a shell that has evaluated what the command printed; return what the script saw."""
+    """Ask once, in a shell that has evaluated the output of the command; return the script's output."""
     script = "\n".join([*simulator.shell_lines, 'exec node ask.mjs "$@"'])
     done = subprocess.run(
         ["sh", "-c", script, "sh", model, str(speech)],

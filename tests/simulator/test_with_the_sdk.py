@@ -19,7 +19,7 @@ Tone = Callable[[float], Reply]
 
 
 def config(**fields: Any) -> types.LiveConnectConfig:
-    """Everything that a kiosk may set at once."""
+    """A configuration with all settings of a kiosk at once."""
     settings: dict[str, Any] = {
         "response_modalities": ["AUDIO"],
         "system_instruction": "You are the guide of a small museum.",
