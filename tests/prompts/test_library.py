@@ -159,7 +159,7 @@ async def test_a_read_only_cache_logs_one_warning_and_loses_no_prompt(
     (tmp_path / "prompts").write_text("a file where the folder should be")
     assert known(await prepared(Reader(), cache=tmp_path)) == set(SPOKEN)
     assert len(warnings(caplog)) == 1
-    assert "prompts not kept" in warnings(caplog)[0]
+    assert "prompts not stored" in warnings(caplog)[0]
 
 
 async def test_the_owners_recordings_take_precedence_over_all_texts(

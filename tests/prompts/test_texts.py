@@ -84,10 +84,10 @@ def test_an_owner_can_add_a_language(tmp_path: Path, caplog: pytest.LogCaptureFi
     ("content", "place"),
     [
         ("W1: fine\nX9: what\n", ":2:1 X9: is not a code; use one of W1, "),
-        ("W1: fine\nW2: 12\n", ":2:5 W2: must be a sentence"),
-        ("W1: fine\nW2: ''\n", ":2:5 W2: must be a sentence"),
-        (f"W1: fine\nW2: {'x' * 501}\n", ":2:5 W2: must be a sentence"),
-        ("W1: fine\nW2: [a]\n", ":2:5 W2: must be a sentence"),
+        ("W1: fine\nW2: 12\n", ":2:5 W2: is not a sentence"),
+        ("W1: fine\nW2: ''\n", ":2:5 W2: is not a sentence"),
+        (f"W1: fine\nW2: {'x' * 501}\n", ":2:5 W2: is not a sentence"),
+        ("W1: fine\nW2: [a]\n", ":2:5 W2: is not a sentence"),
     ],
 )
 def test_a_bad_line_of_the_owner_is_logged_and_ignored(

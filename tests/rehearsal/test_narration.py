@@ -20,7 +20,7 @@ from kioskd.simulator.script import ScriptedCall
             "   2.0 s  daemon    has lost the connection: new credentials",
         ),
         ("service", "tool_call", {"name": "stock", "id": "a"}, "   2.0 s  service   calls stock"),
-        ("service", "tool_call_cancelled", {"ids": ["a"]}, "   2.0 s  service   takes a call back"),
+        ("service", "tool_call_cancelled", {"ids": ["a"]}, "   2.0 s  service   cancels a call"),
         ("service", "picture", {"bytes": 12_345}, "   2.0 s  service   gets a picture (12 kB)"),
         ("daemon", "Prompt", {"code": "W1"}, "   2.0 s  daemon    speaks the prompt for code W1"),
         ("visitor", "presses the button", {"button": 1}, "   2.0 s  visitor   presses the button"),

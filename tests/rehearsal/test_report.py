@@ -40,7 +40,7 @@ def test_files_of_an_earlier_rehearsal_are_removed(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_text("precious")
     (tmp_path / "summary.json").write_text("old")
-    with pytest.raises(ConfigError, match=r"holiday\.jpg.*name an empty folder"):
+    with pytest.raises(ConfigError, match=r"holiday\.jpg.*name a new or an empty folder"):
         report.prepare(tmp_path)
     assert (tmp_path / "summary.json").read_text() == "old"
 

@@ -35,28 +35,40 @@ def test_the_folder_holds_several_scenarios() -> None:
 
 FAULTS = [
     ("visitor: [press]", 1, "name: is missing"),
-    ("name: x\nvisitor: []", 2, "nothing would happen"),
+    ("name: x\nvisitor: []", 2, "write at least one step"),
     ("name: x\nvisitor: [jump]", 2, "jump will not do"),
     ("name: x\nvisitor:\n  - press\n  - {pause_s: 0}", 4, "visitor.pause_s: 0 is below 0.01"),
     ("name: x\nvisitor:\n  - {wait: {for: aslep}}", 3, "did you mean asleep?"),
     ("name: x\nvisitor:\n  - {wait: {for: asleep, at_most: 3}}", 3, "at_most belongs under expect"),
-    (f"name: x\nvisitor:\n  - {{say: {VOICE}, pause_s: 1}}", 3, "each does one thing"),
+    (f"name: x\nvisitor:\n  - {{say: {VOICE}, pause_s: 1}}", 3, "each list item has exactly one of"),
     ("name: x\nvisitor:\n  - {say: nowhere.wav}", 3, "is not there"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: replies_herd, is: 1}", 4, "did you mean replies_heard?"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: turns}", 4, "give is, at_least or at_most"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {is: 1}", 4, "give one of what, journal, prompt and cue"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}", 4, "give one of what"),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {is: 1}",
+        4,
+        "needs exactly one of what, journal, prompt and cue",
+    ),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}",
+        4,
+        "needs exactly one of what",
+    ),
     ("name: x\nvisitor: [press]\nsettings:\n  microphone: {eco: hardware}", 4, "did you mean echo?"),
     ("name: x\nvisitor: [press]\nsettings:\n  speaker: {volume: 101}", 4, "is above 100"),
-    ("name: x\nvisitor:\n  - {press: 0}", 3, "0 names no button"),
-    ("name: x\nvisitor:\n  - {hold: [2]}", 3, "names no button"),
+    ("name: x\nvisitor:\n  - {press: 0}", 3, "0 is not a button"),
+    ("name: x\nvisitor:\n  - {hold: [2]}", 3, "is not a button"),
     ("name: x\nvisitor:\n  - {command: mutter}", 3, "did you mean mute?"),
     ("name: x\nvisitor:\n  - {show: nowhere.jpg}", 3, "a JPEG, PNG or WebP is needed"),
     ("name: x\nvisitor:\n  - {ask: ''}", 3, "is empty"),
-    ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is no folder"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}", 4, "W9 is no code of a prompt: use one of W1"),
+    ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is not a folder"),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}",
+        4,
+        "W9 is not the code of a prompt: use one of W1",
+    ),
     ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wakee}", 4, "did you mean wake?"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wake, prompt: W1}", 4, "give one of what"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wake, prompt: W1}", 4, "needs exactly one of what"),
     ("name: x\nvisitor: [press]\nlongest_s: 10000", 3, "longest_s: 10000 is above 900"),
     ("name: x\nvisitor: [press]\nexpects: []", 3, "did you mean expect?"),
 ]
@@ -144,7 +156,7 @@ def test_the_scenarios_settings_change_no_other_settings() -> None:
 
 def test_contradicting_settings_are_refused_in_one_line() -> None:
     owner = Settings.model_validate({"conversation": {"idle_s": 90.0}})
-    with pytest.raises(ConfigError, match="do not go with the configuration's") as raised:
+    with pytest.raises(ConfigError, match="contradict the configuration") as raised:
         merged(owner, {"conversation": {"longest_s": 30.0}})
     assert "\n" not in str(raised.value)
 

@@ -86,7 +86,7 @@ def test_a_contradicting_reply_is_refused(fields: dict[str, Any]) -> None:
         ({"on": "setup", "do": "silent", "after_s": 1}, "takes no after_s"),
         ({"on": "reply", "do": "close", "code": 1006}, "cannot be sent"),
         ({"on": "reply", "do": "close", "reason": "x" * 124}, "longer than 123 bytes"),
-        ({"on": "connect", "do": "refuse", "status": 200}, "no HTTP error"),
+        ({"on": "connect", "do": "refuse", "status": 200}, "not an HTTP error"),
         ({"on": "reply", "do": "junk"}, "needs a text"),
         ({"on": "reply", "do": "stop_reading", "bytes_per_s": 9000}, "takes no bytes_per_s"),
         ({"on": "reply", "do": "explode"}, "Input should be"),

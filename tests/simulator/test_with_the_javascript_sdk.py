@@ -81,8 +81,8 @@ def test_a_spoken_question_is_answered_aloud_and_in_writing(sdk: Path, tmp_path:
     told = [line.split("  ", 1)[1].strip() for line in simulator.told]
     order = [
         "setup accepted",
-        "speaks",
-        "has spoken",
+        "begins to speak",
+        "stops speaking",
         "is answered: “The stairs are on your left.”",
         "turn complete: spoken",
     ]

@@ -39,7 +39,7 @@ NEVER: Final = (
     "Sound, while the kiosk is asleep: only the last moments are in memory, each overwritten by the next.",
     "Sound, while the kiosk is muted: the microphone is closed.",
     "Words, sound, pictures, keys or handles in the journal: it has times, lengths, causes, names of tools.",
-    "A core dump, which would hold the last words said: a crash writes none (LimitCORE=0 in the unit).",
+    "The last words said, in a core dump: a crash writes none (LimitCORE=0 in the unit).",
 )
 
 
@@ -177,7 +177,7 @@ def _words(settings: Settings) -> Iterator[str]:
     if settings.privacy.transcripts is None and settings.privacy.recordings is None:
         yield from _item("No words and no sound of conversations: transcripts and recordings are off.")
     yield ""
-    yield "These data neither leave nor stay:"
+    yield "The daemon neither sends nor stores these data:"
     for line in NEVER:
         yield from _item(line)
     yield ""
