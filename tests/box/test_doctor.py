@@ -1,8 +1,8 @@
 """Each fault of a table is planted in a healthy installed kiosk: `kioskd doctor` finds it, and no other.
 
 The table is in `faults_of_machine` and `faults_of_devices`. Independent faults are planted together, in
-rounds. Each round undoes its faults before its results are checked. Faults of the kernel's sound card, camera and
-lines are in tests/doctor, and the lost network is in test_operating. At the end doctor finds no fault.
+rounds. Each round undoes its faults before its results are checked. Faults of the kernel's sound card, camera
+and lines are in tests/doctor, and the lost network is in test_operating. At the end doctor finds no fault.
 """
 
 import contextlib
