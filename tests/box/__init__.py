@@ -1,1 +1,4 @@
-"""Kiosks on machines of their own. A package, so that its tests can share a fixture and nobody else's come in between."""
+"""Tests of kiosks in virtual machines.
+
+It is a package so that its tests, run in a row, can share a fixture.
+"""

@@ -1,4 +1,4 @@
-"""A machine for the tests of a file, which run in their order; most leave a kiosk that serves."""
+"""A machine for the tests of a file, which run in their order. Most tests leave a kiosk that serves."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.box.site import Site, Typed, bare, missing
 
 @pytest.fixture(scope="session")
 def installed() -> Installed:
-    """What was kept of a machine on which kioskd was installed as the README says."""
+    """Return the stored disk of a machine on which kioskd was installed as the README says."""
     if lacking := missing():
         pytest.skip(lacking)
     return Installed.found()
@@ -17,19 +17,19 @@ def installed() -> Installed:
 
 @pytest.fixture
 def files_before(installed: Installed) -> set[str]:
-    """What was on the machine before kioskd came, but for what its owner had put there for it."""
+    """Return the files of the machine before the installation, without the owner's files for kioskd."""
     return installed.files_before
 
 
 @pytest.fixture
 def typed(installed: Installed) -> Typed:
-    """What the owner saw, who typed line by line what the README says of installing."""
+    """Return the output of each line of the README's chapter about installing, typed by the owner."""
     return installed.typed
 
 
 @pytest.fixture(scope="module")
 def it(installed: Installed) -> Iterator[Site]:
-    """A machine where kioskd serves, in mid-conversation."""
+    """Return a machine where kioskd serves, during a conversation."""
     with bare(layer=installed.layer) as here:
         serve(here)
         yield here

@@ -1,4 +1,4 @@
-"""Faults of the sound, the camera, button and lamp, and of the service as it is met by a session."""
+"""Faults of sound, camera, button and lamp, and of the service in a session."""
 
 import socketserver
 import threading
@@ -16,7 +16,7 @@ TABLE = Table()
 plants = TABLE.plants
 
 
-# Nothing is plugged in.
+# No device is plugged in.
 
 
 @plants("bare", "sandbox", "runs-as-root", "systemctl cat kioskd")
@@ -25,7 +25,7 @@ def a_unit_of_root(bench: Bench) -> Iterator[None]:
         yield
 
 
-@plants("bare", "key", "key-not-loaded", "encrypted only")
+@plants("bare", "key", "key-not-loaded", "only an encrypted key")
 def a_plain_key_that_the_unit_does_not_take(bench: Bench) -> Iterator[None]:
     key = bench.it.service.simulator.key.get_secret_value()
     with bench.without(CREDENTIAL), bench.file(PLAIN, key, "600"):
@@ -85,7 +85,7 @@ def recordings_that_the_sandbox_does_not_allow(bench: Bench) -> Iterator[None]:
     yield
 
 
-# Everything is there, and something is wrong with it.
+# All devices are there, but have faults.
 
 
 @plants("muted", "service", "unit-not-enabled", "systemctl enable kioskd")
@@ -167,7 +167,7 @@ def no_folder_of_pictures(bench: Bench) -> Iterator[None]:
     yield
 
 
-# What the microphone hears of the speaker.
+# Faults of the echo.
 
 
 @plants("unheard", "echo", "speaker-not-heard", "amplifier")

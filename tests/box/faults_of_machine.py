@@ -1,4 +1,4 @@
-"""Faults of the settings, the key, the unit and the machine, which the doctor finds without opening a device."""
+"""Faults of settings, key, unit and machine, which doctor finds without opening a device."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ TABLE = Table()
 plants = TABLE.plants
 
 
-# A file with mistakes: what the settings name cannot be looked at, and all else is.
+# The file has mistakes: doctor cannot check the things that it names, but checks all others.
 
 
 @plants("misspelt", "settings", "settings", "volume")
@@ -90,7 +90,7 @@ def a_supply_that_the_kernel_warns_of(bench: Bench) -> Iterator[None]:
         yield
 
 
-# A library is missing: no device is looked at.
+# A library is missing: no device is checked.
 
 
 @plants("keyless", "libraries", "library-missing", "livekit")

@@ -1,4 +1,4 @@
-"""A machine on which kioskd was installed as the README says, line by line: made once, and kept for all tests that need one."""
+"""A machine on which kioskd was installed as the README says, line by line. It is made once for all tests."""
 
 import json
 import subprocess
@@ -11,23 +11,24 @@ from tests.support import rootfs
 from tests.support.checkout import contents
 
 _INSTALLED: Final = (
-    "pyproject.toml", "README.md", "config", "daemon", "systemd", "scripts/install.sh", "scripts/completion.bash",
-)  # fmt: skip
-"""What of a checkout decides how it is installed."""
+    *("pyproject.toml", "README.md", "config", "daemon", "systemd"),
+    *("scripts/install.sh", "scripts/completion.bash"),
+)
+"""Parts of a checkout that affect its installation."""
 _WAITS: Final = "/etc/systemd/system/kioskd.service.d/waits.conf"
 
 
 class Installed:
-    """What was kept of such a machine, in a folder."""
+    """The stored disk of such a machine, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.layer = folder / "layer"
-        """What has changed on its disk; see `Box`. Its daemon waits for `start`."""
+        """Changes on its disk; see `Box`. Its daemon waits for `start`."""
         self._before, self._typed = folder / "before.json", folder / "typed.json"
 
     @classmethod
     def found(cls) -> Self:
-        """Return it, made now if it is not there yet.
+        """Return the machine, and make it if it does not exist yet.
 
         Raises:
             AssertionError: kioskd was not installed, or does not serve.
@@ -40,17 +41,17 @@ class Installed:
 
     @property
     def files_before(self) -> set[str]:
-        """What was on the machine before kioskd came, but for what its owner had put there for it."""
+        """The files of the machine before the installation, without the owner's files for kioskd."""
         return set(json.loads(self._before.read_text()))
 
     @property
     def typed(self) -> Typed:
-        """What the owner saw, who typed the lines of the README's chapter."""
+        """The output of each line of the README's chapter, typed by the owner."""
         seen = json.loads(self._typed.read_text())
         return {line: subprocess.CompletedProcess(line, code, text) for line, (code, text) in seen.items()}
 
     def make(self) -> None:
-        """Install it, once for all tests."""
+        """Install kioskd, once for all tests."""
         with bare() as it:
             before = [path for path in it.box.sh(FILES).splitlines() if "kioskd" not in path]
             self._before.write_text(json.dumps(before))
@@ -61,7 +62,7 @@ class Installed:
 
 
 def serve(it: Site) -> None:
-    """Have a daemon that was installed elsewhere serve here, with the service and the key that are here."""
+    """Make a daemon that was installed on another machine serve on this one, with its service and key."""
     it.has_been_prepared()
     with it.service.sees("reply_sent"):
         start(it)
@@ -69,12 +70,12 @@ def serve(it: Site) -> None:
 
 
 def start(it: Site) -> None:
-    """Have a daemon that was installed elsewhere wait no longer."""
+    """Start a daemon that was installed on another machine."""
     it.box.sh(f"rm {_WAITS}; systemctl daemon-reload; systemctl start kioskd")
 
 
 def _type(it: Site) -> Typed:
-    """Type the chapter as its owner would."""
+    """Type the lines of the chapter as its owner would."""
     it.box.write(WISHES, it.settings())
     answers = {"Service key: ": it.key, " [y/n] ": "y"}
     with it.service.sees("reply_sent"):

@@ -1,4 +1,4 @@
-"""Hands to plant faults with in an installed kiosk, and the table of those that are planted."""
+"""Tools that plant faults in an installed kiosk, and the table of these faults."""
 
 import base64
 import contextlib
@@ -18,7 +18,7 @@ STATE: Final = "/var/lib/kioskd"
 PICTURES: Final = "/etc/kioskd/pictures"
 PLAIN: Final = "/etc/credstore/gemini-api-key"
 QUIET: Final = 0.25
-"""How much of its speaker the microphone hears, in a case that is well made."""
+"""Share of the speaker's sound at the microphone, in a well-made case."""
 
 
 @dataclass(slots=True)
@@ -27,9 +27,9 @@ class Bench:
 
     it: Site
     settings: dict[str, Any]
-    """To be changed: the owner's YAML, at its best."""
+    """The owner's YAML without faults; faults change it."""
     then: list[str] = field(default_factory=list)
-    """Scripts to be run once the settings are written."""
+    """Scripts that run after the settings are written."""
 
     @property
     def sh(self) -> Callable[..., str]:
@@ -38,7 +38,7 @@ class Bench:
 
     @contextlib.contextmanager
     def drop_in(self, *lines: str) -> Iterator[None]:
-        """Have the owner's changes of the unit say these lines."""
+        """Write these lines to the owner's drop-in of the unit."""
         self.it.box.write(DROP_IN, "\n".join(("[Service]", *lines, "")))
         self.sh("systemctl daemon-reload")
         yield
@@ -46,7 +46,7 @@ class Bench:
 
     @contextlib.contextmanager
     def instead(self, folder: str, **files: str) -> Iterator[None]:
-        """Have a folder of the kernel's hold these files: `a/b` is written `a__b`, and `:` `_C_`."""
+        """Replace a folder of the kernel by these files: `a/b` is written `a__b`, and `:` `_C_`."""
         self.sh(f"mount -t tmpfs fault {folder}")
         for name, text in files.items():
             self.it.box.write(f"{folder}/{name.replace('__', '/').replace('_C_', ':')}", text)
@@ -55,31 +55,31 @@ class Bench:
 
     @contextlib.contextmanager
     def state_on(self, options: str) -> Iterator[None]:
-        """Have another disk for what outlives a restart."""
+        """Mount another disk for the daemon's state."""
         self.sh(f"mount -t tmpfs -o mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd),{options} fault {STATE}")
         yield
         self.sh(f"umount {STATE}")
 
     @contextlib.contextmanager
     def without(self, path: str) -> Iterator[None]:
-        """Have a file gone."""
+        """Remove a file during the block."""
         self.sh(f"mv {path} {path}.gone")
         yield
         self.sh(f"mv {path}.gone {path}")
 
     @contextlib.contextmanager
     def file(self, path: str, text: str, mode: str = "644") -> Iterator[None]:
-        """Have a file of root's."""
+        """Give a file to root during the block."""
         self.it.box.write(path, text, mode)
         yield
         self.sh(f"rm {path}")
 
     def look_at(self, picture: bytes) -> None:
-        """Put a picture before the camera."""
+        """Put a picture in front of the camera."""
         self.sh(f"base64 -d > {PICTURES}/one.jpg", given=base64.b64encode(picture).decode())
 
     def service_does(self, fault: ScriptedFault) -> None:
-        """Have something go wrong with the next connection."""
+        """Add a fault for the next connection."""
         self.it.service.add(fault)
 
 
@@ -88,7 +88,7 @@ Plant = Callable[[Bench], Iterator[None]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault: who finds it, what it is called, and words of what is said of it or to be done."""
+    """A planted fault: the check that finds it, its name, and words of its line or its remedy."""
 
     check: str
     fault: str
@@ -96,7 +96,7 @@ class Row:
     plant: Plant
 
     def told(self, findings: list[Finding]) -> Finding:
-        """Return how the doctor told of it."""
+        """Return the finding of doctor about this fault."""
         [found] = [one for one in findings if (one["check"], one["fault"]) == (self.check, self.fault)]
         return found
 
@@ -108,7 +108,7 @@ class Table:
         self.rounds: dict[str, list[Row]] = {}
 
     def plants(self, at: str, check: str, fault: str, words: str) -> Callable[[Plant], Plant]:
-        """Mark a function that plants a fault in the round `at`, and mends it after its `yield`; see `Row`."""
+        """Mark a function that plants a fault in round `at`, and undoes it after its `yield`; see `Row`."""
 
         def mark(plant: Plant) -> Plant:
             self.rounds.setdefault(at, []).append(Row(check, fault, words, plant))

@@ -1,4 +1,4 @@
-"""Where a kiosk is installed: a machine in a network of its own, a room with a person in it, and the service."""
+"""The site of an installed kiosk: a machine in its own network, a room with a person, and the service."""
 
 import asyncio
 import contextlib
@@ -38,22 +38,23 @@ INSTALL: Final = f"{SOURCE}/scripts/install.sh"
 INSTALL_S: Final = 600.0
 CREDENTIAL: Final = "/etc/credstore.encrypted/gemini-api-key"
 HARMLESS: Final = frozenset({"clock-not-synchronised"})
-"""What the doctor finds on any such machine: nobody keeps the time of a container but the machine it is on."""
+"""Faults that doctor finds on each such machine: the clock of a container is set by its host."""
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 OWNER: Final = "pi"
 WISHES: Final = "/run/wishes.yaml"
-"""What the owner makes of a file that is opened with `nano`."""
+"""The file that replaces a file which the owner opens with `nano`."""
 SAID: Final = "Hello, and welcome."
 GREETING: Final = "Greet the visitor."
 NOISE_LSB: Final = 40
 SPEECH: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 
 FILES: Final = (
-    r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /tmp -o -path /home -o -path /root "
-    r"-o -path /opt/newer -o -path /opt/broken -o -path '/var/tmp/systemd-private-*-systemd-*' -o -name __pycache__ \) "
+    r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /tmp -o -path /home "
+    r"-o -path /root -o -path /opt/newer -o -path /opt/broken "
+    r"-o -path '/var/tmp/systemd-private-*-systemd-*' -o -name __pycache__ \) "
     r"-prune -o -print | sort"
 )
-"""A script that prints all files of the machine, but for people's own, those that come and go by themselves, and ours."""
+"""A script that prints all files of the machine, without homes, temporary files and the tests' own files."""
 
 MACHINE: Final = f"""\
 echo 127.0.1.1 kiosk >> /etc/hosts
@@ -64,7 +65,7 @@ printf '[global]\\nno-index = true\\nfind-links = {WHEELS}\\n' > /etc/pip.conf
 echo 'Acquire::Retries "0";' > /etc/apt/apt.conf.d/here
 printf '#!/bin/sh\\ncat {WISHES} > "$1"\\n' > /usr/local/bin/nano; chmod 755 /usr/local/bin/nano
 """
-"""The device of somebody who has a new Raspberry Pi OS: the rest of it, and where things are in the room that it is in."""
+"""A script that completes the machine to a new Raspberry Pi OS, with its owner and its site."""
 
 YAML: Final = """\
 # What the owner wrote stays as it is.
@@ -77,26 +78,26 @@ controls: {{lamp: {{command: [/bin/sh, -c, "echo $0 > {lamp}"]}}}}
 """
 LAMP: Final = "/run/kioskd/lamp"
 HERE: Final = "[Service]\nEnvironment=ALSA_CONFIG_PATH=/etc/asound.conf\nWatchdogSec=4\nRestartSec=300ms\n"
-"""The kernel here has no sound card, which ALSA's own configuration would look for; and tests wait for the watchdog."""
+"""A drop-in: the kernel has no sound card for ALSA's own configuration, and tests need a fast watchdog."""
 
 
 Typed = Mapping[str, subprocess.CompletedProcess[str]]
-"""Lines that were typed, and what was seen."""
+"""Typed lines with their results."""
 
 
 def left_out() -> str | None:
-    """Say why a test that takes most of a minute is left out; None if it is wanted."""
+    """Return why a test that takes most of a minute is skipped; None if it runs."""
     slow = os.environ.get("KIOSKD_SLOW") == "1"
     return None if slow else "takes most of a minute; KIOSKD_SLOW=1 has it run"
 
 
 def missing() -> str | None:
-    """Say what keeps a kiosk from being installed here; None if nothing does."""
+    """Return why no kiosk can be installed here; None if it can."""
     return rootfs.missing() or virtual.missing() or namespace.missing()
 
 
 class Service:
-    """The simulator, in a thread of its own: a test may wait for the machine and for it in turn."""
+    """The simulator in its own thread, so that a test can wait for the machine and the simulator in turn."""
 
     def __init__(self, script: ServiceScript) -> None:
         self._seen: Counter[str] = Counter()
@@ -120,17 +121,17 @@ class Service:
         self._loop.close()
 
     def add(self, fault: ScriptedFault) -> None:
-        """Have something go wrong with the next connection."""
+        """Add a fault for the next connection."""
         self._loop.call_soon_threadsafe(self.simulator.add_fault, fault)
 
     def seen(self, kind: str) -> int:
-        """Return how often `kind` was observed so far; see `Simulator` for the kinds."""
+        """Return the number of events of this kind so far; `Simulator` lists the kinds."""
         with self._more:
             return self._seen[kind]
 
     @contextlib.contextmanager
     def sees(self, kind: str, times: int = 1, within_s: float = PATIENCE_S) -> Iterator[None]:
-        """At the end of the block, wait until `kind` was observed so often since its beginning."""
+        """At the end of the block, wait until this number of events occurred since its beginning."""
         before = self.seen(kind)
         yield
         with self._more:
@@ -139,7 +140,7 @@ class Service:
                 raise AssertionError(f"the service saw {kind} {now} of {times} times in {within_s} s")
 
     def hang_up(self) -> None:
-        """Have the service miss the kiosk too, as it would by itself a little later, and end its connection."""
+        """End the connection on the side of the service now, which would notice the loss a little later."""
         self._loop.call_soon_threadsafe(self.simulator.inject, FaultAction(do="abort"))
 
     def _observe(self, kind: str, _data: dict[str, object]) -> None:
@@ -149,7 +150,7 @@ class Service:
 
 
 class Person:
-    """Somebody in a room that is never quite silent."""
+    """A person in a room that is never quite silent."""
 
     def __init__(self, sound: SoundServer) -> None:
         self._sound = sound
@@ -170,13 +171,13 @@ class Person:
         self._breath.join(PATIENCE_S)
 
     def speak(self) -> None:
-        """Say something; return when it was said."""
+        """Say something, and return after the last word."""
         self._sound.inject(self._words)
 
     def _breathe(self) -> None:
         noise = np.random.default_rng(7).integers(-NOISE_LSB, NOISE_LSB, pcm.UPLINK_HZ, np.int16).tobytes()
         while not self._gone.is_set():
-            # Ends with the microphone, when that is pulled; and begins anew with the next one.
+            # It ends when the microphone is unplugged, and begins again with the next one.
             with contextlib.suppress(BrokenPipeError), self._sound.injector(latency_ms=500) as air:
                 assert air.stdin
                 with contextlib.suppress(BrokenPipeError):
@@ -197,7 +198,7 @@ class Site:
     service: Service
 
     def has_been_prepared(self, settings: str | None = None) -> None:
-        """Have its owner's settings and key here before kioskd is."""
+        """Put the owner's settings and key on the machine before kioskd."""
         self.box.write(SETTINGS, settings or self.settings())
         self.box.sh(
             f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
@@ -206,7 +207,7 @@ class Site:
 
     @property
     def key(self) -> str:
-        """The service's key."""
+        """The key for the service."""
         return self.service.simulator.key.get_secret_value()
 
     def types(
@@ -229,18 +230,25 @@ class Site:
     ) -> str:
         """Return a YAML for the service that is here, or at `endpoint`; `service` is more of that section."""
         return YAML.format(
-            endpoint=endpoint or self.service.simulator.endpoint, ca_file=ca_file, service=f", {service}" * bool(service),
-            greeting=GREETING, volume=volume, lamp=LAMP,
-        )  # fmt: skip
+            endpoint=endpoint or self.service.simulator.endpoint,
+            ca_file=ca_file,
+            service=f", {service}" * bool(service),
+            greeting=GREETING,
+            volume=volume,
+            lamp=LAMP,
+        )
 
     def reload(self, settings: str) -> None:
-        """Give the daemon other settings; return when it goes by them. Not in the older Debian: it does not wait."""
+        """Give the daemon other settings, and wait until it uses them.
+
+        Not on the older Debian, which does not wait.
+        """
         self.box.write(SETTINGS, settings)
         self.box.exec("systemctl", "reload", "kioskd")
 
     @contextlib.contextmanager
     def misspelt(self) -> Iterator[None]:
-        """Have a settings file with a mistake in it, in line 5."""
+        """Write a settings file with a mistake in line 5."""
         self.box.write(SETTINGS, self.settings().replace("volume", "volum"))
         try:
             yield
@@ -250,17 +258,19 @@ class Site:
     def install(self, *options: str, source: str = SOURCE, succeeds: bool = True) -> str:
         """Run the installer of `source`, and return all that it printed."""
         done = self.box.exec(
-            "bash", "-c", '"$@" 2>&1', "install", f"{source}/scripts/install.sh", *options, within_s=INSTALL_S, check=False
-        )  # fmt: skip
+            *("bash", "-c", '"$@" 2>&1', "install", f"{source}/scripts/install.sh", *options),
+            within_s=INSTALL_S,
+            check=False,
+        )
         assert (done.returncode == 0) is succeeds, f"exit {done.returncode}:\n{done.stdout}"
         return done.stdout
 
     def serves(self, within_s: float = PATIENCE_S) -> None:
-        """Wait until the kiosk is in a conversation, and has nothing to complain of."""
+        """Wait until the kiosk is in a conversation, and reports no fault."""
         self.shows("In conversation: listening", within_s)
 
     def answers(self) -> None:
-        """Say something, and wait until it was answered aloud."""
+        """Say something, and wait until the kiosk has answered aloud."""
         self.serves()
         place = self.box.journal.now
         with self.service.sees("reply_sent"):
@@ -271,19 +281,19 @@ class Site:
         )
 
     def is_wrong(self, code: Code, *faults: str) -> None:
-        """Wait until the daemon says so, and see that the doctor says so too, and nothing else."""
+        """Wait until the daemon reports this fault, and check that doctor reports it, too, and no other."""
         self.shows(f"(code {code})")
         said, found = self.says(), self.doctor()
         assert said["code"] == code, said
         assert found == HARMLESS | set(faults), found
 
     def says(self) -> dict[str, Any]:
-        """Return what the daemon says of itself, by `kioskd status`."""
+        """Return the daemon's own status, as `kioskd status` prints it."""
         said: dict[str, Any] = json.loads(self.box.exec("kioskd", "status", "--json").stdout)
         return said
 
     def doctor(self) -> set[str]:
-        """Return the names of the faults that the doctor finds."""
+        """Return the names of the faults that doctor finds."""
         done = self.box.exec("kioskd", "doctor", "--yes", "--json", check=False)
         found = {one["fault"] for one in json.loads(done.stdout)["findings"]} - {None}
         assert done.returncode == bool(found), done.stdout
@@ -291,11 +301,11 @@ class Site:
 
     @property
     def lamp(self) -> str:
-        """What the lamp was told last."""
+        """The last order to the lamp."""
         return self.box.read(LAMP).strip()
 
     def shows(self, words: str, within_s: float = PATIENCE_S) -> None:
-        """Wait until the daemon says these words of itself, and is up; systemd tells nobody when they change."""
+        """Wait until the daemon is up with these words in its status; systemd reports no change of them."""
         until = time.monotonic() + within_s
         while (
             words not in (status := self.box.show("StatusText")) or self.box.show("ActiveState") != "active"
@@ -314,10 +324,10 @@ def bare(
     read_only: Mapping[Path, str] | None = None,
     layer: Path | None = None,
 ) -> Iterator[Site]:
-    """Yield a machine that has never heard of kioskd, and its owner has: sound and the service's certificate are there.
+    """Yield a machine without kioskd, but with sound and the service's certificate.
 
-    `script` is what the service does, `read_only` what else of this machine is seen there (see `Box`). `layer` is what
-    such a machine has kept.
+    `script` is the script of the service. `read_only` lists further files of the host (see `Box`). `layer` is
+    the stored disk of such a machine.
     """
     system, wheels = rootfs.rootfs(kind, suite), rootfs.wheels(suite)
     with (
@@ -343,14 +353,14 @@ def bare(
 
 @contextlib.contextmanager
 def site(suite: Suite = "trixie") -> Iterator[Site]:
-    """Yield a machine that is ready for the installer: sound, settings and key are there."""
+    """Yield a machine that is ready for the installer, with sound, settings and key."""
     with bare(suite=suite) as it:
         it.has_been_prepared()
         yield it
 
 
 def readme(chapter: str) -> list[str]:
-    """Return the lines that a chapter of the README has people type."""
+    """Return the lines that a reader of a chapter of the README has to type."""
     text = (CHECKOUT / "README.md").read_text().partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 

@@ -1,4 +1,4 @@
-"""A day of a kiosk: what its operator reads at each moment is true, in all places, and goes when it is over."""
+"""A day of a kiosk: all states that its operator reads are true, in all places, and end in time."""
 
 import datetime
 import re
@@ -26,12 +26,12 @@ SAYS_OF_TROUBLE: Final = re.compile(r"(out of order|closed|in order again|open a
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The kiosk, and all that an operator reads of it."""
+    """The kiosk, and all places where an operator reads its state."""
 
     it: Site
 
     def settings(self, limits: str = "", *, endpoint: str | None = None, ca_file: str = "ca.pem") -> str:
-        """Return the YAML of a kiosk that sleeps until it is woken, with such limits."""
+        """Return the YAML of a kiosk that sleeps until it is woken, with these limits."""
         service = endpoint or self.it.service.simulator.endpoint
         return (
             f'service: {{endpoint: "{service}", ca_file: {ca_file}}}\n'
@@ -43,18 +43,18 @@ class Day:
         )
 
     def takes(self, settings: str) -> None:
-        """Have the daemon take other settings over."""
+        """Make the daemon reload other settings."""
         self.it.box.write(SETTINGS, settings)
         self.it.box.exec("kioskd", "reload")
 
     def wakes(self) -> None:
-        """Have a visitor come, and be greeted."""
+        """Wake the kiosk, and wait until it has greeted the visitor."""
         with self.it.service.sees("reply_sent"):
             self.it.box.exec("kioskd", "wake")
         self.it.shows(STATUS[KioskStatus.LISTENING])
 
     def journal(self) -> list[str]:
-        """Return what the journal has of the daemon since the last call."""
+        """Return the daemon's lines in the journal since the last call."""
         self.it.box.exec("journalctl", "--sync")
         said = self.it.box.exec("journalctl", "-u", "kioskd", "-o", "cat", "-q", "--cursor-file=/run/read")
         return said.stdout.splitlines()
@@ -67,10 +67,10 @@ class Day:
         doctor: Sequence[str] = (),
         words: str = "",
     ) -> None:
-        """See that each place tells this state and these troubles, and nothing else.
+        """Check that each place shows this state and these faults, and no others.
 
-        `news`: what the journal says has begun or ended since the last call. `doctor`: the faults that it finds. `words`
-        are in the status, and by default those of the state and of each trouble are.
+        `news`: lines of the journal about begins and ends since the last call. `doctor`: the faults that
+        doctor finds. `words`: words in the status, by default those of the state and of each fault.
         """
         it = self.it
         codes = [str(code) for code in wrong]
@@ -92,13 +92,13 @@ class Day:
         assert it.doctor() == HARMLESS | set(doctor)
 
     def metrics(self) -> str:
-        """Return what Prometheus gets, also where there is no network."""
+        """Return the metrics for Prometheus, also without a network."""
         return self.it.box.exec("kioskd", "status", "--prometheus").stdout
 
 
 @pytest.fixture(scope="module")
 def day(installed: Installed) -> Iterator[Day]:
-    """A kiosk with its state in a place of its own, and a clock that can be set."""
+    """Return a kiosk with its state in its own folder, and a clock that can be set."""
     if slow := left_out():
         pytest.skip(slow)
     with bare(layer=installed.layer) as it:
@@ -108,8 +108,8 @@ def day(installed: Installed) -> Iterator[Day]:
         it.box.write(FAKE_TIME, "+0\n")
         it.box.write(
             DROP_IN,
-            f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
-            " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
+            f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME}"
+            " FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\n",
         )
         it.box.sh(MOUNT.format(options="size=1g", where=STATE))
         start(it)
@@ -118,7 +118,7 @@ def day(installed: Installed) -> Iterator[Day]:
         yield day
 
 
-def test_in_the_morning_it_is_ready(day: Day) -> None:
+def test_the_kiosk_is_ready_in_the_morning(day: Day) -> None:
     day.tells(KioskStatus.ASLEEP)
 
 

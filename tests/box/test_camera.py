@@ -1,6 +1,6 @@
-"""A kiosk with everything: its camera is picamera2 on libcamera, its sound ALSA, its manager systemd, its unit the installed one.
+"""A complete kiosk with picamera2 on libcamera, ALSA, systemd and the installed unit.
 
-Only the sensor is another: libcamera's virtual camera, before which known pictures pass; see `tests.support.picamera_box`.
+Only the sensor is virtual: libcamera's virtual camera shows known pictures; see `tests.support.picamera_box`.
 The tests share one machine and run in their order.
 """
 
@@ -29,17 +29,17 @@ pytestmark = pytest.mark.timeout(600)
 
 SCENE: Final = Path("/opt/pictures")
 GREYS: Final = (0, 128, 255)
-"""What is in the middle of each picture: half a second of the first, half a second of the next."""
+"""Grey levels in the middle of the pictures, which alternate every half second."""
 NEAR: Final = 16
 FRAMES_EACH: Final = round(picamera_box.FRAMES_PER_S / 2)
 
 EVERY_S: Final = 1.0
 SIZE: Final = 512
 IN_SIZE: Final = (512, 288)
-"""The virtual camera is one of 1280 x 720."""
+"""Size of the virtual camera's pictures: 1280 x 720."""
 JITTER_S: Final = 0.5
 SOON_S: Final = 8.0
-"""A second or so, where the machine has time."""
+"""Longest time in seconds for something that takes about one on an idle machine."""
 SEVERAL: Final = 6
 
 YAML: Final = """\
@@ -68,7 +68,7 @@ LOOKING: Final = ServiceScript(
 
 @pytest.fixture(scope="module")
 def kiosk() -> Iterator[Site]:
-    """A machine where kioskd serves, in mid-conversation."""
+    """Return a machine where kioskd serves, during a conversation."""
     if lacking := missing():
         pytest.skip(lacking)
     with (
@@ -90,7 +90,7 @@ def settings(kiosk: Site) -> str:
 
 
 def show(scene: Path) -> None:
-    """Put the pictures before the camera; it shows them by their names."""
+    """Put the pictures in front of the camera, in order of their names."""
     for place, grey in enumerate(GREYS):
         image = quarters(1280, 720)
         image.paste((grey, grey, grey), (480, 270, 800, 450))
@@ -99,7 +99,7 @@ def show(scene: Path) -> None:
 
 
 def filmed(session: SessionRecord) -> list[ReceivedPicture]:
-    """Return the pictures that came by themselves."""
+    """Return the pictures that came without a request."""
     return [picture for picture in session.pictures if picture.way == "realtime"]
 
 
@@ -113,17 +113,17 @@ def grey_of(picture: ReceivedPicture) -> int:
 
 
 def began(kiosk: Site, number: int) -> float:
-    """Return when this conversation began."""
+    """Return the time at which this conversation began."""
     return at(kiosk.box.journal.wait(f"conversation began: number={number}"))
 
 
 def at(entry: Entry) -> float:
-    """Return when a line was written, in `time.monotonic()`: the journal's clock is the same."""
+    """Return the time of a line in `time.monotonic()`, which is the journal's clock, too."""
     return int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
 
 
 def status(kiosk: Site) -> dict[str, object]:
-    """Return what the daemon says of itself."""
+    """Return the daemon's own status."""
     told: dict[str, object] = json.loads(kiosk.box.exec("kioskd", "status", "--json").stdout)
     return told
 
@@ -134,7 +134,7 @@ def entries(kiosk: Site, *matches: str) -> list[Entry]:
     return [json.loads(line) for line in found.splitlines()]
 
 
-def test_what_the_owner_wrote_before_is_left_alone_and_a_reference_put_beside_it(kiosk: Site) -> None:
+def test_the_owners_file_stays_and_a_reference_is_put_beside_it(kiosk: Site) -> None:
     assert kiosk.box.read(SETTINGS) == settings(kiosk)
     assert kiosk.box.read(f"{SETTINGS}.reference") == kiosk.box.read(f"{SOURCE}/config/kioskd.yaml")
 
@@ -153,14 +153,14 @@ def test_daemon_runs_in_the_sandbox_of_its_unit(kiosk: Site) -> None:
     assert "CapEff:\t0000000000000000\n" in process
 
 
-def test_model_sees_from_the_beginning(kiosk: Site) -> None:
+def test_the_model_sees_pictures_from_the_beginning(kiosk: Site) -> None:
     with kiosk.service.sees("picture", max(0, SEVERAL - kiosk.service.seen("picture"))):
         pass
     first = filmed(kiosk.service.simulator.sessions[0])[0]
     assert first.at - began(kiosk, 1) < SOON_S
 
 
-def test_pictures_are_what_the_camera_sees_upright_and_in_size(kiosk: Site) -> None:
+def test_pictures_show_the_cameras_view_upright_and_in_size(kiosk: Site) -> None:
     found = filmed(kiosk.service.simulator.sessions[0])
     assert {picture.mime for picture in found} == {"image/jpeg"}
     assert {picture.size for picture in found} == {IN_SIZE}
@@ -169,7 +169,7 @@ def test_pictures_are_what_the_camera_sees_upright_and_in_size(kiosk: Site) -> N
     assert not any(opened(picture.data).getexif() for picture in found)
 
 
-def test_they_come_in_time_and_one_a_second_at_most(kiosk: Site) -> None:
+def test_pictures_come_in_time_and_one_a_second_at_most(kiosk: Site) -> None:
     came = [picture.at for picture in filmed(kiosk.service.simulator.sessions[0])]
     gaps = [later - earlier for earlier, later in itertools.pairwise(came)]
     assert EVERY_S - JITTER_S < statistics.median(gaps) < EVERY_S + JITTER_S
@@ -184,7 +184,7 @@ def test_model_that_looks_sees_it_in_the_same_turn(kiosk: Site) -> None:
     assert (call.name, call.state) == ("look", "answered")
     assert session.complaints == []
     [looked_at] = [picture for picture in session.pictures if picture.way != "realtime"]
-    # A busy machine may tear what is said in two: the turn in question is the one that was over when the call was made.
+    # A busy machine may split an utterance in two; the turn in question had ended when the call was made.
     asked = max(
         number
         for number, turn in enumerate(session.turns)
@@ -233,7 +233,7 @@ def test_journal_finds_what_happened_by_its_fields(kiosk: Site) -> None:
     assert int(str(ended["KIOSKD_TURNS"])) == 1
 
 
-def test_nothing_was_lost_nor_wrong_on_the_way(kiosk: Site) -> None:
+def test_no_sound_was_lost_and_no_fault_was_reported(kiosk: Site) -> None:
     assert entries(kiosk, f"MESSAGE_ID={journal_ids.PART_LOST}") == []
     assert entries(kiosk, "PRIORITY=3") == []
     assert kiosk.box.show("NRestarts") == "0"

@@ -1,4 +1,4 @@
-"""The older Debian, with an older Python and an older systemd, gets a kiosk that serves too."""
+"""A kiosk also serves on the older Debian, with its older Python and systemd."""
 
 from itertools import pairwise
 from typing import Final

@@ -1,8 +1,8 @@
-"""Each fault of a table is planted in a kiosk that is installed and well: `kioskd doctor` names it, and no other.
+"""Each fault of a table is planted in a healthy installed kiosk: `kioskd doctor` finds it, and no other.
 
-The table is in `faults_of_machine` and `faults_of_devices`. Faults that do not touch each other are planted at once, in
-rounds, and what a round has planted is mended before anything is judged. Not there is what needs a kernel's sound card,
-camera or line: see tests/doctor; nor a network that is lost: see test_operating. At the end nothing is found any more.
+The table is in `faults_of_machine` and `faults_of_devices`. Independent faults are planted together, in
+rounds. Each round undoes its faults before its results are checked. Faults of the kernel's sound card, camera
+and lines are in tests/doctor, and the lost network is in test_operating. At the end doctor finds no fault.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from tests.support.pictures import jpeg
 pytestmark = pytest.mark.timeout(900)
 
 SOUND: Final = frozenset({"microphone", "speaker", "echo"})
-"""Checks that a machine may mislead that is busy with other tests: it tears the virtual card's sound."""
+"""Checks whose results may be wrong on a busy machine, which tears the sound of the virtual card."""
 SERVING: Final = "serving"
 
 ROUNDS: Final = faults_of_machine.TABLE.rounds | faults_of_devices.TABLE.rounds
@@ -29,7 +29,7 @@ ROUNDS: Final = faults_of_machine.TABLE.rounds | faults_of_devices.TABLE.rounds
 
 @pytest.fixture(scope="module")
 def shut(it: Site) -> Iterator[Site]:
-    """The machine, with nobody at its devices, and pictures for its camera."""
+    """Return the machine with its daemon stopped, and pictures for its camera."""
     it.box.sh(f"systemctl stop kioskd; mkdir {PICTURES}")
     yield it
     it.box.sh(f"rm -r {PICTURES}")
@@ -40,12 +40,15 @@ def shut(it: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def found(shut: Site) -> Callable[[str], list[Finding]]:
-    """What the doctor finds with the faults of a round, which are mended again; it looks once a round."""
+    """Return the findings of doctor with the faults of a round, which are undone then.
+
+    It runs once a round.
+    """
     return cache(lambda at: examined_with(shut, ROUNDS[at], serving=at == SERVING))
 
 
 def examined_with(it: Site, rows: list[Row], *, serving: bool = False) -> list[Finding]:
-    """Return what the doctor finds with these faults; again where it was misled about the sound."""
+    """Return the findings of doctor with these faults; run it again if a busy machine tore the sound."""
     findings = planted_and_examined(it, rows, serving=serving)
     for _ in range(4):
         if misled(findings, rows):
@@ -54,7 +57,7 @@ def examined_with(it: Site, rows: list[Row], *, serving: bool = False) -> list[F
 
 
 def misled(findings: list[Finding], rows: list[Row]) -> bool:
-    """Return whether the sound was found to be otherwise than it is."""
+    """Return whether the findings about the sound are wrong."""
     astray = set(faults(findings)) ^ set(named(rows))
     return any(check in SOUND for check, _ in astray) or (
         not astray and any(row.check in SOUND and row.words not in words(row, findings) for row in rows)
@@ -62,13 +65,13 @@ def misled(findings: list[Finding], rows: list[Row]) -> bool:
 
 
 def words(row: Row, findings: list[Finding]) -> str:
-    """Return what was said of this row's fault, and how to mend it."""
+    """Return line and remedy of this row's fault."""
     told = row.told(findings)
     return f"{told['said']} -> {told['remedy']}"
 
 
 def planted_and_examined(it: Site, rows: list[Row], *, serving: bool = False) -> list[Finding]:
-    """Plant faults, let the doctor look, mend them."""
+    """Plant faults, run doctor, and undo the faults."""
     settings = yaml.safe_load(it.settings())
     settings["camera"] = {"source": f"folder:{PICTURES}"}
     bench = Bench(it, settings)
@@ -89,7 +92,7 @@ def planted_and_examined(it: Site, rows: list[Row], *, serving: bool = False) ->
 
 
 def examined(it: Site) -> list[Finding]:
-    """Let the doctor look."""
+    """Run doctor."""
     done = it.box.exec("kioskd", "doctor", "--yes", "--json", check=False, within_s=60.0)
     findings: list[Finding] = json.loads(done.stdout)["findings"]
     assert done.returncode == any(one["fault"] for one in findings), done.stdout
@@ -98,12 +101,12 @@ def examined(it: Site) -> list[Finding]:
 
 
 def faults(findings: list[Finding]) -> list[tuple[str, str]]:
-    """Return what is wrong, and not harmless: who found it, and its name."""
+    """Return check and name of each fault, without harmless ones."""
     return sorted((one["check"], one["fault"]) for one in findings if one["fault"] not in {None, *HARMLESS})
 
 
 def named(rows: list[Row]) -> list[tuple[str, str]]:
-    """Return what is to be found."""
+    """Return check and name of the planted faults."""
     return sorted((row.check, row.fault) for row in rows)
 
 
@@ -111,7 +114,7 @@ def named(rows: list[Row]) -> list[tuple[str, str]]:
     ("at", "row"),
     [pytest.param(at, row, id=row.plant.__name__) for at, rows in ROUNDS.items() for row in rows],
 )
-def test_a_planted_fault_is_named_with_its_remedy_and_no_other(
+def test_a_planted_fault_is_found_with_its_remedy_and_no_other(
     found: Callable[[str], list[Finding]], at: str, row: Row
 ) -> None:
     findings = found(at)
@@ -122,7 +125,7 @@ def test_a_planted_fault_is_named_with_its_remedy_and_no_other(
     assert "\n" not in told["said"] + told["remedy"]
 
 
-def test_when_all_are_mended_nothing_is_found(shut: Site) -> None:
+def test_doctor_finds_no_fault_after_all_are_undone(shut: Site) -> None:
     with shut.sound.air(QUIET):
         findings = examined_with(shut, [])
     assert faults(findings) == []

@@ -1,4 +1,4 @@
-"""What the unit's sandbox hides, `kioskd devices` and the doctor do not see either."""
+"""`kioskd devices` and doctor see exactly the devices that the unit's sandbox shows."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ DROP_IN: Final = "/etc/systemd/system/kioskd.service.d/hidden.conf"
 
 @pytest.fixture(scope="module")
 def shut(it: Site) -> Iterator[Site]:
-    """The machine, with nobody at its devices."""
+    """Return the machine with its daemon stopped."""
     it.box.sh("systemctl stop kioskd")
     yield it
     it.box.sh(f"rm -f {DROP_IN}; systemctl daemon-reload; systemctl start kioskd")
@@ -31,7 +31,7 @@ def devices(it: Site) -> dict[str, Any]:
     return found
 
 
-def test_devices_are_listed_beside_a_daemon_that_runs_and_it_keeps_its_socket(it: Site) -> None:
+def test_devices_are_listed_beside_a_running_daemon_which_keeps_its_socket(it: Site) -> None:
     it.serves()
     found = devices(it)
     assert found["outside"] is None
@@ -39,20 +39,21 @@ def test_devices_are_listed_beside_a_daemon_that_runs_and_it_keeps_its_socket(it
     assert it.says()["state"] == "listening"
 
 
-def test_what_the_unit_hides_is_not_listed(shut: Site) -> None:
+def test_a_device_that_the_unit_hides_is_not_listed(shut: Site) -> None:
     hide(shut, "/etc/asound.conf")
     found = devices(shut)
     assert (found["speakers"], found["outside"]) == ([], None)
     assert "/etc/asound.conf: " in found["sound_fault"]
 
 
-def test_the_doctor_finds_what_the_unit_hides(shut: Site) -> None:
+def test_doctor_finds_a_device_that_the_unit_hides(shut: Site) -> None:
     hide(shut, "/etc/asound.conf")
     assert {"microphone-missing", "speaker-missing"} <= shut.doctor()
 
 
-def test_who_is_not_root_looks_from_outside_and_is_told(shut: Site) -> None:
+def test_a_user_without_root_gets_a_list_from_outside_and_a_note(shut: Site) -> None:
     said = shut.box.exec("runuser", "-u", OWNER, "--", "kioskd", "devices").stdout
     assert said.endswith(
-        "Seen from outside the service's sandbox: only root can look from inside; type sudo before the command.\n"
+        "The service's sandbox may hide some of these; this list ignores it: "
+        "only root can check inside it; type sudo before the command.\n"
     )

@@ -1,4 +1,4 @@
-"""A kiosk is installed, and goes on through all that happens to it, as its operator sees it."""
+"""A kiosk is installed, and keeps serving through all events of an operator's day."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site, typed:
     ended = {line.partition("#")[0].strip(): done.returncode for line, done in typed.items()}
     assert ended == dict.fromkeys(ended, 0) | {"sudo kioskd doctor": 1}
     install, devices, edit, check, key, doctor, *_, status = (done.stdout for done in typed.values())
-    # A new kiosk lacks what only its owner has, and says so, without alarm.
+    # A new kiosk reports without alarm that the owner's key is missing.
     assert "service key: there is none" in install
     assert "the key: sudo kioskd key" in install
     assert "Failed to start" not in install
@@ -26,14 +26,14 @@ def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site, typed:
     assert edit == ""
     assert f"{SETTINGS}: ok" in check
     assert "stored: /etc/credstore.encrypted/gemini-api-key" in key
-    # What is wrong on purpose: nobody keeps the time of a container, and the camera is not plugged in.
+    # Two faults are expected: the clock of a container is not synchronised, and there is no camera.
     assert re.findall(r"^FAULT +(\w+)", doctor, re.MULTILINE) == ["clock", "camera"]
     assert "Did you hear a rising tone? [y/n] y" in doctor
     assert "was seen to blink" in doctor
     assert 'Status: "In conversation' in status
 
 
-def test_kiosk_is_installed_and_comes_with_the_machine(it: Site) -> None:
+def test_the_kiosk_is_installed_and_starts_at_boot(it: Site) -> None:
     it.box.journal.wait("ready")
     assert it.box.show("ActiveState") == "active"
     assert it.box.exec("systemctl", "is-enabled", "kioskd").stdout.strip() == "enabled"
@@ -41,7 +41,7 @@ def test_kiosk_is_installed_and_comes_with_the_machine(it: Site) -> None:
     assert {"kioskd", "audio", "video"} <= set(it.box.exec("id", "-nG", "kioskd").stdout.split())
 
 
-def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
+def test_systemd_accepts_the_unit_without_a_warning(it: Site) -> None:
     verified = it.box.exec(
         "systemd-analyze",
         "verify",
@@ -63,16 +63,16 @@ def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
         ("kioskd schema | head -n 1; exit ${PIPESTATUS[0]}", 141),
     ],
 )
-def test_the_exit_code_is_right_whatever_becomes_of_the_output(it: Site, line: str, code: int) -> None:
+def test_the_exit_code_is_right_if_the_output_cannot_be_written(it: Site, line: str, code: int) -> None:
     assert it.box.exec("bash", "-c", line, check=False).returncode == code
 
 
-def test_unit_is_hardly_exposed(it: Site) -> None:
+def test_systemd_rates_the_unit_as_hardly_exposed(it: Site) -> None:
     rated = it.box.exec("systemd-analyze", "security", "--no-pager", "--threshold=15", "kioskd", check=False)
     assert rated.returncode == 0, rated.stdout
 
 
-# As the kernels of Raspberry Pi OS are.
+# The kernels of Raspberry Pi OS are built in this way.
 WITHOUT_LANDLOCK = "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
 UNITS_OWN = (
     *("User", "ProtectSystem", "ProtectHome", "PrivateTmp", "ProtectProc", "ProcSubset", "NoNewPrivileges"),
@@ -103,7 +103,7 @@ def as_the_daemon(it: Site) -> list[str]:
     ],
     ids=["unit", "unit without landlock", "landlock without unit"],
 )
-def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(
+def test_a_hostile_program_of_a_tool_cannot_reach_the_daemon(
     it: Site, dropped_in: str, user: str, more: list[str]
 ) -> None:
     it.box.write("/run/systemd/system/kioskd-tool@.service.d/test.conf", dropped_in)
@@ -134,16 +134,17 @@ def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(
     assert it.box.sh("systemctl list-units --all --plain --no-legend 'kioskd-tool@*'") == ""
 
 
-def test_sound_has_the_processor_first_where_that_is_allowed(it: Site) -> None:
+def test_sound_threads_have_real_time_priority_if_it_is_allowed(it: Site) -> None:
     assert it.box.show("CPUSchedulingPolicy") == "2"  # SCHED_RR
     policy = it.box.exec("chrt", "--pid", it.box.show("MainPID")).stdout
     assert "SCHED_RR" in policy
 
 
-def test_bash_completes_what_the_installed_version_knows(it: Site) -> None:
+def test_bash_completes_the_commands_of_the_installed_version(it: Site) -> None:
     words = it.box.sh(
-        "source /usr/local/share/bash-completion/completions/kioskd; COMP_WORDS=(kioskd c) COMP_CWORD=1; _kioskd;"
-        'echo "${COMPREPLY[@]}"; COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
+        "source /usr/local/share/bash-completion/completions/kioskd; "
+        'COMP_WORDS=(kioskd c) COMP_CWORD=1; _kioskd;echo "${COMPREPLY[@]}"; '
+        'COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
     ).splitlines()
     assert "check" in words[0].split()
     assert words[1] == "--config"
@@ -158,7 +159,7 @@ def test_a_visitor_is_heard_and_answered(it: Site) -> None:
     assert [GREETING] in [session.texts for session in it.service.simulator.sessions]
 
 
-def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:
+def test_a_killed_kiosk_continues_its_conversation(it: Site) -> None:
     sessions = len(it.service.simulator.sessions)
     with it.service.sees("setup_complete"), it.service.sees("handle_issued"):
         it.box.exec("systemctl", "kill", "--signal=KILL", "kioskd")
@@ -167,7 +168,7 @@ def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:
     it.serves()
 
 
-def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:
+def test_good_settings_are_used_without_a_restart(it: Site) -> None:
     pid, place = it.box.show("MainPID"), it.box.journal.now
     it.box.write(SETTINGS, it.settings(volume=80))
     it.box.exec("systemctl", "reload", "kioskd")
@@ -175,7 +176,7 @@ def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:
     assert it.box.show("MainPID") == pid
 
 
-def test_bad_settings_are_turned_down_with_their_place_and_the_old_ones_hold(it: Site) -> None:
+def test_bad_settings_are_rejected_with_their_place_and_the_old_ones_stay(it: Site) -> None:
     pid, place = it.box.show("MainPID"), it.box.journal.now
     with it.misspelt():
         refused = it.box.exec("systemctl", "reload", "kioskd", check=False)
@@ -196,13 +197,13 @@ def test_a_blocked_kiosk_is_restarted_by_the_watchdog(it: Site) -> None:
         it.box.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "kioskd")
         it.box.journal.wait("Watchdog timeout", since=place)
     it.box.journal.wait("ready", since=place)
-    # Where it hung is one line of the next process, and no page of its own.
+    # The next process logs in one line where the old one hung.
     it.box.journal.wait("the previous kioskd process crashed (Aborted) in ", since=place)
     assert "most recent call first" not in it.box.journal.text(since=place)
     assert "most recent call first" in it.box.read("/run/kioskd/last-crash.txt")
 
 
-def test_a_microphone_that_stops_without_a_word_is_no_deaf_kiosk(it: Site) -> None:
+def test_a_microphone_that_stops_silently_does_not_leave_the_kiosk_deaf(it: Site) -> None:
     pid, place = it.box.show("MainPID"), it.box.journal.now
     it.sound.freeze("mic")
     try:

@@ -1,4 +1,4 @@
-"""A kiosk whose key is still to come: its installer may run as often as its owner likes."""
+"""A kiosk without its key: the owner can run the installer again and again."""
 
 import pytest
 from tests.box.site import SETTINGS, bare, left_out, missing

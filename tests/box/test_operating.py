@@ -1,4 +1,4 @@
-"""A kiosk at work, as its operator has it: asked, watched, examined, troubled and mended, without a restart of it."""
+"""A kiosk at work: its operator asks, watches and examines it, and mends its faults without a restart."""
 
 import base64
 import json
@@ -32,17 +32,17 @@ WRITTEN: Final = "/run/kioskd /var/lib/kioskd /var/cache/kioskd /var/log /run/lo
 
 @pytest.fixture
 def one_life(it: Site) -> Iterator[None]:
-    """See that the same daemon serves before and after."""
+    """Check that the same daemon serves before and after the block."""
     pid = it.box.show("MainPID")
     yield
     it.serves()
     assert it.box.show("MainPID") == pid
 
 
-# Asked
+# Questions
 
 
-def test_status_says_in_words_how_it_is(it: Site) -> None:
+def test_status_shows_the_state_in_words(it: Site) -> None:
     it.serves()
     said = it.says()
     assert (said["state"], said["code"], said["microphone"]) == ("listening", None, "working")
@@ -58,7 +58,7 @@ def test_watch_gives_a_line_of_json_ten_times_a_second(it: Site) -> None:
     assert 0 < seen[-1]["levels"]["microphone"] < 0.1, "the room's hiss"
 
 
-def test_members_of_the_group_may_ask_and_others_may_not(it: Site) -> None:
+def test_only_members_of_the_group_may_send_commands(it: Site) -> None:
     asked = ("runuser", "-u", "ann", "--", "kioskd", "status")
     it.box.exec("useradd", "--system", "ann")
     try:
@@ -71,7 +71,7 @@ def test_members_of_the_group_may_ask_and_others_may_not(it: Site) -> None:
         it.box.exec("userdel", "ann")
 
 
-def test_who_is_in_the_groups_that_the_readme_names_reads_the_journal_and_finds_the_key_stored(
+def test_a_member_of_the_readmes_groups_can_read_the_journal_and_see_that_a_key_is_stored(
     it: Site,
 ) -> None:
     [groups] = re.findall(r"`sudo usermod -aG (\S+) YOU`", (CHECKOUT / "README.md").read_text())
@@ -87,7 +87,7 @@ def test_who_is_in_the_groups_that_the_readme_names_reads_the_journal_and_finds_
         it.box.exec("userdel", "ann")
 
 
-def test_a_file_that_the_sandbox_hides_is_named_by_the_service_and_to_whoever_checks(it: Site) -> None:
+def test_a_file_that_the_sandbox_hides_is_named_by_the_service_and_by_check(it: Site) -> None:
     hidden = "service.key_file: cannot be read by the service: the service's sandbox hides"
     for place, setting in (("/home/pi", "ProtectHome"), ("/root", "ProtectHome"), ("/tmp", "PrivateTmp")):
         it.box.write(f"{place}/key", it.key, mode="600")
@@ -107,7 +107,7 @@ def test_a_file_that_the_sandbox_hides_is_named_by_the_service_and_to_whoever_ch
 
 
 @pytest.mark.usefixtures("one_life")
-def test_remote_hands_do_what_the_button_does(it: Site) -> None:
+def test_commands_do_the_same_as_the_button(it: Site) -> None:
     def do(*words: str) -> None:
         it.box.exec("kioskd", *words)
 
@@ -135,7 +135,7 @@ def test_journal_explains_each_event_and_its_remedy(it: Site) -> None:
     it.answers()
     explained = it.box.sh(f"journalctl --no-pager -x -u kioskd MESSAGE_ID={journal_ids.TURN} | tail -n 20")
     assert "was answered" in explained
-    assert "KIOSKD_FIRST_BYTE_MS  from their last word" in explained
+    assert "KIOSKD_FIRST_BYTE_MS  from the visitor's last word" in explained
     assert "@KIOSKD_TURN@" not in explained
 
 
@@ -164,7 +164,7 @@ def test_doctor_finds_nothing_on_a_kiosk_that_serves(it: Site) -> None:
 
 
 @pytest.mark.usefixtures("one_life")
-def test_a_pulled_microphone_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site) -> None:
+def test_an_unplugged_microphone_is_reported_and_used_again_when_it_is_back(it: Site) -> None:
     it.sound.unplug("mic")
     try:
         it.is_wrong(Code.MICROPHONE, "microphone-missing")
@@ -176,10 +176,10 @@ def test_a_pulled_microphone_is_named_and_the_kiosk_goes_on_when_it_is_back(it: 
 
 
 @pytest.mark.usefixtures("one_life")
-def test_a_lost_network_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site) -> None:
+def test_a_lost_network_is_reported_and_used_again_when_it_is_back(it: Site) -> None:
     it.network.lose_the_way()
     try:
-        with ThreadPoolExecutor() as meanwhile:  # both wait for an answer that does not come
+        with ThreadPoolExecutor() as meanwhile:  # Both wait for an answer in vain.
             found = meanwhile.submit(it.doctor)
             it.shows(f"(code {Code.WAY})")
         assert found.result() == HARMLESS | {"not-reached"}
@@ -193,7 +193,7 @@ def test_a_lost_network_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site)
 
 
 @pytest.mark.usefixtures("one_life")
-def test_a_wrong_key_is_named_and_the_kiosk_goes_on_when_it_is_mended(it: Site) -> None:
+def test_a_wrong_key_is_reported_and_the_kiosk_serves_with_the_right_one(it: Site) -> None:
     right = it.service.simulator.key.get_secret_value()
     it.box.write(KEY_FILE, "no-key-of-this-service", mode="600")
     it.box.exec("chown", "kioskd", KEY_FILE)
@@ -210,7 +210,7 @@ def test_a_wrong_key_is_named_and_the_kiosk_goes_on_when_it_is_mended(it: Site) 
 
 
 @pytest.mark.usefixtures("one_life")
-def test_a_clock_that_is_not_set_is_named_and_the_kiosk_goes_on_when_it_is(it: Site) -> None:
+def test_a_clock_that_is_not_set_is_reported_and_the_kiosk_serves_when_it_is_set(it: Site) -> None:
     with Service(ServiceScript(certificate="not_yet_valid", key=it.service.simulator.key)) as early:
         it.box.write("/etc/kioskd/early.pem", early.simulator.ca_file.read_text())
         try:
@@ -224,7 +224,10 @@ def test_a_clock_that_is_not_set_is_named_and_the_kiosk_goes_on_when_it_is(it: S
 
 @contextmanager
 def without_a_disk(it: Site, options: str, *commands: str) -> Iterator[None]:
-    """Have the kiosk start with a state directory that is a tmpfs of such `options`, after `commands`; and its lamp tell codes."""
+    """Start the kiosk with a tmpfs of these `options` as state directory, after `commands`.
+
+    Its lamp shows codes.
+    """
     it.box.write(SETTINGS, it.settings().replace("echo $0", "echo $0 $KIOSKD_CODE"))
     it.box.sh("; ".join(("systemctl stop kioskd", MOUNT.format(options=options, where=STATE), *commands)))
     try:
@@ -242,14 +245,14 @@ def without_a_disk(it: Site, options: str, *commands: str) -> Iterator[None]:
 
 
 def keeps(it: Site, volume: int, place: int) -> None:
-    """Set the volume, and see that it is on the disk, and that trouble which began after `place` is over."""
+    """Set the volume, check that it is on the disk, and that the fault that began after `place` is over."""
     it.box.exec("kioskd", "volume", str(volume))
     it.box.journal.wait("in order again: code=S1", since=place)
     assert json.loads(it.box.read(f"{STATE}/preferences.json"))["volume"] == volume
 
 
 def lights(it: Site, told: str) -> None:
-    """Wait until the lamp was told this; a command of its own takes its time."""
+    """Wait until the lamp's command, which takes some time, got this order."""
     until = time.monotonic() + PATIENCE_S
     while it.lamp != told:
         assert time.monotonic() < until, it.lamp
@@ -257,14 +260,14 @@ def lights(it: Site, told: str) -> None:
 
 
 def is_in_order(it: Site) -> None:
-    """See that nobody complains of anything."""
+    """Check that neither the daemon nor doctor reports a fault."""
     it.serves()
     assert it.says()["code"] is None
     assert it.doctor() == HARMLESS
     lights(it, "listening")
 
 
-def test_a_full_disk_is_named_and_the_kiosk_serves_and_keeps_what_is_set_when_there_is_room(it: Site) -> None:
+def test_a_full_disk_is_reported_and_state_is_stored_when_there_is_room(it: Site) -> None:
     with without_a_disk(it, "size=64k", f"head -c 64k /dev/zero > {STATE}/filler || true"):
         pid, place = it.box.show("MainPID"), it.box.journal.now
         it.is_wrong(Code.STORAGE, "disk-full")
@@ -283,10 +286,10 @@ def test_a_full_disk_is_named_and_the_kiosk_serves_and_keeps_what_is_set_when_th
         assert it.box.show("MainPID") == pid
 
 
-def test_a_kiosk_with_nothing_to_write_to_is_named_and_serves_and_keeps_what_is_set_when_it_has(
+def test_a_read_only_disk_is_reported_and_state_is_stored_when_it_is_writable(
     it: Site,
 ) -> None:
-    # All else is read-only to it anyway, by ProtectSystem=strict.
+    # All other folders are read-only for the daemon, by ProtectSystem=strict.
     with without_a_disk(it, "ro", MOUNT.format(options="ro", where=CACHE)):
         pid, place = it.box.show("MainPID"), it.box.journal.now
         it.is_wrong(Code.STORAGE, "disk-read-only")
@@ -295,14 +298,14 @@ def test_a_kiosk_with_nothing_to_write_to_is_named_and_serves_and_keeps_what_is_
         it.shows("Read-only file system (code S1)")
         lights(it, "listening S1")
 
-        # A partition of its own, as the doctor says.
+        # Mount a small partition, as doctor advises.
         it.box.sh(
             f"{MOUNT.format(options='size=1g', where=STATE)}; {MOUNT.format(options='size=1g', where=CACHE)}"
         )
         keeps(it, 95, place)
         is_in_order(it)
 
-        # What a file system does by itself when its card fails.
+        # A file system remounts itself read-only when its card fails.
         it.box.sh(f"mount -o remount,ro {STATE}")
         place = it.box.journal.now
         it.box.exec("kioskd", "volume", "90")
@@ -313,7 +316,7 @@ def test_a_kiosk_with_nothing_to_write_to_is_named_and_serves_and_keeps_what_is_
         assert it.box.show("MainPID") == pid
 
 
-def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: Site) -> None:
+def test_a_kiosk_without_devices_reports_it_and_uses_each_device_that_appears(it: Site) -> None:
     it.box.exec("systemctl", "stop", "kioskd")
     it.sound.unplug("mic")
     it.network.lose_the_way()
@@ -332,7 +335,7 @@ def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: 
     assert it.says()["camera"] == "off", "the one in the settings has never been there"
 
 
-def test_figures_are_at_the_port_of_the_settings(it: Site) -> None:
+def test_metrics_are_served_at_the_port_of_the_settings(it: Site) -> None:
     get = f"python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:{PORT}/metrics\").read().decode())'"
     it.box.write(SETTINGS, it.settings() + f"metrics: {{port: {PORT}}}\n")
     try:
@@ -368,7 +371,7 @@ def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_re
     finally:
         stored = typed(right)
     assert stored.returncode == 0, stored.stdout
-    assert "in use: the running kioskd has it" in stored.stdout
+    assert "in use: the running kioskd has the new key" in stored.stdout
     it.answers()
     with it.service.sees("setup_complete"):
         it.box.exec("systemctl", "reload", "kioskd")
@@ -382,7 +385,7 @@ def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_re
     it.answers()
 
 
-def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
+def test_no_file_and_no_log_line_holds_key_handle_or_speech(it: Site) -> None:
     it.box.exec("kioskd", "log", "debug")
     question = "Does the lighthouse keeper own a parrot?"
     try:
@@ -394,7 +397,7 @@ def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
         it.box.exec("kioskd", "log", "info")
     key = it.service.simulator.key.get_secret_value()
     it.box.exec("journalctl", "--sync")
-    # What the kiosk's service said and was told goes by no file; the handle by one, in memory.
+    # No file holds words of the conversation. One file, in memory, holds the handle.
     for secret, where in (
         (key, set()),
         (question, set()),
@@ -403,7 +406,8 @@ def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
         (handle, {"/run/kioskd/conversation"}),
     ):
         found = it.box.sh(
-            f"grep -rlaF -e '{secret}' {WRITTEN} || true; journalctl --no-pager -o export | grep -caF -e '{secret}' || true"
+            f"grep -rlaF -e '{secret}' {WRITTEN} || true; "
+            f"journalctl --no-pager -o export | grep -caF -e '{secret}' || true"
         )
         *files, lines = found.splitlines()
         assert (set(files), lines) == (where, "0")
@@ -435,11 +439,12 @@ def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site) -> Non
     assert odd == {}
     assert it.box.exec("stat", "-c", "%a", "/tmp/kioskd-report.tar.gz").stdout == "600\n"
     it.box.sh(
-        "rm /etc/kioskd/map.jpg /tmp/kioskd-report.tar.gz /etc/systemd/system/kioskd.service.d/reboot.conf; systemctl daemon-reload"
+        "rm /etc/kioskd/map.jpg /tmp/kioskd-report.tar.gz /etc/systemd/system/kioskd.service.d/reboot.conf; "
+        "systemctl daemon-reload"
     )
     it.serves()
 
 
 def _bounded(line: str) -> str:
-    """Return a command that goes on for ever with an end."""
+    """Return a command that would run for ever, but with an end."""
     return "kioskd watch | head -n 1 || [ $? -eq 141 ]" if line.startswith("kioskd watch") else line

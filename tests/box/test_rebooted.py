@@ -1,4 +1,4 @@
-"""A kiosk whose machine is rebooted: by itself as the last resort, and with a disk that cannot be written."""
+"""A kiosk whose machine is rebooted, by itself as the last resort, and with a read-only disk."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from kioskd.errors import Code
 pytestmark = pytest.mark.timeout(900)
 
 PASSING: Final = "/run/systemd/system"
-"""Changes of units that are gone after a reboot."""
+"""Drop-ins that are gone after a reboot."""
 TROUBLE: Final = f"{PASSING}/kioskd.service.d/trouble.conf"
 ENDS_AT_ONCE: Final = '[Service]\nExecStart=\nExecStart=/bin/sh -c "exit 70"\n'
 PACE: Final = f"{PASSING}/kioskd.service.d/pace.conf"
@@ -26,13 +26,13 @@ SETTLED: Final = f"{PASSING}/kioskd-settled.timer.d/sooner.conf"
 A_SHORT_MINUTE: Final = "[Timer]\nOnActiveSec=\nOnActiveSec=2\nAccuracySec=100ms\n"
 LONG_UP: Final = 1800
 LAST: Final = 10
-"""The restart in whose place the machine is rebooted."""
+"""Number of the restart that is replaced by a reboot of the machine."""
 FAKE_TIME: Final = "/run/time"
 
 
 @pytest.fixture(scope="module")
 def last_resort(it: Site) -> Iterator[None]:
-    """What the README says of a machine that is to be rebooted in the end was typed."""
+    """Return a machine on which the README's lines about rebooting were typed."""
     lines = [line for line in readme("Operating") if "reboot.conf" in line or "daemon-reload" in line]
     assert len(lines) == 2
     for line in lines:
@@ -46,25 +46,26 @@ def last_resort(it: Site) -> Iterator[None]:
 
 
 def trouble(it: Site) -> None:
-    """Have the daemon end, and each that follows it."""
+    """Make the daemon end, and each daemon after it."""
     it.box.write(TROUBLE, ENDS_AT_ONCE)
     it.box.sh("systemctl daemon-reload; systemctl kill --signal=KILL kioskd")
 
 
 def no_more_trouble(it: Site) -> None:
-    """Have the next daemon serve."""
+    """Let the next daemon serve."""
     it.box.sh(f"rm {TROUBLE}; systemctl daemon-reload")
 
 
 def up_for(it: Site, seconds: int) -> None:
-    """Have the machine believe that it has been up for so long."""
+    """Make the machine believe that it has been up for this time."""
     it.box.sh(
-        f"echo '{seconds}.00 0.00' > /run/uptime; mountpoint -q /proc/uptime || mount --bind /run/uptime /proc/uptime"
+        f"echo '{seconds}.00 0.00' > /run/uptime; "
+        "mountpoint -q /proc/uptime || mount --bind /run/uptime /proc/uptime"
     )
 
 
 def await_settled(it: Site) -> None:
-    """Wait until the restarts are forgotten; systemd does not tell."""
+    """Wait until systemd has forgotten the restarts, which it does not report."""
     until = time.monotonic() + PATIENCE_S
     while it.box.show("NRestarts") != "0":
         assert time.monotonic() < until, it.box.journal.text("kioskd-settled.timer")
@@ -72,12 +73,12 @@ def await_settled(it: Site) -> None:
 
 
 def await_restart(it: Site, number: int, since: int) -> None:
-    """Wait until systemd has said of this many restarts in a row."""
+    """Wait until systemd has reported this number of restarts in a row."""
     it.box.journal.wait(f"restart counter is at {number}.", since=since)
 
 
 @pytest.mark.usefixtures("last_resort")
-def test_troubles_with_a_good_minute_between_them_do_not_add_up(it: Site) -> None:
+def test_failures_with_a_good_minute_between_them_do_not_add_up(it: Site) -> None:
     up_for(it, LONG_UP)
     place = it.box.journal.now
     trouble(it)
@@ -89,7 +90,7 @@ def test_troubles_with_a_good_minute_between_them_do_not_add_up(it: Site) -> Non
 
 
 @pytest.mark.usefixtures("last_resort")
-def test_a_machine_that_a_reboot_has_not_helped_is_left_alone(it: Site) -> None:
+def test_a_machine_is_not_rebooted_again_if_a_reboot_did_not_help(it: Site) -> None:
     up_for(it, LONG_UP - 1)
     place = it.box.journal.now
     trouble(it)
@@ -97,7 +98,7 @@ def test_a_machine_that_a_reboot_has_not_helped_is_left_alone(it: Site) -> None:
 
 
 @pytest.mark.usefixtures("last_resort")
-def test_a_machine_whose_kiosk_ends_again_and_again_is_rebooted_and_the_kiosk_serves(it: Site) -> None:
+def test_a_machine_whose_kiosk_keeps_failing_is_rebooted_and_the_kiosk_serves(it: Site) -> None:
     with it.service.sees("setup_complete"):
         no_more_trouble(it)
     await_settled(it)
@@ -118,7 +119,7 @@ def test_a_machine_whose_kiosk_ends_again_and_again_is_rebooted_and_the_kiosk_se
     assert pauses[-1] > LONGEST_PAUSE_S, "ever longer"
 
 
-def test_a_kiosk_on_a_read_only_disk_serves_and_says_how_it_is(it: Site) -> None:
+def test_a_kiosk_on_a_read_only_disk_serves_and_reports_it(it: Site) -> None:
     with it.service.sees("reply_sent"):
         it.box.reboot(read_only=True)
     try:
@@ -134,13 +135,13 @@ def test_a_kiosk_on_a_read_only_disk_serves_and_says_how_it_is(it: Site) -> None
     it.serves()
 
 
-def test_a_kiosk_that_starts_in_1970_says_so_and_goes_on_when_the_clock_is_set(it: Site) -> None:
+def test_a_kiosk_that_starts_in_1970_reports_it_and_serves_when_the_clock_is_set(it: Site) -> None:
     [library] = it.box.sh("ls /usr/lib/*/faketime/libfaketimeMT.so.1").split()
     it.box.write(FAKE_TIME, "@1970-01-01 00:00:20\n")
     it.box.write(
         f"{PASSING}/kioskd.service.d/clock.conf",
-        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
-        " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
+        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME}"
+        " FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\n",
     )
     try:
         it.box.sh("systemctl daemon-reload; systemctl restart kioskd")

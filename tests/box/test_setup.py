@@ -1,4 +1,4 @@
-"""What scripts/setup brings to a machine, and what it leaves as it was."""
+"""Effects of scripts/setup on a machine, and things that it leaves unchanged."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,20 +15,22 @@ pytestmark = pytest.mark.timeout(900)
 LONGEST_S: Final = 600.0
 SERVICES: Final = """\
 systemctl list-unit-files --no-legend --no-pager --state=enabled | awk '{print $1}'
-systemctl list-units --no-legend --no-pager --plain --type=service,socket --state=running,listening | awk '{print $1}'
+systemctl list-units --no-legend --no-pager --plain --type=service,socket --state=running,listening |
+  awk '{print $1}'
 find /etc/systemd/user -type l
 """
 COPY: Final = f"""\
 useradd --create-home --shell /bin/bash --groups sudo {OWNER}
 echo '{OWNER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/here
 mkdir ~{OWNER}/kioskd; cd {SOURCE}
-cp -r pyproject.toml README.md LICENSE config daemon scripts systemd ~{OWNER}/kioskd; chown -R {OWNER}: ~{OWNER}
+cp -r pyproject.toml README.md LICENSE config daemon scripts systemd ~{OWNER}/kioskd
+chown -R {OWNER}: ~{OWNER}
 """
 
 
 @contextlib.contextmanager
 def machine(suite: Suite) -> Iterator[Box]:
-    """Yield a machine that reaches mirror and package index."""
+    """Yield a machine that can reach the Debian mirror and the package index."""
     if lacking := rootfs.missing():
         pytest.skip(lacking)
     if suite == "bookworm" and (slow := left_out()):
@@ -59,7 +61,7 @@ def test_a_service_that_was_there_before_is_left_alone() -> None:
         assert box.sh("systemctl is-active mosquitto; systemctl is-enabled mosquitto") == "active\nenabled\n"
 
 
-def test_the_demo_brings_what_it_needs_and_no_service_for_a_plain_user_with_sudo() -> None:
+def test_the_demo_installs_its_packages_and_no_service_for_a_user_with_sudo() -> None:
     if slow := left_out():
         pytest.skip(slow)
     with machine("trixie") as box:

@@ -1,4 +1,4 @@
-"""A kiosk is upgraded, put back, and removed, as the README says."""
+"""A kiosk is upgraded, rolled back, and removed, as the README says."""
 
 from typing import Final
 
@@ -11,19 +11,22 @@ NEWER: Final = "0.2.0"
 CHECKOUT: Final = "/opt/newer"
 MORE: Final = f"""\
 tools:
-  - {{kind: mcp, name: museum, argv: [python3, {SOURCE}/config/examples/tools-mcp-server.py], allow: [find_work]}}
-  - {{kind: mqtt, name: lights_out, description: Puts out the lights., broker: "mqtt://127.0.0.1:1883", topic: lights}}
+  - {{kind: mcp, name: museum, argv: [python3, {SOURCE}/config/examples/tools-mcp-server.py],
+     allow: [find_work]}}
+  - {{kind: mqtt, name: lights_out, description: Puts out the lights., broker: "mqtt://127.0.0.1:1883",
+     topic: lights}}
 """
-"""What needs parts of the package that are not installed yet."""
+"""Settings that need parts of the package which are not installed yet."""
 TRAMS: Final = """\
   - {kind: python, name: next_trams, description: d, entry: next_trams}
 """
 REQUIREMENTS: Final = "/etc/kioskd/requirements.txt"
-"""What needs a package of the owner's, and where they name it."""
+"""Settings that need a package of the owner, and the file that names it."""
 SECRET: Final = """\
-  - {{kind: http, name: stock, description: d, url: "http://127.0.0.1/", headers: {{X-Key: "credential:{name}"}}}}
+  - {{kind: http, name: stock, description: d, url: "http://127.0.0.1/",
+     headers: {{X-Key: "credential:{name}"}}}}
 """
-"""What needs a secret, which only the owner's own change of the unit hands over."""
+"""Settings that need a secret, which only the owner's drop-in hands over."""
 OWN: Final = "/etc/systemd/system/kioskd.service.d/own.conf"
 HANDED_OVER: Final = """\
 [Service]
@@ -47,7 +50,7 @@ NEW_SETTING: Final = (
     r"sed -i 's/^class MetricsSettings(Section):/&\n    fresh: int = 0\n    \"New.\"\n/' "
     f"{CHECKOUT}/daemon/kioskd/settings/model.py"
 )
-"""Has the newer checkout take what no other does."""
+"""A change after which only the newer checkout accepts a setting."""
 NEW: Final = "metrics: {fresh: 1}\n"
 NOTES: Final = "/opt/kioskd/my-notes"
 LOSES_ITS_LINE: Final = """\
@@ -63,7 +66,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
 os.close(line)
 subprocess.run(["flock", "/run/kioskd-install.lock", "true"], check=True)
 """
-"""Installs at a terminal that is gone as soon as the new release is in; ends when the installer has."""
+"""A script that installs at a terminal which disappears meanwhile, and waits for the installer's end."""
 FAILS_ONCE: Final = """\
 #!/bin/sh
 [ "$1" != daemon-reload ] || [ ! -e /run/fail ] || { rm /run/fail; echo "this time not" >&2; exit 1; }
@@ -88,14 +91,15 @@ Description: a camera that cannot be imported
 def newer(it: Site, folder: str, version: str) -> str:
     """Make a checkout of another version in the machine, and return its folder."""
     it.box.sh(
-        f"mkdir -p {folder}; cd {SOURCE}; cp -r pyproject.toml README.md LICENSE config daemon scripts systemd {folder};"
+        f"mkdir -p {folder}; cd {SOURCE}; "
+        f"cp -r pyproject.toml README.md LICENSE config daemon scripts systemd {folder};"
         f"sed -i 's/^__version__ = .*/__version__ = \"{version}\"/' {folder}/daemon/kioskd/__init__.py"
     )
     return folder
 
 
 def typed(it: Site, *options: str) -> str:
-    """Type the README's line with these options in the newer checkout, and return what was seen."""
+    """Type the README's line with these options in the newer checkout, and return its result."""
     [line] = [
         line
         for line in readme("Operating")
@@ -107,26 +111,26 @@ def typed(it: Site, *options: str) -> str:
 
 
 def releases(it: Site) -> list[str]:
-    """Return the names of those that are kept, and see that everything else in their folder is as it should be."""
+    """Return the names of the kept releases, and check the rest of their folder."""
     found = it.box.sh("ls /opt/kioskd").split()
     assert found[-3:] == ["current", "my-notes", "previous"]
     assert it.box.read(f"{NOTES}/todo") == "mine\n"
     return found[:-3]
 
 
-def test_an_optional_part_that_there_is_not_is_refused_at_once(it: Site) -> None:
+def test_an_unknown_optional_part_is_refused_at_once(it: Site) -> None:
     printed = it.install("--extras", "rehersal,echo foo", succeeds=False)
     assert printed.startswith("install: --extras: there is no optional part foo,rehersal; there are ")
     assert "rehearsal" in printed
     assert len(printed.splitlines()) == 1
 
 
-def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release_before_kept(
+def test_an_upgrade_installs_newly_needed_parts_and_keeps_the_old_release(
     it: Site,
 ) -> None:
     newer(it, CHECKOUT, NEWER)
     it.box.sh(NEW_SETTING)
-    # Whoever does it keeps their files to themselves, did so once before, and has others where the releases are.
+    # The upgrading user has a strict umask, has upgraded before, and has other files beside the releases.
     it.box.sh(f"echo umask 077 >> ~{OWNER}/.profile; chmod 700 /opt/kioskd")
     it.box.write(f"{NOTES}/todo", "mine\n")
     assert "0077" in it.types("sudo sh -c umask").stdout
@@ -142,7 +146,7 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
     assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
     assert it.box.read(SETTINGS) == wanted
-    it.box.write(SETTINGS, it.settings() + MORE + TRAMS)  # by hand there are no secrets of the unit's
+    it.box.write(SETTINGS, it.settings() + MORE + TRAMS)  # A command by hand has no secrets of the unit.
     listed = it.box.exec("kioskd", "tools", "list").stdout
     assert "find_work" in listed
     assert "lights_out" in listed
@@ -151,7 +155,7 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     it.box.sh(f"rm {REQUIREMENTS}")
 
 
-def test_who_had_it_upgraded_reads_how_it_went_and_holds_no_lock_of_it(it: Site) -> None:
+def test_the_upgrading_user_can_read_the_result_and_holds_no_lock(it: Site) -> None:
     assert f"{NEWER}-2 serves" in it.types("cat /run/kioskd-install.log").stdout
     assert it.types("flock --nonblock /run/kioskd-install.lock true").returncode != 0
     assert it.box.sh("stat -c '%U %a' /run/kioskd-install.lock") == "root 600\n"
@@ -165,7 +169,7 @@ def test_a_checkout_that_others_can_change_is_not_installed_from(it: Site) -> No
     assert len(printed.splitlines()) == 1
 
 
-def test_a_release_that_does_not_serve_is_taken_out_again(it: Site) -> None:
+def test_a_release_that_does_not_serve_is_removed_again(it: Site) -> None:
     folder = newer(it, "/opt/broken", "0.3.0")
     it.box.write(f"{folder}/daemon/kioskd/cli/run.py", NEVER_WELL)
     printed = it.install(source=folder, succeeds=False)
@@ -174,7 +178,7 @@ def test_a_release_that_does_not_serve_is_taken_out_again(it: Site) -> None:
     assert it.box.show("ActiveState") == "active"
 
 
-def test_a_release_that_does_not_serve_is_taken_out_even_when_whoever_put_it_in_is_gone(it: Site) -> None:
+def test_a_release_that_does_not_serve_is_removed_although_the_terminal_is_gone(it: Site) -> None:
     lost = LOSES_ITS_LINE.format(source="/opt/broken", release="/opt/kioskd/0.3.0-3")
     it.box.exec("python3", "-c", lost, within_s=INSTALL_S)
     assert f"went back to {NEWER}-2" in it.box.read("/run/kioskd-install.log")
@@ -184,7 +188,7 @@ def test_a_release_that_does_not_serve_is_taken_out_even_when_whoever_put_it_in_
 
 
 @pytest.mark.skipif(left_out() is not None, reason=left_out() or "")
-def test_a_step_that_fails_in_mid_switch_is_undone(it: Site) -> None:
+def test_a_step_that_fails_during_the_switch_is_undone(it: Site) -> None:
     it.box.write("/usr/local/sbin/systemctl", FAILS_ONCE, mode="755")
     it.box.sh("touch /run/fail")
     printed = it.install(succeeds=False)
@@ -196,7 +200,7 @@ def test_a_step_that_fails_in_mid_switch_is_undone(it: Site) -> None:
 
 
 @pytest.mark.skipif(left_out() is not None, reason=left_out() or "")
-def test_settings_that_a_release_refuses_keep_it_out_and_a_camera_that_cannot_be_used_is_told(
+def test_a_release_that_rejects_the_settings_is_not_installed_and_an_unusable_camera_is_reported(
     it: Site,
 ) -> None:
     it.box.sh(EMPTY_PACKAGE, given=PICAMERA2)
@@ -213,13 +217,13 @@ def test_settings_that_a_release_refuses_keep_it_out_and_a_camera_that_cannot_be
     assert it.box.show("MainPID") == pid
 
 
-def test_the_release_before_comes_back_by_request(it: Site) -> None:
+def test_the_previous_release_is_restored_on_request(it: Site) -> None:
     assert f"{version_of()}-1 serves" in typed(it, "--rollback")
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {version_of()}"
     assert f"{NEWER}-2 serves" in typed(it, "--rollback")
 
 
-def test_a_release_before_that_refuses_the_settings_of_today_does_not_come_back(it: Site) -> None:
+def test_a_previous_release_that_rejects_the_settings_is_not_restored(it: Site) -> None:
     pid = it.box.show("MainPID")
     it.box.write(SETTINGS, it.settings() + NEW)
     printed = it.install("--rollback", source=CHECKOUT, succeeds=False)
@@ -229,7 +233,7 @@ def test_a_release_before_that_refuses_the_settings_of_today_does_not_come_back(
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
 
 
-def test_a_release_that_refuses_the_settings_is_not_put_in_for_one_that_takes_them_though_that_is_stopped(
+def test_a_release_that_rejects_the_settings_does_not_replace_a_stopped_one_that_accepts_them(
     it: Site,
 ) -> None:
     it.box.exec("systemctl", "stop", "kioskd")
@@ -242,7 +246,7 @@ def test_a_release_that_refuses_the_settings_is_not_put_in_for_one_that_takes_th
     it.box.write(SETTINGS, it.settings())
 
 
-def test_a_release_before_that_does_not_serve_gives_way_again_to_the_one_that_did(it: Site) -> None:
+def test_a_previous_release_that_does_not_serve_is_replaced_by_the_one_that_did(it: Site) -> None:
     [program] = it.box.sh(f"echo /opt/kioskd/{version_of()}-1/lib/*/site-packages/kioskd/cli/run.py").split()
     it.box.write(program, NEVER_WELL)
     printed = it.install("--rollback", source=CHECKOUT, succeeds=False)
@@ -253,7 +257,7 @@ def test_a_release_before_that_does_not_serve_gives_way_again_to_the_one_that_di
     it.serves()
 
 
-def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]) -> None:
+def test_uninstalling_leaves_the_owners_files(it: Site, files_before: set[str]) -> None:
     printed = typed(it, "--uninstall")
     assert "/opt/kioskd: has files that are not of ours; they stay" in printed
     assert "the program is removed; what is yours stays: /etc/kioskd /var/lib/kioskd" in printed
@@ -270,7 +274,7 @@ def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]
     assert it.box.exec("systemctl", "cat", "kioskd", check=False).returncode != 0
 
 
-def test_a_checkout_where_the_releases_go_is_refused_and_never_removed(it: Site) -> None:
+def test_a_checkout_in_the_folder_of_releases_is_refused_and_never_removed(it: Site) -> None:
     it.box.sh(f"cp -r {CHECKOUT} /opt/kioskd")
     before = it.box.sh("find /opt/kioskd")
     assert "/opt/kioskd: the releases go to /opt/kioskd" in it.install(source="/opt/kioskd", succeeds=False)
@@ -279,7 +283,7 @@ def test_a_checkout_where_the_releases_go_is_refused_and_never_removed(it: Site)
     it.box.sh("rm -r /opt/kioskd")
 
 
-def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_it_names(
+def test_purging_leaves_only_records_in_the_owners_folder_and_names_it(
     it: Site, files_before: set[str]
 ) -> None:
     it.box.sh(
@@ -312,7 +316,7 @@ def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_
 
 
 def left_behind(it: Site, files_before: set[str]) -> list[str]:
-    """Return what is there and was not, but for what came with a Debian package, and accounts of Debian's and systemd's."""
+    """Return new files of the machine, without those of Debian packages and accounts."""
     accounts = (
         *("/var/lib/dpkg", "/var/lib/apt", "/var/cache/apt", "/var/cache/debconf"),
         "/var/backups",  # of dpkg's, at midnight

@@ -1,4 +1,4 @@
-"""`kioskd check`, and through it the frame that every command runs in."""
+"""`kioskd check`, and the frame that all commands share."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def as_nobody(folder: Path) -> Iterator[None]:
-    """Be a plain user meanwhile, who may pass through to `folder`."""
+    """Run the block as an ordinary user, who may pass through to `folder`."""
     if os.geteuid() != 0:
         yield
         return
@@ -64,7 +64,7 @@ def kioskd(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_good_file_is_ok_with_a_summary_and_a_note_that_no_key_is_in_sight(
+def test_a_good_file_gets_a_summary_and_a_note_that_there_is_no_key(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(GOOD, encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_good_file_is_ok_with_a_summary_and_a_note_that_no_key_is_in_sight(
         ("controls: {lamp: {source: 'led:ACT'}}\n", "lamps       led:ACT"),
         (
             "controls: {lamps: [{source: 'led:A'}, {command: [/bin/true]}]}\n",
-            "led:A, by the command /bin/true",
+            "led:A, the command /bin/true",
         ),
         ("controls: {button: {source: 'gpio:pi/17', does: hold}}\n", "buttons     gpio:pi/17 hold"),
         (
@@ -93,7 +93,7 @@ def test_a_good_file_is_ok_with_a_summary_and_a_note_that_no_key_is_in_sight(
         ("tools: [{kind: builtin}]\n", "tools       builtin"),
     ],
 )
-def test_the_summary_names_each_part_however_it_is_driven(
+def test_the_summary_names_each_kind_of_device(
     file: Path, capsys: pytest.CaptureFixture[str], part: str, shown: str
 ) -> None:
     file.write_text(GOOD + part)
@@ -101,7 +101,7 @@ def test_the_summary_names_each_part_however_it_is_driven(
     assert shown in capsys.readouterr().out
 
 
-def test_a_key_in_sight_needs_no_note(
+def test_a_key_in_the_environment_needs_no_note(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "a-key-of-the-service")
@@ -114,7 +114,7 @@ def test_a_key_in_sight_needs_no_note(
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of files, whose service is stopped, with good settings."""
+    """Return a machine of files with good settings, whose service is stopped."""
     for folder in ("run/systemd/system", "etc/kioskd", "etc/credstore.encrypted", "bin"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "etc/kioskd/kioskd.yaml").write_text(GOOD)
@@ -145,7 +145,7 @@ def test_a_stored_key_is_found(machine: Path, capsys: pytest.CaptureFixture[str]
         (["ActiveState=failed"], "note: service key: only root can see whether"),
     ],
 )
-def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
+def test_a_key_that_only_root_can_see_is_not_reported_as_missing(
     machine: Path, capsys: pytest.CaptureFixture[str], properties: list[str], says: str
 ) -> None:
     service_is(machine, *properties)
@@ -157,7 +157,7 @@ def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
     assert "passes no credentials" not in out
 
 
-def test_a_path_that_the_services_sandbox_hides_is_a_fault_of_its_own_settings_alone(
+def test_a_path_hidden_from_the_service_is_a_fault_only_in_its_own_settings(
     machine: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service_is(machine, "ProtectHome=yes", "PrivateTmp=no")
@@ -182,7 +182,7 @@ def test_a_bad_file_is_78_with_a_line_for_every_fault(file: Path, capsys: pytest
     ]
 
 
-def test_json_says_the_same_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_same_content(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(BAD, encoding="utf-8")
     assert main(["check", "--json", "--config", str(file)]) == Exit.CONFIGURATION
     report = json.loads(capsys.readouterr().out)
@@ -201,7 +201,9 @@ def test_json_says_the_same_for_programs(file: Path, capsys: pytest.CaptureFixtu
     assert (report["ok"], report["faults"], len(report["notes"])) == (True, [], 1)
 
 
-def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_finds_faults_that_only_matter_at_a_start(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text("service: {key_file: key}\n", encoding="utf-8")
     (file.parent / "key").write_text("hunter2 hunter3", encoding="ascii")
     (file.parent / "key").chmod(0o600)
@@ -227,7 +229,7 @@ def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.Captu
         ),
     ],
 )
-def test_what_run_would_end_on_here_is_a_fault_too(
+def test_check_finds_faults_of_this_machine_that_would_end_run(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "libcamera", None)
@@ -256,7 +258,9 @@ def test_a_picture_that_would_never_end_is_a_fault(
 PATHS = {
     "service.key_file": "service: {key_file: PATH}",
     "service.ca_file": "service: {ca_file: PATH}",
-    "service.credentials_file": "service: {provider: vertex, project: p, location: l, credentials_file: PATH}",
+    "service.credentials_file": (
+        "service: {provider: vertex, project: p, location: l, credentials_file: PATH}"
+    ),
     "assistant.pictures": "assistant: {pictures: [PATH]}",
     "tools.0.ca_file": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', ca_file: PATH}]",
     "tools.0.headers.A": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', "
@@ -266,7 +270,7 @@ PATHS = {
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
 @pytest.mark.parametrize("setting", PATHS)
-def test_a_path_that_leads_to_no_file_is_a_fault_that_says_what_it_is(
+def test_a_path_of_a_folder_or_device_is_a_fault_that_names_its_kind(
     file: Path, capsys: pytest.CaptureFixture[str], setting: str, kind: str
 ) -> None:
     place = strange_places(file.parent)[kind]
@@ -277,7 +281,7 @@ def test_a_path_that_leads_to_no_file_is_a_fault_that_says_what_it_is(
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
-def test_a_configuration_that_is_no_file_is_refused_at_once(
+def test_a_configuration_that_is_not_a_regular_file_is_refused_at_once(
     file: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     place = strange_places(file.parent)[kind]
@@ -285,7 +289,9 @@ def test_a_configuration_that_is_no_file_is_refused_at_once(
     assert f"{place}: cannot be read: no regular file but {kind}; correct the path" in capsys.readouterr().out
 
 
-def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wake_word_that_the_library_does_not_have_is_a_fault(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("pymicro_wakeword", reason="the extra kioskd[wakeword] is not installed")
     file.write_text("conversation: {wake: [wakeword], wakeword: hey_nobody}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
@@ -305,7 +311,7 @@ def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.Capt
         ),
     ],
 )
-def test_a_library_that_a_setting_needs_is_missed_where_the_setting_stands(
+def test_a_missing_library_is_a_fault_at_the_line_of_its_setting(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
     for absent in ("livekit", "livekit.rtc", "pymicro_wakeword"):
@@ -315,14 +321,14 @@ def test_a_library_that_a_setting_needs_is_missed_where_the_setting_stands(
     assert f"{file}:{says}" in capsys.readouterr().out
 
 
-def test_the_environment_names_the_file_where_no_option_does(file: Path) -> None:
+def test_the_environment_names_the_file_if_no_option_does(file: Path) -> None:
     file.write_text(GOOD, encoding="utf-8")
     done = kioskd("check", KIOSKD_CONFIG=str(file))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{file}: ok")
 
 
-def test_help_lists_every_command_and_imports_none() -> None:
+def test_help_lists_every_command_without_importing_it() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "kioskd", "--help"],
         capture_output=True,
@@ -337,7 +343,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert "pydantic" not in done.stderr
 
 
-def test_a_command_imports_no_other() -> None:
+def test_a_command_does_not_import_another_command() -> None:
     code = (
         "import sys\n"
         "from kioskd.cli import main\n"
@@ -350,7 +356,7 @@ def test_a_command_imports_no_other() -> None:
     assert done.stderr.strip() == "['kioskd.cli.output', 'kioskd.cli.schema', 'kioskd.cli.terminal']"
 
 
-def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_version_is_the_version_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
@@ -358,7 +364,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["check", "--loud"], ["check", "file.yaml"]])
-def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -377,7 +383,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     ],
 )
 def test_each_end_of_a_command_has_its_exit_code(raised: str, code: Exit, says: str) -> None:
-    # A command of the test's own, put where main looks for one: what main makes of its end is the point.
+    # This module stands in for a command: the test is about main and the end of the command.
     script = (
         "import sys, types\n"
         "from kioskd import cli\n"
@@ -398,7 +404,7 @@ def test_each_end_of_a_command_has_its_exit_code(raised: str, code: Exit, says: 
     assert ("Traceback" in done.stderr) == (code is Exit.BUG)
 
 
-def test_a_tool_that_the_running_kiosk_has_left_out_is_noted(
+def test_check_notes_a_tool_that_the_running_kiosk_has_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "kioskd.yaml"
@@ -410,7 +416,9 @@ def test_a_tool_that_the_running_kiosk_has_left_out_is_noted(
         monkeypatch.setenv(VARIABLE, str(place))
         assert main(["check", "--config", str(file)]) == Exit.OK
     out = capsys.readouterr().out
-    assert "note: tool left out by the running kiosk: open_door, set at tools.0 (command open_door)" in out
+    assert (
+        "note: the running kiosk has left out the tool open_door, set at tools.0 (command open_door)" in out
+    )
     assert "1007 bad schema" in out
 
 
@@ -429,6 +437,6 @@ def test_a_proxy_that_cannot_be_used_is_one_line_that_names_its_variable(
     assert "secret" not in ended.stdout
 
 
-def test_a_proxy_that_cannot_be_used_does_no_harm_where_the_owner_names_another(file: Path) -> None:
+def test_an_unusable_proxy_of_the_environment_is_ignored_if_the_owner_names_another(file: Path) -> None:
     file.write_text(GOOD + "service: {proxy: 'http://p.example:3128'}\n", encoding="utf-8")
     assert kioskd("check", "--config", str(file), ALL_PROXY="socks5://127.0.0.1:9").returncode == Exit.OK

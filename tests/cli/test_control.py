@@ -1,4 +1,4 @@
-"""The commands' own half: where a daemon is looked for, and what is said when it is not there or behaves oddly."""
+"""Commands for the running daemon: how they find it, and their messages if it is missing or behaves oddly."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def answer(**told: object) -> bytes:
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_every_command_asks_for_one_thing(
+def test_every_command_sends_one_request(
     command: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusal = b'{"ok": false, "why": "not now"}\n'
@@ -69,7 +69,7 @@ def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixtur
     assert len(COMMANDS) == len(set(COMMANDS))
 
 
-def test_hush_tells_the_state_that_it_has_made(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hush_prints_the_state_that_follows_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     speaking = answer(state="speaking", words="In conversation: speaking")
     listening = answer(state="listening", words="In conversation: listening", counts={})
     with daemon(place, speaking, speaking, listening) as asked:
@@ -81,12 +81,12 @@ def test_hush_tells_the_state_that_it_has_made(place: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (b"", "hung up without an answer"),
-        (b"not JSON\n", "broke off in mid-answer"),
-        (b'{"ok": tr', "broke off in mid-answer"),
+        (b"", "the daemon gave no answer"),
+        (b"not JSON\n", "the daemon's answer is incomplete"),
+        (b'{"ok": tr', "the daemon's answer is incomplete"),
     ],
 )
-def test_a_daemon_that_makes_no_sense_is_named(
+def test_a_senseless_answer_of_the_daemon_is_one_clear_line(
     said: bytes, words: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with daemon(place, said):
@@ -94,7 +94,7 @@ def test_a_daemon_that_makes_no_sense_is_named(
     assert words in capsys.readouterr().err
 
 
-def test_a_daemon_that_hangs_is_not_waited_for_for_ever(
+def test_a_daemon_that_hangs_is_given_up_after_a_deadline(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "DEADLINE_S", 0.05)
@@ -105,13 +105,15 @@ def test_a_daemon_that_hangs_is_not_waited_for_for_ever(
     assert "does not answer within" in capsys.readouterr().err
 
 
-def test_what_a_daemon_says_drives_no_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_of_the_daemon_cannot_control_the_terminal(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with daemon(place, b'{"ok": false, "why": "red \\u001b[31m"}\n'):
         main(["wake", "--socket", str(place)])
     assert "\x1b" not in capsys.readouterr().err
 
 
-def test_the_environment_names_the_socket_and_the_option_goes_before_it(
+def test_the_option_for_the_socket_takes_precedence_over_the_environment(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KIOSKD_SOCKET", str(place))
@@ -120,7 +122,7 @@ def test_the_environment_names_the_socket_and_the_option_goes_before_it(
     assert main(["wake", "--socket", str(place.with_name("none"))]) == Exit.UNAVAILABLE
 
 
-def test_a_persons_own_daemon_is_found_where_the_service_has_none(
+def test_the_users_own_daemon_is_found_if_the_service_does_not_run(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kioskd.adapters.remote.control_wire.SERVICE", place.with_name("none"))
@@ -131,7 +133,7 @@ def test_a_persons_own_daemon_is_found_where_the_service_has_none(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_who_may_not_is_told_how_to(place: Path) -> None:
+def test_a_user_without_permission_is_told_how_to_get_it(place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place))
         listening.listen()
@@ -151,15 +153,15 @@ def test_who_may_not_is_told_how_to(place: Path) -> None:
     assert "use sudo, or join its group" in done.stderr
 
 
-def test_a_picture_that_is_too_large_never_leaves(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_picture_that_is_too_large_is_not_sent(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     large = place.with_name("large.jpg")
     with large.open("wb") as file:
         file.truncate(PICTURE_BYTES + 1)
     assert main(["show", str(large), "--socket", str(place)]) == Exit.NOT_MET
-    assert "more than 20 MB; scale it down" in capsys.readouterr().err
+    assert "larger than 20 MB; scale the picture down" in capsys.readouterr().err
 
 
-def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(
+def test_a_pipe_in_place_of_a_picture_is_refused_at_once(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = place.with_name("pipe.jpg")
@@ -169,7 +171,9 @@ def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(
 
 
 @pytest.mark.parametrize("percent", ["-1", "101", "loud", "5.5"])
-def test_what_is_no_percentage_is_refused(percent: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_volume_that_is_no_number_from_0_to_100_is_refused(
+    percent: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ending:
         main(["volume", "--", percent])
     assert ending.value.code == 2
@@ -180,7 +184,7 @@ def test_what_is_no_percentage_is_refused(percent: str, capsys: pytest.CaptureFi
     ("seconds", "words"),
     [(4.6, "5 s"), (59, "59 s"), (61, "1 min"), (3 * 3600 + 720, "3 h 12 min"), (200_000, "2 d 7 h")],
 )
-def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
+def test_a_span_of_time_is_written_in_words(seconds: float, words: str) -> None:
     assert status.span(seconds) == words
 
 
@@ -196,10 +200,10 @@ def test_counts_are_listed_largest_first() -> None:
     ("later", "words"),
     [
         ([], "settings reloaded\n"),
-        (["speaker.device"], "settings reloaded; after a restart only: speaker.device\n"),
+        (["speaker.device"], "settings reloaded; these need a restart: speaker.device\n"),
     ],
 )
-def test_reload_says_what_only_a_restart_changes(
+def test_reload_names_settings_that_need_a_restart(
     later: list[str], words: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with daemon(place, answer(later=later, faults=[])) as asked:
@@ -215,11 +219,11 @@ def test_reload_of_a_bad_file_fails_and_prints_every_fault(
     with daemon(place, answer(later=[], faults=faults)):
         assert main(["reload", "--socket", str(place)]) == Exit.CONFIGURATION
     lines = capsys.readouterr().err.splitlines()
-    assert lines == [*faults, "kioskd: settings not reloaded, the old ones hold"]
+    assert lines == [*faults, "kioskd: settings not reloaded; the old ones stay in use"]
 
 
 @pytest.mark.parametrize("said", [b'{"ok": false, "why": "not within 40 s"}\n', b""])
-def test_reload_without_a_verdict_is_neither_a_yes_nor_a_fault_of_the_file(
+def test_reload_without_a_result_has_an_exit_code_of_its_own(
     said: bytes, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with daemon(place, said):
@@ -227,8 +231,8 @@ def test_reload_without_a_verdict_is_neither_a_yes_nor_a_fault_of_the_file(
     assert "kioskd: " in capsys.readouterr().err
 
 
-def test_a_tool_that_is_left_out_stands_in_the_status() -> None:
+def test_status_names_a_tool_that_is_left_out() -> None:
     left_out = {"name": "open_door", "place": "tools.1 (command open_door)", "why": "1007 bad schema"}
     assert status.left_out_words(left_out) == (
-        "open_door, set at tools.1 (command open_door): the service refuses it (1007 bad schema)"
+        "open_door, set at tools.1 (command open_door): the service rejects it (1007 bad schema)"
     )

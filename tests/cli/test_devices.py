@@ -23,7 +23,7 @@ def run(*argv: str) -> int:
     return devices.run(parser.parse_args(argv))
 
 
-def test_it_lists_what_there_is_with_the_defaults_marked(
+def test_devices_are_listed_with_the_defaults_marked(
     sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() == 0
@@ -35,9 +35,7 @@ def test_it_lists_what_there_is_with_the_defaults_marked(
     assert MICROPHONE not in speakers
 
 
-def test_json_says_the_same_for_programs(
-    sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_has_the_same_content(sound_server: SoundServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert {"name": SPEAKER, "default": False, "rate_hz": 44100, "channels": 32} in said["speakers"]
@@ -45,7 +43,7 @@ def test_json_says_the_same_for_programs(
     assert said["sound_fault"] is None
 
 
-def test_no_sound_at_all_is_said_plainly_and_is_no_failure(
+def test_a_machine_without_sound_cards_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
@@ -56,7 +54,7 @@ def test_no_sound_at_all_is_said_plainly_and_is_no_failure(
     assert "none: this machine has no GPIO chips (/dev/gpiochip*)" in said
 
 
-def test_a_chip_that_is_none_is_listed_with_what_is_wrong(
+def test_a_gpio_chip_that_cannot_be_used_is_listed_with_its_fault(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
@@ -66,7 +64,7 @@ def test_a_chip_that_is_none_is_listed_with_what_is_wrong(
     assert "gpiochip7   no label, cannot be opened: " in capsys.readouterr().out
 
 
-def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_takes(
+def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_setting_takes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
@@ -81,7 +79,7 @@ def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_takes(
 
 
 def with_webcam(monkeypatch: pytest.MonkeyPatch, sysfs: Path) -> SimulatedWebcam:
-    """Have a webcam in this machine, and nothing else that may be listed."""
+    """Plant a webcam in this machine, and no other device that may be listed."""
     webcam = SimulatedWebcam(lambda _: jpeg())
     monkeypatch.setattr(v4l2, "V4l2Kernel", lambda: webcam)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(sysfs / "missing.conf"))
@@ -96,7 +94,7 @@ def with_webcam(monkeypatch: pytest.MonkeyPatch, sysfs: Path) -> SimulatedWebcam
         ([b"MJPG"], True, "another program is using it"),
     ],
 )
-def test_a_camera_that_is_seen_and_cannot_be_used_is_named_with_the_reason(
+def test_a_camera_that_cannot_be_used_is_listed_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -115,7 +113,7 @@ def test_a_camera_that_is_seen_and_cannot_be_used_is_named_with_the_reason(
     assert said["camera_faults"]["v4l2:HD Pro Webcam C920"].startswith(why)
 
 
-def test_a_camera_on_a_ribbon_cable_that_no_package_here_can_use_is_named(
+def test_a_ribbon_camera_without_picamera2_is_listed_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with_webcam(monkeypatch, tmp_path)
@@ -142,7 +140,7 @@ LISTED = [
 
 @pytest.fixture
 def headset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A card that plays, and whose microphone is busy."""
+    """Plant a card that plays, and whose microphone is busy."""
     monkeypatch.setattr(
         streams, "list_devices", lambda: (LISTED, [(Pcm(1, 0, Direction.IN), "hw:CARD=Head,DEV=0", BUSY)])
     )
@@ -156,14 +154,12 @@ def listed(capsys: pytest.CaptureFixture[str], kind: str, *options: str) -> list
     return [device["name"] for device in json.loads(capsys.readouterr().out)[kind]]
 
 
-def test_the_plugins_of_alsa_are_listed_only_if_asked_for(
-    headset: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_plugins_of_alsa_are_listed_only_on_demand(headset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "speakers") == ["Headset: USB Audio", "default", "room"]
     assert len(listed(capsys, "speakers", "--all")) == len(LISTED)
 
 
-def test_a_card_that_another_program_holds_is_listed_with_its_name(
+def test_a_card_that_another_program_holds_is_listed_with_that_program(
     headset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() == 0
@@ -173,7 +169,7 @@ def test_a_card_that_another_program_holds_is_listed_with_its_name(
     assert "  hw:CARD=Head,DEV=0   in use by arecord (process 4242); end" in capsys.readouterr().out
 
 
-def test_a_card_that_the_kiosk_holds_itself_is_no_fault(
+def test_a_card_that_the_kiosk_itself_holds_is_no_fault(
     headset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold(headset, 1, "0c", 77, "kioskd")
@@ -183,17 +179,17 @@ def test_a_card_that_the_kiosk_holds_itself_is_no_fault(
     assert "  hw:CARD=Head,DEV=0   in use by the kiosk itself (process 77)" in capsys.readouterr().out
 
 
-def test_where_it_was_seen_from_is_said(
+def test_a_list_from_outside_the_sandbox_says_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(devices, "MACHINE", Machine(tmp_path))
     assert run() == 0
     assert capsys.readouterr().out.endswith(
-        "Seen from outside the service's sandbox: systemd does not run here.\n"
+        "The service's sandbox may hide some of these; this list ignores it: systemd does not run here.\n"
     )
 
 
-def test_alsas_own_devices_are_those_that_its_files_define(tmp_path: Path) -> None:
+def test_plugins_of_alsa_are_the_devices_that_its_files_define(tmp_path: Path) -> None:
     (tmp_path / "usr/share/alsa").mkdir(parents=True)
     (tmp_path / "usr/share/alsa/alsa.conf").write_text(
         "pcm.dmix cards.pcm.dmix\npcm.default x\n  pcm.!surround51 {\n# pcm.none\n"

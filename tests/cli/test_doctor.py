@@ -1,4 +1,4 @@
-"""`kioskd doctor` as somebody types it."""
+"""The command `kioskd doctor`."""
 
 import asyncio
 import json
@@ -29,22 +29,20 @@ async def kiosk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def run(kiosk: Kiosk, *options: str) -> int:
-    """Type the command; the service goes on in this loop meanwhile."""
+    """Run the command while the service goes on in this loop."""
     path = kiosk.context().path
     return await asyncio.to_thread(cli.main, ["doctor", "--config", str(path), *options])
 
 
-async def test_a_kiosk_that_is_well_ends_with_nought(
-    kiosk: Kiosk, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_healthy_kiosk_exits_with_0(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(kiosk) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok      settings ")
-    assert "skipped microphone   kioskd runs (process 77) and holds it" in lines
+    assert "skipped microphone   in use by the running kioskd (process 77)" in lines
     assert lines[-1].startswith("0 faults in ")
 
 
-async def test_a_fault_ends_with_one_and_its_remedy_stands_under_it(
+async def test_a_fault_exits_with_1_and_prints_its_remedy(
     kiosk: Kiosk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kiosk.file("/sys/class/thermal/thermal_zone0/temp", "91000\n")
@@ -52,11 +50,11 @@ async def test_a_fault_ends_with_one_and_its_remedy_stands_under_it(
     lines = capsys.readouterr().out.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("FAULT"))
     assert "91 °C" in lines[at]
-    assert lines[at + 1].strip().startswith("-> give it")
+    assert lines[at + 1].strip().startswith("-> add a heat sink")
     assert lines[-1].startswith("1 fault in ")
 
 
-async def test_what_the_unit_has_in_its_environment_is_there(
+async def test_doctor_has_the_environment_of_the_unit(
     kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = os.environ["GEMINI_API_KEY"]
@@ -69,12 +67,12 @@ async def test_what_the_unit_has_in_its_environment_is_there(
 
 
 @pytest.mark.parametrize("environment", ["", "odd 'words", "word"])
-async def test_an_environment_that_cannot_be_read_is_none(kiosk: Kiosk, environment: str) -> None:
+async def test_an_unreadable_environment_of_the_unit_is_ignored(kiosk: Kiosk, environment: str) -> None:
     kiosk.unit["Environment"] = environment
     assert kiosk.context().machine.unit_environ() == {}
 
 
-async def test_json_has_the_same_for_programs(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_json_holds_the_same_findings(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     kiosk.unit["ProtectSystem"] = "no"
     kiosk.context()
     assert await run(kiosk, "--json") == 1
@@ -87,7 +85,7 @@ async def test_json_has_the_same_for_programs(kiosk: Kiosk, capsys: pytest.Captu
     assert session["figures"]["setup_s"] >= 0
 
 
-async def test_settings_with_faults_do_not_keep_it_from_the_machine(
+async def test_settings_with_faults_do_not_prevent_checks_of_the_machine(
     kiosk: Kiosk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kiosk.broken = "micophone: {}\n"
@@ -97,7 +95,7 @@ async def test_settings_with_faults_do_not_keep_it_from_the_machine(
     assert {"check": "power", "verdict": "ok"}.items() <= findings[4].items()
 
 
-async def test_the_report_is_written_and_what_is_in_it_is_told(
+async def test_the_report_is_written_and_its_parts_are_printed(
     kiosk: Kiosk, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "ticket.tar.gz"
@@ -119,7 +117,7 @@ async def test_a_report_that_cannot_be_written_is_one_line(
 @pytest.mark.parametrize(
     ("typed", "answer"), [("y\n", True), ("No\n", False), ("\n", None), ("what?\n", None)]
 )
-async def test_somebody_at_a_terminal_is_asked(
+async def test_a_person_at_a_terminal_is_asked(
     typed: str, answer: bool | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leader, follower = os.openpty()
@@ -131,7 +129,7 @@ async def test_somebody_at_a_terminal_is_asked(
     assert "Did it blink? [y/n]" in capsys.readouterr().err
 
 
-async def test_nobody_at_a_terminal_is_waited_for_no_longer_than_half_a_minute(
+async def test_an_answer_is_awaited_for_half_a_minute_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "ANSWER_S", 0.05)

@@ -36,7 +36,7 @@ with socket.socket(socket.AF_UNIX) as listening:
     print(listening.accept()[0].recv(4096))
 """
 NOT_KNOWN: Final = "kioskd does not know this request; do the command and the daemon have the same version?"
-NOW: Final = "now: sudo systemctl restart kioskd"
+NOW: Final = "to use it now: sudo systemctl restart kioskd"
 TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
 
 
@@ -48,7 +48,7 @@ async def service() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of files, with a systemd-creds that tells what it was given."""
+    """Return a machine of files, with a systemd-creds that prints its input."""
     program(tmp_path, DUMP)
     (tmp_path / "etc").mkdir()
     monkeypatch.setattr(key, "MACHINE", Machine(tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin"))
@@ -64,7 +64,7 @@ def place() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def stranger(place: Path) -> Iterator[IO[str]]:
-    """Have another user's process listen there, and yield what it prints: what it was told."""
+    """Run a process of another user that listens at the socket; yield its output, which shows its input."""
     command = [sys.executable, "-c", LISTENS, str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, user=65534, cwd="/") as process:
         assert process.stdout
@@ -98,7 +98,7 @@ def at(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
 
 
-async def test_a_key_that_the_service_takes_is_stored_encrypted(
+async def test_a_key_that_the_service_accepts_is_stored_encrypted(
     machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = service.key.get_secret_value()
@@ -111,7 +111,7 @@ async def test_a_key_that_the_service_takes_is_stored_encrypted(
     assert good not in (machine / "bin/seen").read_text()
     said = capsys.readouterr()
     assert good not in said.out + said.err
-    assert "tried: gemini-3.8-live took it" in said.out
+    assert "tried: the service accepts the key; gemini-3.8-live was set up in" in said.out
     assert [one.close_received for one in service.connections] == [1000]
 
 
@@ -129,7 +129,7 @@ async def test_a_key_that_is_refused_is_not_stored(
     "typed",
     ["", "two words", "k\u00e4y", "'AIzaInQuotes'", "GEMINI_API_KEY=AIza", "export A=AIza", "AIza1\nAIza2"],
 )
-async def test_what_cannot_be_a_key_is_refused_unasked(
+async def test_text_that_cannot_be_a_key_is_refused_without_asking_the_service(
     typed: str, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await run(monkeypatch, typed, "--no-try") == cli.Exit.REFUSED
@@ -137,7 +137,7 @@ async def test_what_cannot_be_a_key_is_refused_unasked(
     assert not typed or typed not in capsys.readouterr().err
 
 
-async def test_a_service_that_is_not_reached_is_no_refusal(
+async def test_an_unreachable_service_is_no_refusal_of_the_key(
     machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = settings(machine, service, endpoint="https://127.0.0.1:1")
@@ -154,10 +154,10 @@ async def test_a_process_of_another_user_at_the_socket_gets_no_key(
     with stranger(place) as heard:
         assert await run(monkeypatch, TYPED, "--no-try", "--socket", str(place)) == 0
         assert heard.read() == "b''\n"
-    assert "not in use yet: no running kioskd took it" in capsys.readouterr().out
+    assert "not in use yet: no running kioskd accepted it" in capsys.readouterr().out
 
 
-async def test_untried_it_is_stored_without_a_word_to_the_service(
+async def test_no_try_stores_the_key_without_asking_the_service(
     machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await run(monkeypatch, TYPED, "--no-try", "--config", settings(machine, service)) == 0
@@ -165,7 +165,7 @@ async def test_untried_it_is_stored_without_a_word_to_the_service(
     assert (machine / "bin/given").read_text() == TYPED
 
 
-async def test_where_nothing_can_be_encrypted_it_is_stored_plain_for_root_alone(
+async def test_a_machine_that_cannot_encrypt_stores_the_key_plain_for_root_only(
     machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at(machine, ENCRYPTED).parent.mkdir()
@@ -210,7 +210,7 @@ async def test_a_store_that_cannot_be_written_is_one_line_without_the_key(
         {"provider": "vertex", "project": "p1234567"},
     ],
 )
-async def test_settings_that_look_at_no_stored_key_are_told_before_it_is_asked_for(
+async def test_settings_that_use_no_stored_key_are_refused_before_the_question(
     service_settings: dict[str, str], machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = machine / "kioskd.yaml"
@@ -222,7 +222,7 @@ async def test_settings_that_look_at_no_stored_key_are_told_before_it_is_asked_f
 # Handed to the daemon that runs
 
 
-async def test_a_daemon_that_runs_is_handed_the_key_over_the_socket_alone(
+async def test_a_running_daemon_gets_the_key_over_the_socket_only(
     machine: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with daemon(place, b'{"ok": true, "state": "asleep", "words": "Asleep"}\n') as asked:
@@ -231,7 +231,7 @@ async def test_a_daemon_that_runs_is_handed_the_key_over_the_socket_alone(
     said = capsys.readouterr()
     assert said.out.splitlines() == [
         f"stored: {at(machine, ENCRYPTED)}",
-        "in use: the running kioskd has it",
+        "in use: the running kioskd has the new key",
     ]
     assert TYPED not in said.out + said.err
 
@@ -242,11 +242,11 @@ async def test_a_daemon_that_runs_is_handed_the_key_over_the_socket_alone(
     [
         (json.dumps({"ok": False, "why": NOT_KNOWN}).encode() + b"\n", NOT_KNOWN),
         (b'{"ok": false, "why": "with service.key_file\\u001b[2J"}\n', "with service.key_file\ufffd[2J"),
-        (b"", "no running kioskd took it"),
+        (b"", "no running kioskd accepted it"),
     ],
     ids=["older", "refused", "hung up"],
 )
-async def test_a_daemon_that_does_not_take_it_is_to_be_restarted(
+async def test_a_daemon_that_does_not_accept_the_key_needs_a_restart(
     answer: bytes,
     why: str,
     place: Path,
@@ -262,14 +262,16 @@ async def test_a_daemon_that_does_not_take_it_is_to_be_restarted(
 
 
 @pytest.mark.usefixtures("machine")
-async def test_without_a_daemon_the_next_start_is_told_of(
+async def test_without_a_daemon_the_key_is_used_at_the_next_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await run(monkeypatch, TYPED, "--no-try") == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (f"not in use yet: no running kioskd took it; {NOW}")
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"not in use yet: no running kioskd accepted it; {NOW}"
+    )
 
 
-async def test_a_key_that_is_refused_is_handed_to_nobody(
+async def test_a_refused_key_is_not_sent_to_the_daemon(
     machine: Path, service: Simulator, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with daemon(place) as asked:
@@ -279,7 +281,7 @@ async def test_a_key_that_is_refused_is_handed_to_nobody(
 
 
 @pytest.mark.parametrize("ends", [0, 1])
-async def test_systemd_is_told_when_the_way_in_which_the_key_is_stored_has_changed(
+async def test_systemd_reloads_its_units_if_the_kind_of_storage_changed(
     ends: int, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at(machine, "/run/systemd/system").mkdir(parents=True)
@@ -293,12 +295,12 @@ async def test_systemd_is_told_when_the_way_in_which_the_key_is_stored_has_chang
     program(machine, DUMP)
     assert await run(monkeypatch, TYPED, "--no-try") == 0
     assert told.read_text() == "daemon-reload\n" * 2
-    said = "systemd has not read how the key is stored; sudo systemctl daemon-reload"
+    said = "systemd does not know yet where the key is; run sudo systemctl daemon-reload"
     assert capsys.readouterr().err.splitlines().count(said) == 2 * ends
 
 
 @pytest.mark.skipif(shutil.which("script") is None, reason="needs script (Debian's bsdutils) for a terminal")
-def test_at_a_terminal_it_is_not_echoed(tmp_path: Path) -> None:
+def test_a_key_typed_at_a_terminal_is_not_echoed(tmp_path: Path) -> None:
     program(tmp_path, DUMP)
     (tmp_path / "etc").mkdir()
     starter = tmp_path / "starter.py"

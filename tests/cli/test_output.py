@@ -1,4 +1,4 @@
-"""Every command ends with its own exit code, also where its output is not taken."""
+"""Every command ends with its own exit code, also if its output cannot be written."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def in_shell(script: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("arguments", ["schema", "--help", "--version"])
-def test_a_reader_that_leaves_early_is_no_bug(arguments: str) -> None:
+def test_a_reader_that_ends_early_is_no_bug(arguments: str) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
@@ -46,7 +46,7 @@ def test_a_full_disk_is_no_bug(arguments: str) -> None:
         )
     assert (done.returncode, done.stderr) == (
         Exit.UNAVAILABLE,
-        "kioskd: cannot write: No space left on device; make room, and try again\n",
+        "kioskd: cannot write: No space left on device; free some space, and try again\n",
     )
 
 
@@ -61,11 +61,12 @@ def test_a_closed_stream_changes_no_exit_code(arguments: str, code: int, closed:
 
 
 @pytest.mark.parametrize(("arguments", "code"), [("--version", 0), ("dance", 2), ("status", 69)])
-def test_errors_that_find_no_room_change_no_exit_code(arguments: str, code: int) -> None:
+def test_errors_that_cannot_be_printed_change_no_exit_code(arguments: str, code: int) -> None:
     assert in_shell(f"exec {sys.executable} -m kioskd {arguments} 2>/dev/full").returncode == code
 
 
-def test_what_is_printed_goes_into_no_file_that_took_the_number_of_a_closed_stream(file: Path) -> None:
-    opens = f"import sys; from kioskd.cli import output; output.open_missing(); f = open({str(file)!r}, 'w'); print('x')"
+def test_output_of_a_closed_stream_lands_in_no_file(file: Path) -> None:
+    script = f"output.open_missing(); f = open({str(file)!r}, 'w'); print('x')"
+    opens = f"import sys; from kioskd.cli import output; {script}"
     done = in_shell(f'exec {sys.executable} -c "{opens}" >&-')
     assert (done.returncode, file.read_text()) == (0, "")

@@ -1,4 +1,4 @@
-"""`kioskd privacy`: said in words, and true to the configuration."""
+"""`kioskd privacy`: its words, and their agreement with the configuration."""
 
 import json
 from pathlib import Path
@@ -23,12 +23,12 @@ def report(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> dict[
     return found
 
 
-def test_by_default_only_sound_of_conversations_leaves_and_nothing_is_kept(
+def test_by_default_only_sound_of_conversations_leaves_and_nothing_is_stored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = " ".join(said(tmp_path, BUTTON, capsys).split())
-    assert "what the microphone hears, to Google (Gemini API): during a conversation, all of it" in words
-    assert "Of what is said or seen, nothing: transcripts and recordings are off." in words
+    assert "sound of the microphone, to Google (Gemini API): during the whole conversation" in words
+    assert "No words and no sound of conversations: transcripts and recordings are off." in words
     assert "picture" not in words.replace("pictures of `kioskd show`", "").replace(
         "sound, pictures, keys", ""
     )
@@ -42,8 +42,8 @@ def test_no_line_is_too_long_for_a_terminal(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("text", "when"),
     [
-        ("conversation: {uplink: voice}", "only while somebody speaks"),
-        ("conversation: {turn_taking: local}", "only while somebody speaks"),
+        ("conversation: {uplink: voice}", "only while a person speaks"),
+        ("conversation: {turn_taking: local}", "only while a person speaks"),
         (
             "controls: {button: {source: 'gpio:gpiochip0/17', does: hold}}",
             "only while the talk button is held",
@@ -51,10 +51,10 @@ def test_no_line_is_too_long_for_a_terminal(tmp_path: Path, capsys: pytest.Captu
         ("microphone: {preroll_ms: 2500}", "the 2.5 s before it"),
         ("{microphone: {preroll_ms: 0}, conversation: {uplink: voice}}", "the 0.6 s before it"),
         ("conversation: {wake: [wakeword]}", "a wake word (recognised on this device)"),
-        ("conversation: {wake: [start]}", "itself, over and over"),
+        ("conversation: {wake: [start]}", "the kiosk itself, again and again"),
     ],
 )
-def test_it_says_when_sound_leaves(
+def test_privacy_says_when_sound_leaves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, when: str
 ) -> None:
     [sound] = [one for one in report(tmp_path, text, capsys)["leaves"] if "microphone" in one["what"]]
@@ -69,7 +69,7 @@ def test_it_says_when_sound_leaves(
         ("{endpoint: 'https://gate.example:8443'}", "your gateway gate.example", "gate.example"),
     ],
 )
-def test_it_says_to_whom(
+def test_privacy_names_the_receivers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], service: str, to: str, terms: str
 ) -> None:
     found = report(tmp_path, f"service: {service}\n", capsys)
@@ -77,7 +77,7 @@ def test_it_says_to_whom(
     assert terms in found["service_keeps"]
 
 
-def test_it_names_everybody_whom_a_tool_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_privacy_names_every_receiver_of_a_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = """
 tools:
   - {kind: builtin}
@@ -85,7 +85,8 @@ tools:
   - {kind: mqtt, name: light, description: d, broker: "mqtts://broker.example", topic: hall/light}
   - {kind: command, name: door, description: d, argv: [/usr/bin/door]}
   - {kind: mcp, name: far, url: "https://mcp.example/x", allow: [a]}
-  - {kind: mcp, name: near, argv: [/usr/bin/near], allow: [b], network: true, reads: [/srv/art], writes: [/srv/notes]}
+  - {kind: mcp, name: near, argv: [/usr/bin/near], allow: [b], network: true,
+     reads: [/srv/art], writes: [/srv/notes]}
 """
     tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
     assert {one["what"].split()[-1]: one["to"] for one in tools} == {
@@ -99,23 +100,26 @@ tools:
     }
 
 
-def test_it_says_which_tool_may_read_what_is_the_daemons(
+def test_privacy_names_tools_that_run_without_a_sandbox(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = """
 tools:
   - {kind: command, name: door, description: d, argv: [/usr/bin/door], sandbox: false}
   - {kind: python, name: twice, description: d, entry: twice}
-  - {kind: mqtt, name: light, description: d, broker: "mqtt://b.example", topic: t, username: u, password_from: "credential:k", insecure: true}
+  - {kind: mqtt, name: light, description: d, broker: "mqtt://b.example", topic: t,
+     username: u, password_from: "credential:k", insecure: true}
 """
     tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
     door, twice, light = (one["to"] for one in tools)
     assert "runs as the daemon itself (sandbox: false): it can pass the call on, and can read the key" in door
     assert "runs within the daemon itself" in twice
-    assert light == "broker b.example (not encrypted on its way: insecure)"
+    assert light == "broker b.example (not encrypted: insecure)"
 
 
-def test_it_says_what_is_kept_where_and_how_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_privacy_names_stored_data_with_place_and_duration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = """
 limits: {minutes_per_day: 60}
 privacy:
@@ -123,8 +127,8 @@ privacy:
   recordings: {folder: /var/lib/kioskd/sound, keep_days: 2, most_mb: 500}
 """
     kept = {one["what"].partition(":")[0]: one for one in report(tmp_path, text, capsys)["kept"]}
-    assert kept["transcripts"]["where"].startswith("/var/lib/kioskd/words,")
-    assert kept["recordings"]["how_long"] == "2 days, 500 MB at most; the oldest go first"
+    assert kept["transcripts"]["where"].startswith("/var/lib/kioskd/words (")
+    assert kept["recordings"]["how_long"] == "2 days, 500 MB at most; the oldest are deleted first"
     assert "minutes and tokens of the day" in kept
     words = said(tmp_path, text, capsys)
     assert "are off" not in words
@@ -133,11 +137,11 @@ privacy:
 @pytest.mark.parametrize(
     ("guard", "kept"),
     [
-        ("per_day: 5", {"minutes and tokens of the day", "today's calls by the names of tools"}),
+        ("per_day: 5", {"minutes and tokens of the day", "the number of today's calls of each tool"}),
         ("per_turn: 2", set()),
     ],
 )
-def test_it_says_that_calls_are_counted_where_a_tool_has_a_limit_for_the_day(
+def test_privacy_names_counted_calls_if_a_tool_has_a_daily_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], guard: str, kept: set[str]
 ) -> None:
     text = f"tools: [{{kind: command, name: door, description: d, argv: [/usr/bin/door], {guard}}}]\n"
@@ -145,7 +149,7 @@ def test_it_says_that_calls_are_counted_where_a_tool_has_a_limit_for_the_day(
     assert found == kept
 
 
-def test_a_faulty_configuration_is_refused_like_everywhere(
+def test_a_faulty_configuration_is_refused_as_by_other_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "kioskd.yaml"

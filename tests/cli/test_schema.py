@@ -19,7 +19,7 @@ def schema(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The part of the schema meant by a reference, an optional one included."""
+    """Return the part of the schema that a reference means, also if it is optional."""
     for choice in part.get("anyOf", [part]):
         if "$ref" in choice:
             found: dict[str, Any] = schema["$defs"][choice["$ref"].removeprefix("#/$defs/")]
@@ -30,7 +30,7 @@ def resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def unknown(
     data: dict[str, Any], part: dict[str, Any], schema: dict[str, Any], path: str = ""
 ) -> Iterator[str]:
-    """The paths of `data` that the schema has no property for."""
+    """Return the paths of `data` for which the schema has no property."""
     for name, value in data.items():
         inner = part["properties"].get(name)
         if inner is None:
@@ -39,12 +39,12 @@ def unknown(
             yield from unknown(value, resolved(inner, schema), schema, f"{path}{name}.")
 
 
-def test_it_says_which_dialect_it_is_in(schema: dict[str, Any]) -> None:
+def test_the_schema_names_its_dialect(schema: dict[str, Any]) -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["additionalProperties"] is False
 
 
-def test_every_setting_is_described_and_nothing_else_is_taken(schema: dict[str, Any]) -> None:
+def test_every_setting_has_a_description_and_no_other_name_is_allowed(schema: dict[str, Any]) -> None:
     for name, section in schema["$defs"].items():
         assert section["additionalProperties"] is False, name
         assert section["description"], name
@@ -57,13 +57,13 @@ def test_every_setting_is_described_and_nothing_else_is_taken(schema: dict[str, 
     [CONFIG / "kioskd.yaml", *sorted((CONFIG / "examples").glob("*.yaml"))],
     ids=lambda file: file.name,
 )
-def test_it_knows_every_setting_of_the_shipped_files(file: Path, schema: dict[str, Any]) -> None:
+def test_the_schema_knows_every_setting_of_the_shipped_files(file: Path, schema: dict[str, Any]) -> None:
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert list(unknown(data, schema, schema)) == []
     assert list(unknown(data | {"speeker": {}}, schema, schema)) == ["speeker"]
 
 
-def test_an_editor_is_told_choices_ranges_and_what_must_be_there(schema: dict[str, Any]) -> None:
+def test_the_schema_has_choices_ranges_and_required_settings(schema: dict[str, Any]) -> None:
     sections = schema["$defs"]
     assert len(sections["AssistantSettings"]["properties"]["voice"]["enum"]) == 30
     assert sections["ConversationSettings"]["properties"]["idle_s"]["minimum"] == 3

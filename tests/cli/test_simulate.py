@@ -1,4 +1,4 @@
-"""`kioskd simulate`: what it prints, and how it ends."""
+"""`kioskd simulate`: its output, and its end."""
 
 import re
 import signal
@@ -18,7 +18,8 @@ import asyncio
 from google import genai
 
 async def ask():
-    async with genai.Client().aio.live.connect(model="MODEL", config={"response_modalities": ["AUDIO"]}) as session:
+    config = {"response_modalities": ["AUDIO"]}
+    async with genai.Client().aio.live.connect(model="MODEL", config=config) as session:
         await session.send_realtime_input(text="Hello?")
         async for message in session.receive():
             print(len(message.data or b""))
@@ -46,12 +47,12 @@ def certificate(simulator: SimulateProcess) -> Path:
     return Path(line.partition("=")[2])
 
 
-def test_the_python_sdk_needs_nothing_but_the_printed_lines() -> None:
+def test_the_python_sdk_needs_only_the_printed_lines() -> None:
     with simulating() as simulator:
         done = asked(simulator)
         assert done.returncode == 0, done.stderr
         assert sum(map(int, done.stdout.split())) > 24_000
-        simulator.wait_for("ends: the client closed with 1000")
+        simulator.wait_for("is disconnected: the client closed with 1000")
         told = [re.sub("  +", "  ", line) for line in simulator.told]
     assert told[:4] == [
         "client 1  connects to /ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
@@ -62,14 +63,14 @@ def test_the_python_sdk_needs_nothing_but_the_printed_lines() -> None:
     assert "client 1  turn complete: spoken" in told
 
 
-def test_a_refused_setup_is_told() -> None:
+def test_a_rejected_setup_is_printed_with_the_reason() -> None:
     with simulating() as simulator:
         assert "1008" in asked(simulator, "gemini-0-live").stderr
-        simulator.wait_for("refused: 1008 models/gemini-0-live is not found for API version v1beta")
+        simulator.wait_for("is rejected: 1008 models/gemini-0-live is not found for API version v1beta")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly_and_removes_the_certificate(number: int) -> None:
+def test_simulate_ends_cleanly_and_removes_the_certificate(number: int) -> None:
     with simulating() as simulator:
         folder = certificate(simulator).parent
         assert certificate(simulator).exists()
@@ -77,7 +78,7 @@ def test_it_ends_cleanly_and_removes_the_certificate(number: int) -> None:
         assert not folder.exists()
 
 
-def test_the_port_can_be_chosen_and_a_taken_one_is_one_clear_line(
+def test_a_port_can_be_chosen_and_a_port_in_use_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -91,18 +92,18 @@ def test_the_port_can_be_chosen_and_a_taken_one_is_one_clear_line(
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x", "²"])
-def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_out_of_range_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["simulate", f"--port={port}"])
     assert ended.value.code == 2
-    assert f"{port!r} is no port" in capsys.readouterr().err
+    assert f"{port!r}: write 1 to 65535" in capsys.readouterr().err
 
 
-def test_a_scenario_that_is_not_there_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_scenario_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--scenario", "/nowhere.yaml"]) == Exit.CONFIGURATION
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith("/nowhere.yaml: is not there")
+    assert err.startswith("/nowhere.yaml: there is no such scenario")
 
 
 def test_faults_of_a_scenario_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

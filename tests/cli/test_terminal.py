@@ -1,4 +1,4 @@
-"""What commands print and read where the locale is not UTF-8."""
+"""Input and output of commands in locales that are not UTF-8."""
 
 import json
 import os
@@ -64,12 +64,12 @@ def test_json_stays_json_and_says_the_same_in_every_locale(file: str, settings: 
     assert json.loads(told.stdout.decode(encoding))[0]["description"] == "Öffnet die Tür → sofort 😀"
 
 
-def test_a_terminal_of_another_encoding_gets_its_own_letters(file: str) -> None:
+def test_output_uses_the_encoding_of_the_terminal(file: str) -> None:
     told = kioskd("tools", "list", "--config", file, PYTHONIOENCODING="iso-8859-2")
     assert "Öffnet die Tür \\u2192 sofort" in told.stdout.decode("iso-8859-2")
 
 
-def test_a_name_of_a_file_that_is_no_unicode_is_printed(tmp_path: Path) -> None:
+def test_a_file_name_that_is_no_unicode_is_printed(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/k\xf3.yaml"
     told = kioskd("check", "--config", name, LC_ALL="C.UTF-8")
     assert told.returncode == Exit.CONFIGURATION
@@ -77,6 +77,6 @@ def test_a_name_of_a_file_that_is_no_unicode_is_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", LOCALES[:1], ids=" ".join)
-def test_a_text_is_called_with_in_every_locale(file: str, settings: dict[str, str]) -> None:
+def test_arguments_are_decoded_in_every_locale(file: str, settings: dict[str, str]) -> None:
     told = kioskd("tools", "call", "say", "{}", "--config", file, **settings)
     assert (told.returncode, b"gr" in told.stdout) == (0, True)

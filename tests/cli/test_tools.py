@@ -1,4 +1,4 @@
-"""`kioskd tools`: what an installer sees of the tools before a visitor does."""
+"""`kioskd tools`: an installer lists and tries the tools before a visitor uses them."""
 
 import json
 import sys
@@ -60,7 +60,7 @@ def test_the_tools_are_listed(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "\nlook" not in out
 
 
-def test_the_list_is_there_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_is_available_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kioskd("tools", "list", "--json", "--config", file) == Exit.OK
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["echo"]["parameters"]["required"] == ["text"]
@@ -74,7 +74,7 @@ def test_a_call_prints_status_timing_and_data(file: Path, capsys: pytest.Capture
     assert last == '  "hello there"'
 
 
-def test_a_call_is_there_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_is_available_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kioskd("tools", "call", "echo", '{"text": "hello"}', "--json", "--config", file) == Exit.OK
     told = json.loads(capsys.readouterr().out)
     assert 0 <= told.pop("took_s") < 10
@@ -101,20 +101,22 @@ def test_the_exit_code_is_0_only_when_the_status_is_ok(
     assert json.loads(capsys.readouterr().out)["status"] == status
 
 
-def test_who_names_no_tool_is_told_what_lists_them(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_of_a_tool_gets_a_hint_to_the_list(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert kioskd("tools", "call", "ecko", "--config", file) == Exit.NOT_MET
-    assert "`kioskd tools list` names those that there are" in capsys.readouterr().out
+    assert "`kioskd tools list` lists all tools" in capsys.readouterr().out
     assert kioskd("tools", "call", "sleepy", "--config", file) == Exit.NOT_MET
     assert "tools list" not in capsys.readouterr().out
 
 
-def test_yes_stands_for_a_press(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_option_yes_confirms_in_place_of_a_press(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kioskd("tools", "call", "open_door", "--config", file) == Exit.NOT_MET
     assert "--yes" in capsys.readouterr().out
     assert kioskd("tools", "call", "open_door", "--yes", "--config", file) == Exit.OK
 
 
-def test_time_and_place_are_told_without_a_kiosk(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_time_and_place_work_without_a_kiosk(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kioskd("tools", "call", "time_and_place", "--config", file) == Exit.OK
     assert '"place": "Hall 3"' in capsys.readouterr().out
 
@@ -123,7 +125,7 @@ def test_time_and_place_are_told_without_a_kiosk(file: Path, capsys: pytest.Capt
     "arguments",
     ["nonsense", "[1]", '"a"', "[" * 100_000, '{"x": NaN}', '{"x": 1e999}', '{"x": ' + "9" * 5000 + "}"],
 )
-def test_arguments_that_are_no_object_are_wrong_usage(
+def test_arguments_that_are_no_json_object_are_wrong_usage(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
     with pytest.raises(SystemExit) as left:
@@ -142,7 +144,7 @@ def test_arguments_that_are_no_object_are_wrong_usage(
         ),
     ],
 )
-def test_what_cannot_work_is_78_with_its_place(
+def test_a_tool_that_cannot_work_exits_with_78_and_its_place(
     file: Path, capsys: pytest.CaptureFixture[str], yaml: str, place: str
 ) -> None:
     file.write_text(yaml, encoding="utf-8")
@@ -183,7 +185,7 @@ tools:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where systemd takes secrets from; in place of /etc/credstore and the like."""
+    """Return a folder that stands in for /etc/credstore, from which systemd takes secrets."""
     stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
     for each in stores:
         each.mkdir()
@@ -201,26 +203,24 @@ def test_no_secret_is_needed_to_list_tools(file: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert "shop   http\n" in out
     assert "fine   command\n" in out
-    assert (
-        "museum   mcp, not asked: only systemd hands over credential:shop; write before this command" in out
-    )
+    assert "museum   mcp, not asked: only systemd can read credential:shop; put before this command" in out
 
 
 @pytest.mark.usefixtures("store")
-def test_who_calls_a_tool_with_a_secret_is_told_how_systemd_hands_it_over(
+def test_a_call_that_needs_a_secret_prints_the_command_for_systemd(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(SHOP, encoding="utf-8")
     assert kioskd("tools", "call", "shop", "--config", file) == Exit.CONFIGURATION
     assert capsys.readouterr().err == (
-        "tools: shop cannot be called: only systemd hands over credential:other, credential:shop; write before this "
-        "command: sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd "
+        "tools: shop cannot be called: only systemd can read credential:other, credential:shop; "
+        "put before this command: sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd "
         "-p LoadCredential=other -p LoadCredentialEncrypted=shop\n"
     )
     assert kioskd("tools", "call", "fine", "--config", file) == Exit.OK
 
 
-def test_look_is_there_only_with_a_camera(
+def test_look_is_offered_only_with_a_camera(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text("tools: [{kind: builtin}]\n", encoding="utf-8")
@@ -233,7 +233,7 @@ def test_look_is_there_only_with_a_camera(
     assert "look   builtin" in capsys.readouterr().out
 
 
-def test_a_server_that_hangs_is_1_and_no_traceback(
+def test_a_server_that_hangs_exits_with_1_and_no_traceback(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kioskd.cli.tools.SETTLE_S", 0.2)
@@ -246,7 +246,7 @@ def test_a_server_that_hangs_is_1_and_no_traceback(
     assert "opening_hours: refused" in capsys.readouterr().out
 
 
-def test_a_server_that_is_not_reached_is_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_server_exits_with_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = {"kind": "mcp", "name": "museum", "argv": ["/bin/false"], "allow": ["opening_hours"]}
     file.write_text(json.dumps({"tools": [entry]}), encoding="utf-8")
     assert kioskd("tools", "list", "--config", file) == Exit.NOT_MET

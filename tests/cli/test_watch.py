@@ -1,4 +1,4 @@
-"""`kioskd watch`: what is on the screen, and what programs get."""
+"""`kioskd watch`: the screen, and the output for programs."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def place() -> Iterator[Path]:
 
 
 def status(**changes: Any) -> dict[str, Any]:
-    """Return what a daemon tells who watches."""
+    """Return a status as the daemon sends it to `kioskd watch`."""
     counts = {
         "kioskd_conversations": {"button": 3, "voice": 1},
         "kioskd_pictures": {"sent": 12},
@@ -63,7 +63,7 @@ FAMILIES = (
 
 
 def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = (), width: int = 80) -> list[str]:
-    """Return the lines of a terminal of so many columns, and 24 lines."""
+    """Return the content of a terminal of `width` columns and 24 lines."""
     console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
     console.print(watch.screen(told, events, console.size.height))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
@@ -71,8 +71,9 @@ def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = (), wid
 
 
 @pytest.mark.parametrize(
-    ("environ", "is_one"), [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": ""}, False), ({}, False)]
-)  # fmt: skip
+    ("environ", "is_one"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": ""}, False), ({}, False)],
+)
 def test_only_a_terminal_that_moves_its_cursor_is_drawn_on(environ: dict[str, str], is_one: bool) -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
@@ -85,7 +86,7 @@ def event(text: str, level: str = "info") -> dict[str, str]:
     return {"at": "12:34:56", "level": level, "text": text}
 
 
-def test_all_there_is_to_see_is_on_a_small_screen() -> None:
+def test_the_whole_status_fits_on_a_small_screen() -> None:
     lines = drawn(status(), [event("link up: epoch=7")])
     shown = "\n".join(lines)
     for words in (
@@ -105,7 +106,7 @@ def test_all_there_is_to_see_is_on_a_small_screen() -> None:
 
 @pytest.mark.parametrize("words", ["Asleep", "Out of order: " + "the microphone is missing " * 9])
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_how_to_leave_is_said_whatever_the_width(width: int, words: str) -> None:
+def test_the_hint_how_to_leave_is_shown_at_any_width(width: int, words: str) -> None:
     first, *_ = lines = drawn(status(words=words), [event("x" * 300)], width)
     assert first.startswith(words[:10])
     assert first.endswith(" q leaves")
@@ -114,7 +115,7 @@ def test_how_to_leave_is_said_whatever_the_width(width: int, words: str) -> None
 
 @contextmanager
 def watched(place: Path, environ: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the command in a terminal, before a daemon that answers once and then says nothing more."""
+    """Run the command in a terminal, with a daemon that answers once and is silent then."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(ours, (24, 60))
     with socket.socket(socket.AF_UNIX) as listening:
@@ -144,7 +145,7 @@ def read_until(terminal: int, words: bytes) -> None:
 
 
 @pytest.mark.parametrize("key", [b"q", b"Q", b"\x03"])
-def test_q_leaves_even_while_the_daemon_says_nothing(place: Path, key: bytes) -> None:
+def test_q_leaves_also_while_the_daemon_is_silent(place: Path, key: bytes) -> None:
     with watched(place, {"TERM": "xterm"}) as (process, terminal):
         read_until(terminal, b"q leaves")
         if key == b"\x03":
@@ -171,7 +172,7 @@ def test_the_newest_events_are_shown_and_long_ones_are_cut() -> None:
     assert lines[-1].endswith("…")
 
 
-def test_what_the_journal_says_drives_no_terminal() -> None:
+def test_texts_of_the_journal_cannot_control_the_terminal() -> None:
     assert "\x1b[31m" not in "\n".join(drawn(status(), [event("bad \x1b[31m")]))
 
 
@@ -187,7 +188,7 @@ def test_a_meter_is_a_bar_of_decibels(level: float, bar: int, reading: str) -> N
     assert reading in captured.get()
 
 
-def test_programs_get_a_line_of_json_each_time_and_69_when_the_daemon_stops(
+def test_json_prints_a_line_per_status_and_exits_with_69_when_the_daemon_stops(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = b"".join(json.dumps(status(turn=turn)).encode() + b"\n" for turn in (1, 2, 3))
@@ -201,7 +202,7 @@ def test_programs_get_a_line_of_json_each_time_and_69_when_the_daemon_stops(
 HOSTILE = "\x1b[2J\u202eabc\x9b\u200b\ud83d[red]"
 
 
-def test_nothing_that_a_daemon_tells_drives_the_terminal() -> None:
+def test_no_text_of_the_daemon_controls_the_terminal() -> None:
     told = status(words=HOSTILE, microphone=HOSTILE, speaker=HOSTILE, camera=HOSTILE, version=HOSTILE)
     told["counts"]["kioskd_pictures"] = {HOSTILE: 1}
     lines = drawn(told, [{"at": "12:00:00", "level": "info", "text": HOSTILE}])
@@ -210,7 +211,7 @@ def test_nothing_that_a_daemon_tells_drives_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "status --json", "watch --json", "status --prometheus"])
-def test_nothing_that_a_daemon_tells_drives_the_terminal_of_other_commands(
+def test_no_text_of_the_daemon_controls_the_terminal_of_other_commands(
     command: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts = {family: {HOSTILE: 1.0} for family in FAMILIES}

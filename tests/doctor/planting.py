@@ -1,5 +1,6 @@
-"""A kiosk in good health, made of files, programs and devices in memory, whose time runs as fast as it can; and hands
-to plant a fault in it.
+"""A healthy kiosk made of files, programs and devices in memory, in which tests plant faults.
+
+Its time runs fast.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from kioskd.settings.model import Settings
 from kioskd.simulator import Simulator
 
 GID = os.getgid()
-"""The one group whose files a test may make without being root."""
+"""The only group that a test without root may give to files."""
 
 UNIT = {
     "LoadState": "loaded",
@@ -50,11 +51,11 @@ UNIT = {
 
 
 class VirtualClock(ManualClock):
-    """Time that runs as fast as everybody keeps up with it, while `running`."""
+    """A clock that advances as fast as all tasks can follow, while `running`."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Let time go on beside the block."""
+        """Advance the clock during the block."""
         driver = asyncio.create_task(self._run())
         try:
             yield
@@ -65,17 +66,17 @@ class VirtualClock(ManualClock):
     async def _run(self) -> NoReturn:
         while True:
             await self.advance(pcm.PERIOD_MS / 1000)
-            # What goes through threads and sockets needs true time.
+            # Threads and sockets need real time.
             await asyncio.sleep(0)
 
 
 class SlowClock(ManualClock):
-    """The clock of a device whose crystal may be slow: its second is longer than one of `true` then."""
+    """The clock of a device whose crystal may be slow: then its second is longer than a second of `true`."""
 
     def __init__(self, true: VirtualClock) -> None:
         super().__init__()
         self.pace = 1.0
-        """Its seconds in one true second."""
+        """Seconds of this clock in one true second."""
         self._true = true
 
     def now(self) -> float:
@@ -86,16 +87,16 @@ class SlowClock(ManualClock):
 
 
 class RoomMicrophone:
-    """Hears its room, and of a speaker what comes back; a `ports.Microphone`."""
+    """A `ports.Microphone` that captures the noise of its room and the echo of a speaker."""
 
     def __init__(self, clock: VirtualClock, speaker: MemorySpeaker) -> None:
         self.noise = 30.0
-        """Of 32768."""
+        """Deviation of the noise; full scale is 32768."""
         self.gain = 1.0
         self.zeros = False
         self.pace = 1.0
         self.held_up = 0
-        """How many times to come a busy machine gives its sound late."""
+        """The number of next captures in which a busy machine delivers the sound late."""
         self.return_db = -10.0
         self.delay_s = 0.08
         self.gone = False
@@ -124,7 +125,7 @@ class RoomMicrophone:
         return np.clip(np.rint(sound), -32768, 32767).astype("<i2").tobytes()
 
     def _echo(self, count: int) -> "np.typing.NDArray[np.float64]":
-        """The part of what was played that arrives now, at this microphone's rate."""
+        """Return the part of the played sound that arrives now, at this microphone's rate."""
         heard = np.frombuffer(bytes(self._speaker.heard), "<i2").astype(float)
         needed = count * pcm.DOWNLINK_HZ // pcm.UPLINK_HZ
         end = len(heard) - round(self.delay_s * pcm.DOWNLINK_HZ)
@@ -135,7 +136,7 @@ class RoomMicrophone:
 
 
 class Bystander(Technician):
-    """Does what is asked, or not."""
+    """A person who does what doctor asks, or does not."""
 
     def __init__(self, button: MemoryButton) -> None:
         self.presses = True
@@ -156,7 +157,7 @@ class Bystander(Technician):
 
 @dataclass(slots=True)
 class Kiosk:
-    """All of it; change what you like before `examined`."""
+    """The kiosk; a test changes its fields before `examined`."""
 
     root: Path
     service: Simulator
@@ -170,9 +171,9 @@ class Kiosk:
     wear: bool = False
     clock: VirtualClock = field(default_factory=VirtualClock)
     mode: int = 0o644
-    """The YAML's."""
+    """Mode of the settings file."""
     broken: str | None = None
-    """What stands in the YAML in place of the settings."""
+    """Text of the settings file in place of `settings`."""
 
     speaker_clock: SlowClock = field(init=False)
     speaker: MemorySpeaker = field(init=False)
@@ -221,7 +222,7 @@ class Kiosk:
         return where
 
     def groups(self, *ours: str) -> None:
-        """Say which groups the devices belong to, with kioskd in them."""
+        """Write the groups of the devices; kioskd is a member of `ours`."""
         names = ("audio", "video", "gpio", "input")
         self.file(
             "/etc/group", "".join(f"{name}:x:{GID}:{'kioskd' if name in ours else ''}\n" for name in names)
@@ -232,16 +233,16 @@ class Kiosk:
         self.file(f"/bin/{name}", f"#!/bin/sh\n{script}\n").chmod(0o755)
 
     def process(self, pid: int, *words: str, comm: str = "") -> None:
-        """Have a process run."""
+        """Plant a running process."""
         self.file(f"/proc/{pid}/cmdline", "\0".join(words) + "\0")
         self.file(f"/proc/{pid}/comm", f"{comm or words[0]}\n")
 
     def hold(self, card: int, stream: str, pid: int) -> None:
-        """Have a process hold a direction of a card."""
+        """Plant a process that holds one direction of a card."""
         self.file(f"/proc/asound/card{card}/{stream}/sub0/status", f"state: RUNNING\nowner_pid   : {pid}\n")
 
     def context(self) -> CheckContext:
-        """Return what the checks are to look at."""
+        """Return the context for the checks."""
         unit = "\n".join(f"{name}={value}" for name, value in self.unit.items())
         self.program("systemctl", f"cat <<'EOF'\n{unit}\nEOF")
         path = self.file("/etc/kioskd/kioskd.yaml", self.broken or json.dumps(self.settings))
@@ -260,7 +261,7 @@ class Kiosk:
         )  # fmt: skip
 
     async def examined(self) -> list[Finding]:
-        """Return what doctor finds."""
+        """Return all findings of doctor."""
         async with self.clock.running():
             return await examine(self.context())
 
@@ -284,7 +285,7 @@ class Kiosk:
 
 
 def faults(findings: list[Finding]) -> list[tuple[str, str | None]]:
-    """Return what is wrong: who found it, and its name."""
+    """Return check and name of each fault."""
     return [(one.check, one.fault) for one in findings if one.verdict is Verdict.FAULT]
 
 

@@ -1,4 +1,4 @@
-"""Devices that the service's user may open."""
+"""The checks that the service's user may open its devices."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.doctor.planting import Kiosk, finding_of
 from kioskd.doctor.access import permissions
 
 
-async def test_a_device_of_root_alone_is_not_answered_by_making_kioskd_a_member_of_roots_group(
+async def test_the_remedy_for_a_device_of_root_is_a_udev_rule_and_not_roots_group(
     kiosk: Kiosk,
 ) -> None:
     (kiosk.root / "dev/gpiochip0").chmod(0o600)
@@ -27,7 +27,7 @@ async def test_a_device_of_root_alone_is_not_answered_by_making_kioskd_a_member_
         ("input/event7", "off", 'SUBSYSTEM=="input", KERNEL=="event*"'),
     ],
 )
-def test_a_rule_for_a_device_holds_when_it_comes_back_with_another_number(
+def test_a_udev_rule_does_not_depend_on_the_number_of_the_device(
     kiosk: Kiosk, node: str, camera: str, rule: str
 ) -> None:
     kiosk.settings["camera"] = {"source": camera}
@@ -39,7 +39,7 @@ def test_a_rule_for_a_device_holds_when_it_comes_back_with_another_number(
 
 
 @pytest.mark.parametrize("node", ["dma_heap/linux,cma", "media0"])
-def test_a_camera_by_v4l2_asks_for_nothing_that_only_picamera_opens(kiosk: Kiosk, node: str) -> None:
+def test_a_v4l2_camera_needs_no_device_that_only_picamera_opens(kiosk: Kiosk, node: str) -> None:
     kiosk.file(f"/dev/{node}").chmod(0o600)
     assert [one.fault for one in permissions(kiosk.context())] == [None]
     kiosk.settings["camera"] = {"source": "picamera"}

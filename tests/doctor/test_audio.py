@@ -1,4 +1,4 @@
-"""The echo mode that fits a device, and a machine that is too busy to be measured."""
+"""The check of the echo: the mode that it recommends, and measurements on a busy machine."""
 
 import pytest
 from tests.doctor.planting import Kiosk, faults, finding_of
@@ -18,7 +18,9 @@ from kioskd.doctor.finding import Verdict
         (0.70, -40.0, "hardware"),
     ],
 )
-def test_the_echo_mode_follows_from_what_was_measured(delay_s: float, return_db: float, mode: str) -> None:
+def test_the_recommended_echo_mode_follows_from_delay_and_level(
+    delay_s: float, return_db: float, mode: str
+) -> None:
     assert recommended_mode(delay_s, return_db)[0] == mode
 
 
@@ -29,16 +31,16 @@ async def test_a_better_echo_mode_is_recommended_and_half_duplex_is_no_fault(kio
     assert echo.remedy == "set microphone.echo: cancel"
     assert echo.figures["recommended"] == "cancel"
     assert float(echo.figures["return_db"]) == pytest.approx(-10, abs=2)
-    # The microphone's delay, and the part of a frame for which it waits.
+    # The delay of the microphone, and up to one frame.
     assert float(echo.figures["delay_ms"]) == pytest.approx(80, abs=40)
 
 
-async def test_a_mode_that_fits_is_confirmed(kiosk: Kiosk) -> None:
+async def test_an_echo_mode_that_fits_is_ok(kiosk: Kiosk) -> None:
     kiosk.settings["microphone"]["echo"] = "cancel"
     assert finding_of(await kiosk.examined(), "echo").verdict is Verdict.OK
 
 
-async def test_a_card_that_cancels_echo_is_believed(kiosk: Kiosk) -> None:
+async def test_no_echo_is_right_for_a_card_that_cancels_it(kiosk: Kiosk) -> None:
     kiosk.settings["microphone"]["echo"] = "hardware"
     kiosk.microphone.return_db = -200
     assert finding_of(await kiosk.examined(), "echo").verdict is Verdict.OK
@@ -52,7 +54,7 @@ async def test_a_sound_that_a_person_hears_and_the_microphone_does_not_means_har
     assert (echo.verdict, echo.remedy is not None and "hardware" in echo.remedy) == (Verdict.NOTE, True)
 
 
-async def test_a_machine_that_is_busy_for_once_makes_no_wrong_rate(kiosk: Kiosk) -> None:
+async def test_a_rate_that_is_wrong_once_is_measured_again(kiosk: Kiosk) -> None:
     kiosk.microphone.held_up = 1
     assert faults(await kiosk.examined()) == []
     assert kiosk.microphone.held_up == 0

@@ -1,4 +1,4 @@
-"""The bundle for a support ticket: what is in it, and what is not."""
+"""The bundle for a support ticket: its content, and the secrets that it must not hold."""
 
 import json
 import os
@@ -92,10 +92,10 @@ async def test_missing_programs_are_named_in_the_bundle(kiosk: Kiosk, tmp_path: 
         kiosk.program(name, "exit 127")
     path = tmp_path / "report.tar.gz"
     bundle.write(path, context, [], devices)
-    assert read(path)["journal.txt"] == "journalctl cannot be run here"
+    assert read(path)["journal.txt"] == "journalctl does not work here"
 
 
-async def test_a_place_that_cannot_be_written_to_is_named(kiosk: Kiosk, tmp_path: Path) -> None:
+async def test_a_folder_that_does_not_exist_is_an_error(kiosk: Kiosk, tmp_path: Path) -> None:
     with pytest.raises(KioskError, match="cannot be written: No such file"):
         bundle.write(tmp_path / "nowhere" / "report.tar.gz", kiosk.context(), [], devices)
 
@@ -110,9 +110,7 @@ async def test_a_bundle_that_is_there_is_replaced_as_a_whole(kiosk: Kiosk, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-async def test_what_is_no_file_is_neither_followed_nor_replaced(
-    kiosk: Kiosk, tmp_path: Path, kind: str
-) -> None:
+async def test_a_bundle_replaces_only_a_regular_file(kiosk: Kiosk, tmp_path: Path, kind: str) -> None:
     path, victim = tmp_path / "report.tar.gz", tmp_path / "victim"
     victim.write_text("root's own")
     if kind == "link":
@@ -121,7 +119,7 @@ async def test_what_is_no_file_is_neither_followed_nor_replaced(
         os.mkfifo(path)
     else:
         path.mkdir()
-    with pytest.raises(KioskError, match="cannot be written: what is there is no file; name another"):
+    with pytest.raises(KioskError, match="a folder, link or device has this name; choose another"):
         bundle.write(path, kiosk.context(), [], devices)
     assert victim.read_text() == "root's own"
     assert not stat.S_ISREG(path.lstat().st_mode)
@@ -136,7 +134,7 @@ async def test_a_link_in_the_place_of_the_draft_leads_nowhere(kiosk: Kiosk, tmp_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked by sudo")
-def test_a_report_belongs_to_the_one_who_asked_by_sudo(
+def test_a_bundle_belongs_to_the_user_who_called_sudo(
     kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = kiosk.context()
@@ -149,12 +147,12 @@ def test_a_report_belongs_to_the_one_who_asked_by_sudo(
         assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (65534, 0o600)
         assert (os.geteuid(), os.getegid()) == (0, 0)
         folder.chmod(0o755)
-        with pytest.raises(KioskError, match="Permission denied; name another place"):
+        with pytest.raises(KioskError, match="Permission denied; choose another place"):
             bundle.write(folder / "not-theirs.tar.gz", context, [], devices)
 
 
 @pytest.mark.parametrize("uid", ["", "0", "-1", "4294967295", "99999999999999999999", "pi"])
-def test_without_a_word_of_sudo_no_other_user_has_asked(uid: str) -> None:
+def test_without_a_valid_sudo_uid_a_bundle_belongs_to_the_caller(uid: str) -> None:
     assert asker({"SUDO_UID": uid}) is None
     with as_asker({"SUDO_UID": uid}):
         assert os.geteuid() == os.getuid()

@@ -1,4 +1,4 @@
-"""Pictures of the camera: how many are taken, and what is made of them."""
+"""The check of the camera: the number of its pictures, and its verdict on them."""
 
 from PIL import Image
 from tests.doctor.planting import Kiosk, finding_of
@@ -9,7 +9,7 @@ from kioskd.doctor.finding import Verdict
 DARK = encoded(Image.new("RGB", (320, 240), (3, 2, 4)))
 
 
-async def test_one_picture_that_shows_something_will_do(kiosk: Kiosk) -> None:
+async def test_one_picture_that_shows_something_is_enough(kiosk: Kiosk) -> None:
     found = finding_of(await kiosk.examined(), "camera")
     assert (found.verdict, kiosk.camera.shots) == (Verdict.OK, 1)
     assert not kiosk.camera.running
@@ -37,6 +37,6 @@ async def test_a_picture_all_of_one_colour_is_not_called_black(kiosk: Kiosk) -> 
     assert (found.fault, "all of one colour" in found.said, kiosk.camera.shots) == ("camera-black", True, 6)
 
 
-async def test_a_kiosk_without_a_camera_has_none_to_prove(kiosk: Kiosk) -> None:
+async def test_the_camera_check_is_skipped_without_a_camera(kiosk: Kiosk) -> None:
     kiosk.settings["camera"]["source"] = "off"
     assert finding_of(await kiosk.examined(), "camera").verdict is Verdict.SKIPPED

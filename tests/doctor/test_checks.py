@@ -1,4 +1,4 @@
-"""What the checks say beside faults: what is fitting, what is skipped, and why."""
+"""Checks that are skipped, and the reasons that they give."""
 
 from tests.doctor.planting import Kiosk, faults, finding_of
 
@@ -20,9 +20,10 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
 async def test_checks_that_depend_on_a_failed_check_are_skipped(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
     findings = await kiosk.examined()
-    assert finding_of(findings, "session").said == "comes after: tls"
+    assert finding_of(findings, "session").said == "waits until this is mended: tls"
     kiosk.broken = "- no settings"
-    assert finding_of(await kiosk.examined(), "session").said == "comes after: libraries, key, tls"
+    said = finding_of(await kiosk.examined(), "session").said
+    assert said == "waits until this is mended: libraries, key, tls"
 
 
 async def test_a_machine_without_systemd_and_without_a_pi_is_no_fault(kiosk: Kiosk) -> None:

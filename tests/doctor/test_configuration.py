@@ -1,4 +1,4 @@
-"""The settings, and the libraries that they need."""
+"""The checks of the settings, and of the libraries that they need."""
 
 import pytest
 from tests.doctor.planting import Kiosk
@@ -48,5 +48,5 @@ async def test_a_library_is_needed_by_the_settings_that_use_it(
     without = [one.said for one in configuration.libraries(kiosk.context())]
     kiosk.settings[section] = kiosk.settings.get(section, {}) | setting
     wanted = [one.said for one in configuration.libraries(kiosk.context())]
-    assert f"{library}: cannot be imported" not in without
-    assert f"{library}: cannot be imported" in wanted
+    assert f"{library}: this Python library is not installed" not in without
+    assert f"{library}: this Python library is not installed" in wanted

@@ -1,4 +1,4 @@
-"""What all checks look at: the settings of a file, and the devices that they name."""
+"""The context of all checks: the settings of a file, and the devices that they name."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def test_settings_with_faults_leave_the_defaults_to_be_checked(tmp_path: Path) -
     assert found.settings == Settings()
 
 
-def test_what_keeps_the_daemon_from_starting_is_a_fault_too(tmp_path: Path) -> None:
+def test_a_fault_that_prevents_the_start_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "kioskd.yaml"
     file.write_text("speaker: {volume: 30}")
     found = CheckContext.of(file, {"GEMINI_API_KEY": "a-key"})

@@ -1,4 +1,4 @@
-"""Where the key is looked for, with systemd's own program to encrypt it."""
+"""The check of the key in all its places, with systemd's own program to encrypt it."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def put(root: Path, path: str, data: bytes) -> None:
 
 @contextlib.contextmanager
 def nobody_in_particular(place: Path) -> Iterator[None]:
-    """Have `place` be shut to this process: as root it becomes somebody else meanwhile."""
+    """Close `place` to this process, which becomes another user if it is root, until the block ends."""
     uid = os.geteuid()
     place.chmod(0o700 if uid == 0 else 0)
     if uid == 0:
@@ -52,7 +52,7 @@ def nobody_in_particular(place: Path) -> Iterator[None]:
 
 
 def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> bytes:
-    """Encrypt as `kioskd key` does, with a host key of the test's own."""
+    """Encrypt `key` as `kioskd key` does, with a host key that only this test has."""
     monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "secret"))
     command = ["systemd-creds", "encrypt", "--with-key=host", f"--name={CREDENTIAL}", "-", "-"]
     return subprocess.run(command, input=key.encode(), capture_output=True, check=True).stdout
@@ -78,7 +78,7 @@ def test_a_key_that_is_stored_encrypted_is_found_and_not_shown(
 
 
 @needs_systemd_creds
-def test_a_key_that_another_machine_encrypted_is_told(
+def test_a_key_that_another_machine_encrypted_is_a_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, credential.ENCRYPTED, encrypted(tmp_path, monkeypatch, KEY))
@@ -95,7 +95,7 @@ def test_a_key_that_is_stored_plain_is_found(tmp_path: Path) -> None:
     assert (found.verdict, credential.PLAIN in found.said) == (Verdict.OK, True)
 
 
-def test_a_stored_key_that_holds_odd_characters_is_told_without_it(tmp_path: Path) -> None:
+def test_a_stored_key_with_odd_characters_is_reported_without_showing_it(tmp_path: Path) -> None:
     put(tmp_path, credential.PLAIN, b"two words")
     found = credential.credential(context(tmp_path))
     assert found.fault == "key-unusable"

@@ -17,13 +17,13 @@ ROOM: Final = Acoustics(coupling_db=-10.0, delay_s=0.06, noise_db=-65.0)
 
 
 def played(volume: float = 1.0) -> bytes:
-    """What the speaker is given."""
+    """Return the sound that the speaker gets."""
     lead = pcm.byte_count(LEAD_S, pcm.DOWNLINK_HZ)
     return bytes(lead) + sweep(gain=volume) + bytes(pcm.byte_count(LONGEST_S + 0.5, pcm.DOWNLINK_HZ))
 
 
 def heard(room: Acoustics, given: bytes, *, microphone: float = 1.0) -> bytes:
-    """What the microphone hears of it."""
+    """Return the sound that the microphone captures."""
     block = pcm.UPLINK_HZ // 50
     response, _ = responses(room)
     air = Air(room, response, block)
@@ -99,7 +99,7 @@ def test_a_single_sweep_is_no_echo_and_needs_a_second_try(lost: float) -> None:
     assert is_spoilt(bytes(sound), LEAD_S)
 
 
-def test_an_echo_that_overdrives_the_microphone_is_told() -> None:
+def test_an_echo_that_overdrives_the_microphone_is_reported_as_clipped() -> None:
     given = played()
     loud = find_echo(heard(replace(ROOM, coupling_db=0.0), given, microphone=8.0), LEAD_S)
     assert loud is not None
@@ -107,7 +107,7 @@ def test_an_echo_that_overdrives_the_microphone_is_told() -> None:
     assert not measured(ROOM).clipped
 
 
-def test_a_pause_of_a_busy_machine_between_both_sweeps_is_told() -> None:
+def test_a_pause_of_a_busy_machine_between_both_sweeps_is_measured() -> None:
     sound = heard(ROOM, played())
     middle = len(sound) // 4 * 2
     late = find_echo(sound[:middle] + bytes(pcm.byte_count(0.03, pcm.UPLINK_HZ)) + sound[middle:], LEAD_S)

@@ -1,4 +1,4 @@
-"""Files that the settings name, as the service's user and its sandbox see them."""
+"""The check that the service's user can read the files that the settings name, in its sandbox."""
 
 from dataclasses import replace
 

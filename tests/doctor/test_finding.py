@@ -1,4 +1,4 @@
-"""What a check says, and how an error becomes it."""
+"""Findings, and errors that become findings."""
 
 from kioskd.doctor.finding import Verdict, of_error, ok, skipped
 from kioskd.errors import DeviceLost

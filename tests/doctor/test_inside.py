@@ -1,4 +1,4 @@
-"""A look from inside the service's sandbox: by a systemd-run that notes what it is given, and runs what follows."""
+"""Checks inside the service's sandbox, with a systemd-run that notes its arguments and runs the command."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ exec "$@"
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """One with systemd, that knows the unit, for root."""
+    """Return a machine with systemd and the unit, and make this process believe that it is root."""
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
     put(tmp_path, "systemctl", f"#!/bin/sh\ncat <<'EOF'\n{UNIT}\nEOF\n")
@@ -119,19 +119,19 @@ async def test_a_check_is_made_inside(machine: Machine, tmp_path: Path) -> None:
     assert (found.verdict, found.fault) == (Verdict.FAULT, "microphone-missing")
 
 
-async def test_settings_that_the_service_cannot_read_are_its_fault(machine: Machine, tmp_path: Path) -> None:
+async def test_settings_that_the_service_cannot_read_are_a_fault(machine: Machine, tmp_path: Path) -> None:
     [found] = await SandboxView(machine).examine_inside(
         "microphone", "--config", str(tmp_path / "none.yaml"), "--yes"
     )
     assert found.fault == "settings"
-    assert found.said.startswith("to the service: ")
+    assert found.said.startswith("the service cannot use its settings: ")
 
 
 async def test_a_check_that_aborts_is_a_fault_of_its_own(machine: Machine) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\nkill -ABRT $$\n")
     [found] = await SandboxView(machine).examine_inside("microphone")
     assert found.fault == "microphone-failed"
-    assert "ended with -6" in found.said
+    assert "ended with exit code -6" in found.said
 
 
 async def test_a_cancelled_inside_check_stops_its_unit(machine: Machine, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_each_reason_against_an_inside_check_is_named(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert (
         SandboxView(machine).unavailable_reason()
-        == "only root can look from inside; type sudo before the command"
+        == "only root can check inside it; type sudo before the command"
     )
     put(machine.root, "systemctl", "#!/bin/sh\nexit 1\n")
     assert SandboxView(machine).unavailable_reason() == "kioskd.service is not installed"

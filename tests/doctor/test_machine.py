@@ -1,4 +1,4 @@
-"""What a machine tells by its files and programs."""
+"""A machine, as its files and programs describe it."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ def program(root: Path, name: str, script: str) -> Machine:
     return Machine(root, f"{root / 'bin'}:/usr/bin:/bin")
 
 
-def test_a_program_is_told_its_input_and_tells_how_it_ended(tmp_path: Path) -> None:
+def test_a_program_gets_its_input_and_returns_exit_code_and_output(tmp_path: Path) -> None:
     machine = program(tmp_path, "ask", "cat; echo no >&2; exit 3")
     assert machine.run("ask", given=b"name") == CommandResult(3, "name", "no")
 
@@ -30,7 +30,7 @@ def test_a_program_speaks_english_whatever_the_callers_language(
     assert ran.out == "C"
 
 
-def test_a_program_that_is_not_there_or_does_not_end_says_nothing(tmp_path: Path) -> None:
+def test_a_program_that_is_missing_or_hangs_has_no_result(tmp_path: Path) -> None:
     machine = program(tmp_path, "hang", "exec sleep 60")
     began = time.monotonic()
     assert machine.run("hang", at_most_s=0.1) is None
@@ -38,11 +38,11 @@ def test_a_program_that_is_not_there_or_does_not_end_says_nothing(tmp_path: Path
     assert time.monotonic() - began < 30
 
 
-def test_what_a_program_wrote_is_not_shown_by_its_result() -> None:
+def test_a_result_does_not_show_the_output_of_its_program() -> None:
     assert "sesame" not in repr(CommandResult(0, "sesame", "sesame"))
 
 
-def test_a_link_is_shown_as_the_machine_itself_names_its_end(tmp_path: Path) -> None:
+def test_a_link_is_shown_by_the_path_of_its_target(tmp_path: Path) -> None:
     (tmp_path / "srv").mkdir()
     (tmp_path / "etc").symlink_to("srv")
     machine = Machine(tmp_path)

@@ -25,12 +25,12 @@ def sound(deviation: float, constant: float = 0.0) -> bytes:
         (sound(30), 1.088, "microphone-rate"),
     ],
 )
-def test_what_is_wrong_with_a_microphone_is_heard(data: bytes, pace: float, name: str | None) -> None:
+def test_each_fault_of_a_microphone_is_found_in_its_sound(data: bytes, pace: float, name: str | None) -> None:
     found = fault_of(measure(data, pace))
     assert (found and found[0]) == name
 
 
-def test_levels_are_told_in_decibels_of_full_scale() -> None:
+def test_levels_are_decibels_of_full_scale() -> None:
     hearing = measure(sound(328, constant=500), 1.0)
     assert hearing.level_db == pytest.approx(-40, abs=0.2)
     assert -40 < hearing.peak_db < -20

@@ -1,4 +1,4 @@
-"""The way to the service: its name, its certificate, and a proxy in between."""
+"""The checks of the network path to the service: its name, its certificate, and a proxy in between."""
 
 import pytest
 from tests.doctor.planting import Kiosk, finding_of
@@ -10,7 +10,8 @@ from kioskd.errors import ConfigError
 
 async def test_an_address_needs_no_name_server(kiosk: Kiosk) -> None:
     found = finding_of(await kiosk.examined(), "name")
-    assert (found.verdict, found.said) == (Verdict.SKIPPED, "127.0.0.1 needs no name server")
+    words = "127.0.0.1 is an address, and needs no name server"
+    assert (found.verdict, found.said) == (Verdict.SKIPPED, words)
 
 
 async def test_a_name_is_resolved_and_timed(kiosk: Kiosk) -> None:
@@ -27,8 +28,8 @@ async def test_a_service_behind_a_proxy_is_left_to_the_session(kiosk: Kiosk) -> 
         "proxy": "http://127.0.0.1:3128",
     }
     name, tls = await network.name(kiosk.context()), await network.tls(kiosk.context())
-    assert name.said == "127.0.0.1 needs no name server"
-    assert (tls.verdict, "by the proxy 127.0.0.1" in tls.said) == (Verdict.SKIPPED, True)
+    assert name.said == "127.0.0.1 is an address, and needs no name server"
+    assert (tls.verdict, "through the proxy 127.0.0.1" in tls.said) == (Verdict.SKIPPED, True)
 
 
 async def test_a_proxy_of_the_environment_that_cannot_be_used_is_one_fault(
@@ -42,9 +43,9 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used_is_one_fault(
     assert tls.verdict is Verdict.SKIPPED
 
 
-async def test_a_service_that_is_trusted_tells_its_tls(kiosk: Kiosk) -> None:
+async def test_a_trusted_service_is_reported_with_its_tls_version(kiosk: Kiosk) -> None:
     found = finding_of(await kiosk.examined(), "tls")
-    assert (found.verdict, "TLSv1.3, its certificate holds" in found.said) == (Verdict.OK, True)
+    assert (found.verdict, "TLSv1.3, connected in" in found.said) == (Verdict.OK, True)
 
 
 async def test_authorities_that_cannot_be_read_are_a_fault_of_the_settings(kiosk: Kiosk) -> None:

@@ -1,4 +1,4 @@
-"""One fault planted in a kiosk that is well: doctor names it, and no other."""
+"""Faults planted in a healthy kiosk, one at a time: doctor finds this fault and no other."""
 
 import importlib.util
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PLANTED: list[tuple[str, str, Plant]] = []
 
 
 def plants(check: str, fault: str) -> Callable[[Plant], Plant]:
-    """Mark a function that plants `fault`, which `check` is to find."""
+    """Mark a function that plants a fault; `check` has to find it under the name `fault`."""
 
     def mark(plant: Plant) -> Plant:
         PLANTED.append((check, fault, plant))
@@ -71,7 +71,7 @@ def no_unit(kiosk: Kiosk) -> None:
 
 
 @plants("service", "unit-masked")
-def a_unit_that_nobody_may_start(kiosk: Kiosk) -> None:
+def a_masked_unit(kiosk: Kiosk) -> None:
     kiosk.unit = {"LoadState": "masked"}
 
 
@@ -173,7 +173,7 @@ def a_disk_that_is_read_only(kiosk: Kiosk) -> None:
 
 
 @plants("clock", "clock-not-synchronised")
-def a_clock_that_nobody_sets(kiosk: Kiosk) -> None:
+def a_clock_without_a_time_service(kiosk: Kiosk) -> None:
     kiosk.program("timedatectl", "printf 'NTP=no\\nNTPSynchronized=no\\n'")
 
 
@@ -201,7 +201,7 @@ def another_program_that_holds_the_microphone(kiosk: Kiosk) -> None:
 
 
 @plants("cards", "card-held")
-def a_sound_server_that_holds_the_very_card(kiosk: Kiosk) -> None:
+def a_sound_server_that_holds_the_card_of_the_settings(kiosk: Kiosk) -> None:
     kiosk.process(800, "/usr/bin/pipewire", comm="pipewire")
     kiosk.hold(1, "pcm0p", 800)
 
@@ -226,12 +226,12 @@ def a_key_file_of_roots(kiosk: Kiosk) -> None:
 
 
 @plants("files", "file-hidden")
-def a_picture_in_somebodys_home(kiosk: Kiosk) -> None:
+def a_picture_in_a_home_folder(kiosk: Kiosk) -> None:
     kiosk.settings["assistant"] = {"pictures": [str(kiosk.file("/home/pi/map.jpg"))]}
 
 
 @plants("files", "file-hidden")
-def pictures_in_a_folder_that_the_service_has_one_of_its_own_for(kiosk: Kiosk) -> None:
+def pictures_in_tmp_which_the_service_has_for_itself(kiosk: Kiosk) -> None:
     kiosk.settings["camera"]["source"] = f"folder:{kiosk.file('/tmp/pictures/one.jpg').parent}"
 
 
@@ -268,17 +268,17 @@ def a_plain_key_that_the_unit_does_not_take(kiosk: Kiosk) -> None:
 
 
 @plants("name", "name-not-resolved")
-def a_name_that_nobody_knows(kiosk: Kiosk) -> None:
+def a_name_that_no_server_knows(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://kiosk.invalid"
 
 
 @plants("tls", "certificate-unknown")
-def a_certificate_of_nobody_we_know(kiosk: Kiosk) -> None:
+def a_certificate_of_an_unknown_authority(kiosk: Kiosk) -> None:
     del kiosk.settings["service"]["ca_file"]
 
 
 @plants("tls", "not-reached")
-def a_port_that_nobody_serves(kiosk: Kiosk) -> None:
+def a_port_without_a_server(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
 
 
@@ -293,7 +293,7 @@ def a_model_that_is_not_known(kiosk: Kiosk) -> None:
 
 
 @plants("session", "quota")
-def a_service_that_has_had_enough(kiosk: Kiosk) -> None:
+def a_service_whose_quota_is_used_up(kiosk: Kiosk) -> None:
     kiosk.service.add_fault(ScriptedFault(on="connect", do="refuse", status=429))
 
 
@@ -341,7 +341,7 @@ def a_speaker_at_the_wrong_rate(kiosk: Kiosk) -> None:
 
 
 @plants("speaker", "speaker-muted")
-def a_volume_of_nought(kiosk: Kiosk) -> None:
+def a_volume_of_0(kiosk: Kiosk) -> None:
     kiosk.settings["speaker"]["volume"] = 0
 
 
@@ -352,7 +352,7 @@ def a_speaker_without_an_amplifier(kiosk: Kiosk) -> None:
 
 
 @plants("echo", "speaker-not-heard")
-def a_speaker_without_an_amplifier_and_nobody_there(kiosk: Kiosk) -> None:
+def a_speaker_without_an_amplifier_and_no_person_to_ask(kiosk: Kiosk) -> None:
     kiosk.microphone.return_db = -200
     kiosk.asking = False
 
@@ -415,7 +415,7 @@ def _gid(kiosk: Kiosk) -> int:
     return (kiosk.root / "dev/gpiochip0").stat().st_gid
 
 
-async def test_a_kiosk_that_is_well_has_no_fault(kiosk: Kiosk) -> None:
+async def test_a_healthy_kiosk_has_no_fault(kiosk: Kiosk) -> None:
     findings = await kiosk.examined()
     assert faults(findings) == []
     looked_at = {one.check for one in findings if one.verdict is not Verdict.SKIPPED}
@@ -425,7 +425,7 @@ async def test_a_kiosk_that_is_well_has_no_fault(kiosk: Kiosk) -> None:
 @pytest.mark.parametrize(
     ("check", "fault", "plant"), PLANTED, ids=[plant.__name__ for _, _, plant in PLANTED]
 )
-async def test_a_planted_fault_is_named_and_no_other(
+async def test_a_planted_fault_is_found_and_no_other(
     kiosk: Kiosk, check: str, fault: str, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kioskd.doctor.controls.PRESS_S", 0.3)

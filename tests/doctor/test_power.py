@@ -1,4 +1,4 @@
-"""Power and heat of the machine."""
+"""The checks of power supply and temperature."""
 
 import pytest
 from tests.doctor.planting import Kiosk, finding_of

@@ -1,4 +1,4 @@
-"""What doctor says of the programs of tools."""
+"""The check that the programs of tools cannot reach the daemon's secrets."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ async def told(*tools: Mapping[str, object]) -> list[Finding]:
 
 
 @needs_sandbox
-async def test_a_probe_proves_that_programs_reach_nothing_of_the_daemons() -> None:
+async def test_a_probe_proves_that_programs_cannot_reach_the_daemon() -> None:
     [found] = await told(DOOR)
     assert found.verdict is Verdict.OK
-    assert "a probe reached none of" in found.said
+    assert "reached none of the daemon's" in found.said
 
 
 @needs_sandbox

@@ -1,4 +1,4 @@
-"""Listening and playing for a while, and what is noted of it."""
+"""Capturing and playing sound for a while, and the times recorded of it."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ async def take(heard: CapturedSound, clock: ManualClock, *gaps_s: float) -> None
         heard(FRAME)
 
 
-async def test_a_beginning_is_known_though_one_frame_came_late() -> None:
+async def test_one_late_frame_does_not_change_the_measured_beginning() -> None:
     clock = ManualClock(now=100.0)
     heard = CapturedSound(clock)
     await take(heard, clock, *[FRAME_S] * 4, 3 * FRAME_S, 0, 0, *[FRAME_S] * 4)
@@ -29,14 +29,14 @@ async def test_a_beginning_is_known_though_one_frame_came_late() -> None:
 
 
 @pytest.mark.parametrize("pace", [0.9, 1.0, 1.1])
-async def test_the_pace_is_that_of_the_sound(pace: float) -> None:
+async def test_the_pace_follows_the_arrival_of_the_frames(pace: float) -> None:
     clock = ManualClock()
     heard = CapturedSound(clock)
     await take(heard, clock, *[FRAME_S / pace] * 50)
     assert heard.pace == pytest.approx(pace)
 
 
-async def test_it_says_when_enough_has_come() -> None:
+async def test_enough_is_set_after_the_wanted_seconds() -> None:
     clock = ManualClock()
     heard = CapturedSound(clock, seconds=2 * FRAME_S)
     await take(heard, clock, 0)
@@ -53,7 +53,7 @@ async def test_a_piece_is_played_to_its_end_and_silence_after_it() -> None:
     await soon(over.wait())
 
 
-async def test_listening_to_a_microphone_that_is_not_there_says_so() -> None:
+async def test_listening_to_a_missing_microphone_raises_device_lost() -> None:
     clock, microphone = ManualClock(), MemoryMicrophone()
     microphone.unplug()
     with pytest.raises(DeviceLost, match="unplugged"):
@@ -78,7 +78,7 @@ async def test_the_first_failure_ends_the_others_and_is_raised_as_it_is() -> Non
     assert ended.is_set()
 
 
-async def test_all_end_when_it_is_over() -> None:
+async def test_the_others_end_when_the_main_task_has_ended() -> None:
     over = asyncio.Event()
     over.set()
     await soon(beside(over.wait(), asyncio.Event().wait()))

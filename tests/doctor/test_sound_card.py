@@ -1,4 +1,4 @@
-"""Microphone, speaker and echo by PyAudio on the virtual sound card, in true time."""
+"""The checks of microphone, speaker and echo with PyAudio on the virtual sound card, in real time."""
 
 import contextlib
 import tempfile
@@ -24,7 +24,7 @@ SOUND: Final = [check for check in CHECKS if check.name in ("microphone", "speak
 
 @contextlib.contextmanager
 def hiss(sound: SoundServer, level: float) -> Iterator[None]:
-    """Have the microphone hear noise until the block ends, a minute at most."""
+    """Play noise to the microphone until the block ends, for a minute at most."""
     noise = np.random.default_rng(1).normal(0, level, 60 * pcm.UPLINK_HZ)
     data = np.clip(np.rint(noise), -32768, 32767).astype("<i2").tobytes()
     with sound.injector(latency_ms=500) as process, ThreadPoolExecutor(1) as feeder:
@@ -39,7 +39,7 @@ def hiss(sound: SoundServer, level: float) -> Iterator[None]:
 
 
 async def examined(**sections: dict[str, object]) -> list[Finding]:
-    """Return what is found; again where a machine that is busy with other tests has torn the virtual card's sound."""
+    """Return the findings; check again if a busy machine has torn the sound of the virtual card."""
     findings = await examined_once(**sections)
     for _ in range(2):
         if any((fault or "").endswith("-rate") for _, fault in faults(findings)):
@@ -49,19 +49,21 @@ async def examined(**sections: dict[str, object]) -> list[Finding]:
 
 async def examined_once(**sections: dict[str, object]) -> list[Finding]:
     settings = Settings.model_validate({"speaker": {"volume": 90}, **sections})
-    # An empty machine: no other daemon of this one holds the card.
+    # On an empty machine no other daemon holds the card.
     with tempfile.TemporaryDirectory() as root:
         return await examine(CheckContext(settings, machine=Machine(Path(root))), checks=SOUND)
 
 
-async def test_a_card_without_a_sound_is_called_switched_off(sound_server: SoundServer) -> None:
+async def test_a_microphone_without_any_sound_is_a_fault(sound_server: SoundServer) -> None:
     sound_server.mend()
     findings = await examined()
     assert faults(findings) == [("microphone", "microphone-silent")]
     assert [one.verdict for one in findings if one.check == "speaker"] == [Verdict.OK]
 
 
-async def test_names_that_no_card_has_are_told_with_those_that_there_are(sound_server: SoundServer) -> None:
+async def test_a_device_name_that_no_card_has_is_reported_with_the_names_here(
+    sound_server: SoundServer,
+) -> None:
     findings = await examined(microphone={"device": "gooseneck"}, speaker={"device": "horn"})
     assert faults(findings) == [("microphone", "microphone-missing"), ("speaker", "speaker-missing")]
     assert "kioskmic" in findings[0].said
@@ -83,13 +85,13 @@ async def test_a_speaker_that_the_microphone_hears_is_measured(sound_server: Sou
     assert echo.figures["recommended"] == "cancel"
 
 
-async def test_a_speaker_that_nobody_hears_is_told(sound_server: SoundServer) -> None:
+async def test_a_speaker_that_the_microphone_does_not_hear_is_a_fault(sound_server: SoundServer) -> None:
     with hiss(sound_server, 30.0):
         findings = await examined()
     assert faults(findings) == [("echo", "speaker-not-heard")]
 
 
-async def test_an_overdriven_microphone_is_told(sound_server: SoundServer) -> None:
+async def test_an_overdriven_microphone_is_a_fault(sound_server: SoundServer) -> None:
     with hiss(sound_server, 20_000.0):
         findings = await examined()
     assert faults(findings) == [("microphone", "microphone-clipped")]

@@ -1,4 +1,4 @@
-"""Programs that hold a sound card."""
+"""The check that no other program holds the sound cards."""
 
 import pytest
 from tests.doctor.planting import Kiosk, finding_of

@@ -1,4 +1,4 @@
-"""How much a running daemon writes to the disk."""
+"""The check that a running daemon writes next to nothing to the disk."""
 
 import pytest
 from tests.doctor.planting import Kiosk, finding_of
@@ -7,7 +7,7 @@ from kioskd.doctor.finding import Verdict
 
 
 def running(kiosk: Kiosk, *, written: int, seconds: float) -> None:
-    """Have a daemon run for so long, and have it written so many bytes."""
+    """Plant a daemon that has run for `seconds`, and has written `written` bytes."""
     kiosk.process(77, "python", "/opt/kioskd/current/bin/kioskd", "run")
     kiosk.file("/proc/77/io", f"rchar: 9\nwrite_bytes: {written}\ncancelled_write_bytes: 0\n")
     started = round((100_000 - seconds) * 100)

@@ -1,4 +1,4 @@
-"""The service of the machine, and a daemon's own words about it."""
+"""The check of the service's unit, and of the faults that the running daemon reports."""
 
 import pytest
 from tests.doctor.planting import Kiosk, faults, finding_of
@@ -23,7 +23,7 @@ from kioskd.flow.reporting.journal import status
         ),
     ],
 )
-async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
+async def test_each_fault_that_a_running_daemon_reports_is_a_finding(
     kiosk: Kiosk, shown: ShowStatus, fault: tuple[str, str]
 ) -> None:
     kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
@@ -40,7 +40,7 @@ async def test_the_watchdog_is_that_of_the_next_start(kiosk: Kiosk, said: str, v
     assert finding_of(await kiosk.examined(), "service").verdict is verdict
 
 
-async def test_a_daemon_of_the_same_version_is_well(kiosk: Kiosk) -> None:
+async def test_a_daemon_of_the_same_version_is_no_fault(kiosk: Kiosk) -> None:
     kiosk.unit |= {"ActiveState": "active", "StatusText": "Asleep"}
     kiosk.program("kioskd", f"""echo '{{"version": "{__version__}"}}'""")
     found = finding_of(await kiosk.examined(), "service")
@@ -52,13 +52,13 @@ async def test_the_last_status_of_a_stopped_daemon_is_not_repeated(kiosk: Kiosk)
     assert "Asleep" not in finding_of(await kiosk.examined(), "service").said
 
 
-async def test_a_daemon_that_was_killed_is_not_believed_about_what_it_missed(kiosk: Kiosk) -> None:
+async def test_faults_that_a_stopped_daemon_reported_are_ignored(kiosk: Kiosk) -> None:
     kiosk.unit["StatusText"] = status(ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Input/output error"))
     assert faults(await kiosk.examined()) == []
 
 
-async def test_why_a_daemon_has_failed_is_told_in_its_own_last_words(kiosk: Kiosk) -> None:
+async def test_a_failed_daemon_is_reported_with_its_last_status(kiosk: Kiosk) -> None:
     kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code", "StatusText": "service key: there is none"}
     assert finding_of(await kiosk.examined(), "service").said.endswith(
-        "its last words: service key: there is none"
+        "its last status: service key: there is none"
     )

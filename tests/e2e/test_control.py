@@ -167,7 +167,8 @@ async def test_the_volume_is_set_within_what_the_owner_allows(
 ) -> None:
     async with controlled(place, capsys) as it:
         assert (await it.command("volume", "55")).out == "volume 55 %\n"
-        assert (await it.command("volume", "100")).out == "volume 90 %, as far as the owner lets anybody\n"
+        bounds = "speaker.volume_floor and volume_ceiling allow no other"
+        assert (await it.command("volume", "100")).out == f"volume 90 %: {bounds}\n"
         assert "volume 90 %" in (await it.command("status")).out
         with pytest.raises(SystemExit):
             await it.command("volume", "101")
@@ -516,7 +517,7 @@ async def test_a_key_works_the_moment_it_is_stored_and_after_a_reload(
             stored = await asyncio.to_thread(main, ["key", "--config", config, "--socket", str(place)])
             said = capsys.readouterr()
             assert stored == Exit.OK, said.err
-            assert said.out.splitlines()[-1] == "in use: the running kioskd has it"
+            assert said.out.splitlines()[-1] == "in use: the running kioskd has the new key"
             await daemon.shows("In conversation")
 
             settings["assistant"] = {"voice": "Puck"}

@@ -259,7 +259,7 @@ async def test_reload_is_done_when_the_command_says_so(tmp_path: Path, sound_ser
         it.edit(assistant={"voice": "Puck"}, speaker={"device": "kioskspk"})
         assert await reload(it.config) == (
             0,
-            "settings reloaded; after a restart only: speaker.device\n",
+            "settings reloaded; these need a restart: speaker.device\n",
         )
         assert "settings reloaded" in it.daemon.journal
 

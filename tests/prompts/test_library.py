@@ -30,7 +30,7 @@ def wav(sound: bytes) -> bytes:
 
 
 class Reader:
-    """Reads each sentence aloud as a tone of as many units as it has letters, until it must not any more."""
+    """A reader that speaks each sentence as a tone with a unit for each letter, as long as it may."""
 
     def __init__(self, version: str | None = "1", *, good_for: int = 1000) -> None:
         self._version = version
@@ -66,7 +66,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_nothing_is_known_before_it_is_prepared() -> None:
+def test_a_library_has_no_sounds_before_it_is_prepared() -> None:
     assert known(PromptLibrary("en", None, None, Reader())) == set()
 
 
@@ -79,7 +79,7 @@ async def test_each_code_has_its_sentence(caplog: pytest.LogCaptureFixture) -> N
     assert warnings(caplog) == []
 
 
-async def test_the_reader_is_told_the_region(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_reader_gets_the_region_of_the_language(caplog: pytest.LogCaptureFixture) -> None:
     reader = Reader()
     await prepared(reader, language="en-GB")
     assert {language for _, language in reader.asked} == {"en-GB"}
@@ -97,7 +97,7 @@ async def test_prompts_are_rendered_once(tmp_path: Path) -> None:
     assert [second.get(code) for code in SPOKEN] == [first.get(code) for code in SPOKEN]
 
 
-async def test_another_version_renders_again_and_leaves_nothing_of_the_old(tmp_path: Path) -> None:
+async def test_another_version_renders_again_and_removes_the_old_renderings(tmp_path: Path) -> None:
     await prepared(Reader("1"), cache=tmp_path)
     reader = Reader("2")
     await prepared(reader, cache=tmp_path)
@@ -105,7 +105,7 @@ async def test_another_version_renders_again_and_leaves_nothing_of_the_old(tmp_p
     assert len(list((tmp_path / "prompts").iterdir())) == len(SPOKEN)
 
 
-async def test_a_broken_rendering_is_made_again_alone(tmp_path: Path) -> None:
+async def test_only_a_broken_rendering_is_made_again(tmp_path: Path) -> None:
     first = await prepared(Reader(), cache=tmp_path)
     broken = min((tmp_path / "prompts").iterdir())
     broken.write_bytes(broken.read_bytes()[:-100])
@@ -117,7 +117,7 @@ async def test_a_broken_rendering_is_made_again_alone(tmp_path: Path) -> None:
     assert third.asked == []
 
 
-async def test_without_a_reader_what_was_rendered_before_is_still_said(
+async def test_without_a_reader_earlier_renderings_are_still_spoken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = await prepared(Reader(), cache=tmp_path)
@@ -126,14 +126,16 @@ async def test_without_a_reader_what_was_rendered_before_is_still_said(
     assert warnings(caplog) == []
 
 
-async def test_a_missing_reader_costs_its_remedy_and_the_prompts(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_missing_reader_is_logged_with_its_remedy_and_leaves_no_prompts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     prompts = await prepared(Reader(version=None))
     assert known(prompts) == set()
     assert len(warnings(caplog)) == 1
     assert f"codes={','.join(SPOKEN)}: reader: is not installed; install it" in warnings(caplog)[0]
 
 
-async def test_a_reader_that_fails_half_way_is_asked_no_more_and_what_it_gave_is_kept(
+async def test_a_reader_that_fails_is_not_called_again_and_its_renderings_are_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader = Reader(good_for=3)
@@ -151,16 +153,16 @@ async def test_a_new_version_that_fails_leaves_the_old_renderings(tmp_path: Path
     assert known(await prepared(Reader(version=None), cache=tmp_path)) == set(SPOKEN)
 
 
-async def test_a_cache_that_cannot_be_written_costs_one_warning_and_no_prompt(
+async def test_a_read_only_cache_logs_one_warning_and_loses_no_prompt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "prompts").write_text("a file where the folder should be")
     assert known(await prepared(Reader(), cache=tmp_path)) == set(SPOKEN)
     assert len(warnings(caplog)) == 1
-    assert "prompts not kept" in warnings(caplog)[0]
+    assert "prompts not stored" in warnings(caplog)[0]
 
 
-async def test_the_owners_recordings_go_before_all_texts(
+async def test_the_owners_recordings_take_precedence_over_all_texts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "de").mkdir()
@@ -200,7 +202,7 @@ async def test_a_bad_recording_is_named_and_the_text_spoken(
     assert "save it as 16-bit PCM WAV" in warnings(caplog)[0]
 
 
-async def test_an_owners_folder_that_is_not_there_is_named(
+async def test_a_missing_folder_of_the_owner_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert known(await prepared(Reader(), owner=tmp_path / "none")) == set(SPOKEN)
@@ -208,7 +210,7 @@ async def test_an_owners_folder_that_is_not_there_is_named(
     assert f"speaker.prompts_folder={tmp_path / 'none'}" in warnings(caplog)[0]
 
 
-async def test_codes_without_a_sentence_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_codes_without_a_sentence_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
     assert known(await prepared(Reader(), language="sv", owner=tmp_path)) == {Code.WAY}
     assert f"codes={','.join(code for code in SPOKEN if code is not Code.WAY)}" in warnings(caplog)[0]
@@ -240,13 +242,13 @@ async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng here")
-async def test_an_installer_renders_them_for_the_daemon(tmp_path: Path) -> None:
+async def test_the_installer_renders_the_prompts_for_the_daemon(tmp_path: Path) -> None:
     assert await render_all("fr", None, tmp_path)
     reader = Reader(version=None)
     assert known(await prepared(reader, language="fr", cache=tmp_path)) == set(SPOKEN)
 
 
-def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
+def test_the_installers_command_names_missing_prompts(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kioskd.prompts", "fr", "--cache", str(tmp_path)],
         env={"PATH": str(tmp_path), "PYTHONPATH": str(Path(texts.__file__).parents[2])},
@@ -267,8 +269,8 @@ async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None
     assert sound == tone(len(text))
 
 
-async def test_a_question_that_cannot_be_said_is_the_lamps_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_question_that_cannot_be_spoken_is_left_to_the_lamp(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     assert await PromptLibrary("en", None, None, Reader(good_for=0)).question("open_door", "") is None
     (line,) = caplog.messages
-    assert line.startswith("question not said, the lamp alone asks: tool=open_door: reader: was not done")
+    assert line.startswith("question not spoken, only the lamp asks: tool=open_door: reader: was not done")

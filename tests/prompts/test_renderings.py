@@ -12,18 +12,18 @@ def load(kept: Renderings, file: str) -> bytes | None:
     return kept.load_all({1: file}).get(1)
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_a_saved_rendering_is_loaded(tmp_path: Path) -> None:
     Renderings(tmp_path / "deep" / "prompts").save(FILE, b"sound")
     assert load(Renderings(tmp_path / "deep" / "prompts"), FILE) == b"sound"
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_a_rendering(tmp_path: Path) -> None:
     Renderings(tmp_path / "prompts").save(FILE, b"sound")
     assert stat.S_IMODE((tmp_path / "prompts").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "prompts" / FILE).stat().st_mode) == 0o600
 
 
-def test_a_name_tells_text_language_and_version_apart() -> None:
+def test_a_file_name_depends_on_text_language_and_version() -> None:
     assert (
         len({FILE, name("hello.", "en", "1.51"), name("hello", "de", "1.51"), name("hello", "en", "1.52")})
         == 4
@@ -46,7 +46,7 @@ def damage(content: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", range(7))
-def test_a_broken_file_is_none(tmp_path: Path, kind: int) -> None:
+def test_a_broken_file_is_ignored(tmp_path: Path, kind: int) -> None:
     kept = Renderings(tmp_path)
     kept.save(FILE, b"sound")
     (tmp_path / FILE).write_bytes(damage((tmp_path / FILE).read_bytes())[kind])
@@ -63,7 +63,7 @@ def test_another_versions_rendering_is_found_by_text_and_language(tmp_path: Path
     assert Renderings(tmp_path / "none").load_any_version({1: "hello"}, "en") == {}
 
 
-def test_what_is_out_of_date_is_removed_with_drafts_and_nothing_else(tmp_path: Path) -> None:
+def test_only_outdated_renderings_and_drafts_are_removed(tmp_path: Path) -> None:
     kept = Renderings(tmp_path)
     newer = name("hello", "en", "1.52")
     kept.save(FILE, b"sound")
@@ -74,7 +74,7 @@ def test_what_is_out_of_date_is_removed_with_drafts_and_nothing_else(tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {newer, "preferences.json"}
 
 
-def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+def test_a_rendering_that_cannot_be_saved_raises_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="exists"):
         Renderings(tmp_path / "file").save(FILE, b"sound")

@@ -16,7 +16,7 @@ SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 
 
 def wav(rate_hz: int = 24_000, channels: int = 1, width: int = 2, seconds: float = 0.5) -> bytes:
-    """A sweep."""
+    """Return a sound that sweeps through many pitches."""
     times = np.arange(round(seconds * rate_hz)) / rate_hz
     samples = np.sin(2 * np.pi * (300 + 1000 * times) * times) * 0.4 * 2 ** (8 * width - 1)
     every = np.repeat(np.rint(samples).astype("<i4"), channels)
@@ -30,26 +30,28 @@ def wav(rate_hz: int = 24_000, channels: int = 1, width: int = 2, seconds: float
     return out.getvalue()
 
 
-def test_what_the_speaker_plays_passes_untouched() -> None:
+def test_sound_in_the_speakers_format_is_not_changed() -> None:
     assert read_wav(wav()) == wav()[44:]
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize(("channels", "width"), [(1, 2), (2, 2), (2, 3), (6, 4)])
-def test_any_rate_channels_and_depth_become_the_speakers(rate_hz: int, channels: int, width: int) -> None:
+def test_any_rate_channels_and_depth_become_the_speakers_format(
+    rate_hz: int, channels: int, width: int
+) -> None:
     sound = read_wav(wav(rate_hz, channels, width))
     assert pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) == pytest.approx(0.5, abs=0.02)
     one, other = (np.frombuffer(data, "<i2") / 32768 for data in (read_wav(wav()), sound))
     assert likeness(one, other) > 0.97
 
 
-def test_a_header_that_promises_more_than_follows_is_not_minded() -> None:
+def test_a_header_that_promises_too_much_sound_is_accepted() -> None:
     piped = bytearray(wav())
     piped[40:44] = (0x7FFFF000).to_bytes(4, "little")
     assert read_wav(bytes(piped)) == wav()[44:]
 
 
-def test_a_file_is_read_too(tmp_path: Path) -> None:
+def test_a_wav_can_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "W1.wav").write_bytes(wav())
     assert read_wav(tmp_path / "W1.wav") == wav()[44:]
 
@@ -66,7 +68,7 @@ def test_a_file_is_read_too(tmp_path: Path) -> None:
         (wav(rate_hz=8000, seconds=LONGEST_S + 1), "is longer than 30 s; cut it"),
     ],
 )
-def test_what_cannot_be_used_is_told(content: bytes, why: str) -> None:
+def test_a_wav_that_cannot_be_used_raises_an_error(content: bytes, why: str) -> None:
     with pytest.raises(UnfitWav, match=why):
         read_wav(content)
 
@@ -87,23 +89,23 @@ def unsigned(data: bytes) -> bytes:
     return data[:44] + (np.frombuffer(data[44:], np.uint8) ^ 128).tobytes()
 
 
-def test_a_pipe_in_the_files_place_is_told_at_once(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_file_raises_an_error_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "W1.wav")
     with pytest.raises(UnfitWav, match="no regular file"):
         read_wav(tmp_path / "W1.wav")
 
 
-def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_file_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnfitWav, match="cannot be read"):
         read_wav(tmp_path)
 
 
-def test_a_file_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_wav(tmp_path / "none.wav")
 
 
-def test_a_wav_that_is_no_file_is_unfit_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_wav_that_is_not_a_regular_file_is_unfit_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "prompt.wav")
     with pytest.raises(UnfitWav, match="no regular file but a named pipe"):
         read_wav(tmp_path / "prompt.wav")

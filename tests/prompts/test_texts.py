@@ -10,7 +10,7 @@ from kioskd.prompts import texts
 SHIPPED = sorted(path.stem for path in texts.shipped().glob("*.yaml"))
 
 SPOKEN_LETTERS = {"pl": {"W": "wu", "K": "ka", "D": "de", "B": "be", "S": "es"}}
-"""Where a letter by itself is read as a word: the letter's name instead."""
+"""Names of letters, for languages that read a single letter as a word."""
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -40,12 +40,12 @@ def test_every_shipped_sentence_ends_with_its_code_letter_by_letter(language: st
 
 
 @pytest.mark.parametrize("language", SHIPPED)
-def test_no_two_codes_are_told_with_the_same_words(language: str) -> None:
+def test_no_two_codes_have_the_same_words(language: str) -> None:
     sentences = texts.read(language, None).sentences
     assert len({sentence[:-4] for sentence in sentences.values()}) == len(SPOKEN)
 
 
-def test_a_region_has_its_own_texts_before_those_of_the_language() -> None:
+def test_texts_of_a_region_take_precedence_over_those_of_the_language() -> None:
     assert "acessar" in texts.read("pt-BR", None).sentences[Code.WAY]
     assert "aceder" in texts.read("pt-PT", None).sentences[Code.WAY]
 
@@ -58,12 +58,12 @@ def test_a_language_without_texts_is_english_with_one_warning(caplog: pytest.Log
 
 
 @pytest.mark.parametrize("language", ["", "../en", "en/..", "-v", "x" * 300])
-def test_what_is_no_language_names_no_file(language: str) -> None:
+def test_a_text_that_is_no_language_tag_names_no_file(language: str) -> None:
     assert texts.tags(language) == ()
     assert texts.read(language, None).language == "en"
 
 
-def test_the_owners_sentences_go_before_those_that_are_shipped(tmp_path: Path) -> None:
+def test_the_owners_sentences_take_precedence_over_the_shipped_ones(tmp_path: Path) -> None:
     (tmp_path / "de.yaml").write_text("W1: >\n  Kein Netz,\n  Code W 1.\n", encoding="utf-8")
     (tmp_path / "de-AT.yaml").write_text("W2: Servus, Code W 2.\n", encoding="utf-8")
     read = texts.read("de-AT", tmp_path)
@@ -73,7 +73,7 @@ def test_the_owners_sentences_go_before_those_that_are_shipped(tmp_path: Path) -
     assert read.sentences[Code.QUOTA] == texts.read("de", None).sentences[Code.QUOTA]
 
 
-def test_an_owner_may_bring_a_language_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_owner_can_add_a_language(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
     read = texts.read("sv", tmp_path)
     assert (read.language, dict(read.sentences)) == ("sv", {Code.WAY: "Inget internet, kod W 1."})
@@ -83,14 +83,14 @@ def test_an_owner_may_bring_a_language_of_their_own(tmp_path: Path, caplog: pyte
 @pytest.mark.parametrize(
     ("content", "place"),
     [
-        ("W1: fine\nX9: what\n", ":2:1 X9: is no code; the codes are W1, "),
-        ("W1: fine\nW2: 12\n", ":2:5 W2: must be a sentence"),
-        ("W1: fine\nW2: ''\n", ":2:5 W2: must be a sentence"),
-        (f"W1: fine\nW2: {'x' * 501}\n", ":2:5 W2: must be a sentence"),
-        ("W1: fine\nW2: [a]\n", ":2:5 W2: must be a sentence"),
+        ("W1: fine\nX9: what\n", ":2:1 X9: is not a code; use one of W1, "),
+        ("W1: fine\nW2: 12\n", ":2:5 W2: is not a sentence"),
+        ("W1: fine\nW2: ''\n", ":2:5 W2: is not a sentence"),
+        (f"W1: fine\nW2: {'x' * 501}\n", ":2:5 W2: is not a sentence"),
+        ("W1: fine\nW2: [a]\n", ":2:5 W2: is not a sentence"),
     ],
 )
-def test_a_bad_line_of_the_owner_is_named_and_left_out(
+def test_a_bad_line_of_the_owner_is_logged_and_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, place: str
 ) -> None:
     (tmp_path / "en.yaml").write_text(content, encoding="utf-8")
@@ -102,7 +102,7 @@ def test_a_bad_line_of_the_owner_is_named_and_left_out(
 
 
 @pytest.mark.parametrize("content", [b"", b"- W1\n", b"W1: 'x\n", b"\xff\xfe\x00", b"W1\n"])
-def test_a_bad_file_of_the_owner_is_named_and_left_out(
+def test_a_bad_file_of_the_owner_is_logged_and_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / "en.yaml").write_bytes(content)
@@ -111,7 +111,7 @@ def test_a_bad_file_of_the_owner_is_named_and_left_out(
     assert str(tmp_path / "en.yaml") in warnings(caplog)[0]
 
 
-def test_prompts_that_are_no_file_are_left_out_and_not_waited_for(
+def test_prompts_that_are_not_a_regular_file_are_ignored_at_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.mkfifo(tmp_path / "en.yaml")
@@ -126,12 +126,12 @@ def test_every_shipped_language_names_the_tool_and_the_button(language: str) -> 
     assert language == "en" or asked != texts.question("open_front-door", "", "en")
 
 
-def test_the_owners_words_are_followed_by_what_to_do() -> None:
+def test_the_owners_question_is_followed_by_the_request_for_a_press() -> None:
     assert (
         texts.question("open_door", "Open the yard?", "en-GB")
         == "Open the yard? To allow it, press the button."
     )
 
 
-def test_a_language_that_is_not_shipped_is_asked_in_english() -> None:
+def test_a_question_in_a_language_that_is_not_shipped_is_english() -> None:
     assert texts.question("open_door", "", "fi") == "May I use open door? To allow it, press the button."

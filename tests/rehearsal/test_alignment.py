@@ -1,4 +1,4 @@
-"""What the service received against what the microphone captured: counted exactly."""
+"""Exact comparison of the received sound with the captured sound."""
 
 import numpy as np
 from hypothesis import given
@@ -20,7 +20,7 @@ def sound(numbers: list[int]) -> bytes:
     return b"".join(frame(number) for number in numbers)
 
 
-def test_a_conversation_begins_with_the_preroll_and_leaves_out_what_was_captured_while_shut() -> None:
+def test_a_conversation_begins_with_the_preroll_and_leaves_out_sound_of_a_shut_gate() -> None:
     gates = [
         GateChange(10, Gate.HOLD),
         GateChange(12, Gate.SEND),
@@ -40,7 +40,7 @@ def test_a_preroll_is_no_longer_than_the_sleep_before_it() -> None:
     assert conversations(gates, 9, PREROLL) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
 
 
-def test_a_pause_is_left_out_but_for_what_comes_right_before_and_after_speech() -> None:
+def test_a_pause_is_left_out_except_right_before_and_after_speech() -> None:
     gates = [
         GateChange(10, Gate.PAUSED),
         GateChange(12, Gate.SEND),
@@ -57,12 +57,12 @@ def test_a_pause_is_left_out_but_for_what_comes_right_before_and_after_speech() 
     assert conversations(gates, 70, PREROLL, after_frames=2) == [wanted]
 
 
-def test_what_was_kept_when_the_gate_comes_to_where_it_was_is_forgotten() -> None:
+def test_a_repeated_gate_state_forgets_the_kept_frames() -> None:
     gates = [GateChange(9, Gate.PREROLL), GateChange(10, Gate.SEND)]
     assert conversations(gates, 12, PREROLL) == [[9, 10, 11]]
 
 
-def test_a_frame_that_a_chime_was_taken_out_of_is_known_again() -> None:
+def test_a_frame_without_its_chime_is_recognised() -> None:
     chance = np.random.default_rng(1)
     captured = [chance.integers(-3, 3, 320, np.int16, endpoint=True).tobytes() for _ in range(50)]
     notch = CueNotch(frequencies(CueSound.WAKE))
@@ -93,7 +93,7 @@ def test_frames_missing_before_the_first_received_one_are_the_lost_first_word() 
     assert found.lost_ms == 0
 
 
-def test_a_conversation_that_reached_nobody_loses_nothing_that_could_be_counted() -> None:
+def test_a_conversation_without_any_received_frame_counts_no_loss() -> None:
     captured = [frame(n) for n in range(20)]
     assert align(captured, [GateChange(10, Gate.HOLD)], [], PREROLL) == Alignment()
 

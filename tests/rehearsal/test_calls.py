@@ -1,4 +1,4 @@
-"""What is counted of the model's calls, and of the sound meanwhile, from records and notes made by hand."""
+"""Counts of the model's calls and of gaps in replies, from handmade records and events."""
 
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_fault
     ],
     ids=lambda ending: ending.what,
 )
-def test_a_call_is_open_until_it_is_answered_or_means_nothing_any_more(ending: LoggedEvent) -> None:
+def test_a_call_is_open_until_its_answer_or_the_end_of_its_connection(ending: LoggedEvent) -> None:
     first, second = (note(t, "service", "tool_call", id=name) for t, name in ((1.0, "a"), (3.0, "b")))
     assert tools_at_once([first, second]) == 2
     assert tools_at_once([first, ending, second]) == 1
@@ -78,10 +78,10 @@ def test_a_reply_that_takes_as_long_as_its_sound_has_no_gap() -> None:
     assert list(reply_gaps_s(reply(1.0, 1.1, 3.1, 2.0))) == [pytest.approx(0.0, abs=1e-9)]
 
 
-def test_what_a_reply_takes_longer_is_its_gaps() -> None:
+def test_the_extra_time_of_a_reply_is_its_gaps() -> None:
     assert list(reply_gaps_s(reply(1.0, 1.1, 3.6, 2.0))) == [pytest.approx(0.5)]
 
 
-def test_a_reply_that_was_not_sent_whole_says_nothing_of_gaps() -> None:
+def test_a_reply_that_was_not_sent_completely_has_no_measured_gaps() -> None:
     notes = [note for note in reply(1.0, 1.1, 3.1, 2.0) if note.what != "reply_sent"]
     assert list(reply_gaps_s(notes)) == []

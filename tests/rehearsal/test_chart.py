@@ -1,4 +1,4 @@
-"""What the picture of a rehearsal shows, from notes made by hand."""
+"""The picture of a rehearsal, from handmade events."""
 
 from tests.support.rehearsals import a_record
 
@@ -48,12 +48,12 @@ def test_every_state_and_every_gate_has_its_colour() -> None:
     assert chart.GATES.keys() == set(Gate)
 
 
-def test_a_state_is_drawn_with_the_code_of_what_is_wrong() -> None:
+def test_a_state_is_drawn_with_the_code_of_its_fault() -> None:
     record = a_record(notes=notes((1, "kiosk", "shows", {"state": "offline", "code": "W1"})))
     assert [span.words for span in chart.states(record)] == ["starting", "offline W1"]
 
 
-def test_a_button_is_held_until_it_is_let_go_or_the_end() -> None:
+def test_a_button_is_held_until_its_release_or_the_end() -> None:
     record = a_record(
         notes=notes(
             (1, "visitor", "holds the button", {"button": 1}),
@@ -64,7 +64,7 @@ def test_a_button_is_held_until_it_is_let_go_or_the_end() -> None:
     assert list(record.holds()) == [(101, 102), (108, 110)]
 
 
-def test_actions_are_drawn_with_the_button_they_are_done_to() -> None:
+def test_actions_are_drawn_with_the_name_of_their_button() -> None:
     done = notes(
         (1, "visitor", "presses the button", {"button": 1}),
         (2, "visitor", "holds the button", {"button": 2}),

@@ -1,4 +1,4 @@
-"""`kioskd rehearse` as a person or a script calls it."""
+"""The command `kioskd rehearse`."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def scenario(folder: Path, expected: int) -> str:
     return str(path)
 
 
-def test_people_see_what_happens_what_was_measured_and_where_the_files_are(tmp_path: Path) -> None:
+def test_people_see_progress_measured_values_and_the_names_of_the_files(tmp_path: Path) -> None:
     done = kioskd("--scenario", scenario(tmp_path, 1), "--out", "report", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("two presses\n")
@@ -51,13 +51,13 @@ def test_people_see_what_happens_what_was_measured_and_where_the_files_are(tmp_p
     assert "✗" not in done.stdout
 
 
-def test_what_the_scenario_changes_in_the_owners_settings_is_said(tmp_path: Path) -> None:
+def test_settings_that_the_scenario_replaces_are_printed(tmp_path: Path) -> None:
     (tmp_path / "kioskd.yaml").write_text("conversation: {wake: [voice], idle_s: 30}\n")
     done = kioskd(
         *("--scenario", scenario(tmp_path, 1), "--config", "kioskd.yaml", "--out", "report"), folder=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\nfor this scenario alone, in place of your own: conversation.wake\n" in done.stdout
+    assert "\nthis scenario replaces your own settings of: conversation.wake\n" in done.stdout
 
 
 def test_programs_get_the_summary_and_an_unmet_expectation_is_exit_1(tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_programs_get_the_summary_and_an_unmet_expectation_is_exit_1(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scenario", "none.yaml"], "none.yaml: is not there"),
-        (["--config", "none.yaml"], "none.yaml: is not there"),
+        (["--scenario", "none.yaml"], "none.yaml: there is no such scenario"),
+        (["--config", "none.yaml"], "none.yaml: there is no such scenario"),
         (["--scenario", "bad.yaml"], "bad.yaml:2:1 visitors: is not a setting; did you mean visitor?"),
-        (["--out", "."], "holds files that are no rehearsal's"),
+        (["--out", "."], "holds files that a rehearsal did not write"),
     ],
 )
-def test_what_a_person_can_mend_is_said_in_a_line_and_is_exit_78(
+def test_a_fault_that_a_person_can_mend_is_one_line_and_exit_code_78(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text("name: x\nvisitors: [press]\n")
@@ -88,7 +88,7 @@ def test_what_a_person_can_mend_is_said_in_a_line_and_is_exit_78(
     assert "Traceback" not in done.stderr
 
 
-def test_the_owners_configuration_is_used_and_nothing_of_its_key_is_kept(tmp_path: Path) -> None:
+def test_the_owners_configuration_is_used_without_its_key(tmp_path: Path) -> None:
     (tmp_path / "kioskd.yaml").write_text(
         "microphone: {preroll_ms: 0}\nservice: {key_file: not-even-there}\n"
     )

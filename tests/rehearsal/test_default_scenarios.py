@@ -1,4 +1,4 @@
-"""What is rehearsed when nobody names a scenario."""
+"""The scenarios of a rehearsal without --scenario."""
 
 import asyncio
 from pathlib import Path
@@ -12,13 +12,13 @@ from kioskd.settings.model import Settings
 
 
 def settings(*does: str, **sections: Any) -> Settings:
-    """Return the settings of a kiosk whose buttons do this."""
+    """Return the settings of a kiosk with buttons for these actions."""
     buttons = tuple({"source": f"gpio:pi/{number}", "does": deed} for number, deed in enumerate(does, 1))
     return Settings.model_validate({"controls": {"buttons": buttons}, **sections})
 
 
 def touched(kiosk: Settings) -> list[str]:
-    """Return what the visitor does by hand, in order."""
+    """Return the visitor's acts with buttons and commands, in order."""
     deeds = (step.model_dump(exclude_unset=True) for step in demo(kiosk).visitor)
     return [
         f"{name} {value}"
@@ -38,16 +38,14 @@ def touched(kiosk: Settings) -> list[str]:
         (("end", "hold"), 3 * ["hold 2", "release 2"]),
     ],
 )
-def test_the_visitor_takes_the_button_that_the_kiosk_has_for_it(
-    does: tuple[str, ...], wakes: list[str]
-) -> None:
+def test_the_visitor_uses_the_button_that_the_kiosk_has(does: tuple[str, ...], wakes: list[str]) -> None:
     assert touched(settings(*does)) == wakes
 
 
 @pytest.mark.parametrize(
     ("conversation", "at_once"), [({}, True), ({"uplink": "voice"}, False), ({"turn_taking": "local"}, False)]
 )
-def test_sound_at_once_is_expected_where_silence_is_sent(
+def test_sound_at_the_wake_is_expected_only_if_silence_is_sent(
     conversation: dict[str, Any], *, at_once: bool
 ) -> None:
     expected = {one.what for one in demo(settings("toggle", conversation=conversation)).expect}
@@ -67,7 +65,7 @@ def test_sound_at_once_is_expected_where_silence_is_sent(
     ],
     ids=["held", "no button wakes"],
 )
-async def test_a_kiosk_that_is_set_otherwise_passes_all_the_same(tmp_path: Path, own: Settings) -> None:
+async def test_the_demo_passes_with_other_settings_too(tmp_path: Path, own: Settings) -> None:
     scenario = await asyncio.to_thread(demo, own)
     summary = (await rehearse(own, scenario, tmp_path / "report")).summary
     assert [one.text for one in summary.expectations if not one.met] == []

@@ -1,4 +1,4 @@
-"""What a rehearsal puts round the daemon."""
+"""The environment of a rehearsed daemon."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def environment_with(folder: Path, seen: Path | None = None, **settings: Any) ->
 
 
 async def looked_at(environment: RehearsalEnvironment) -> bytes:
-    """Return what the environment's camera sees."""
+    """Return the picture of the environment's camera."""
     assert environment.parts.devices.camera is not None
     async with environment.parts.devices.camera.look() as sight:
         return await sight.shoot()
@@ -61,7 +61,7 @@ async def test_the_scenarios_pictures_are_seen_upright_in_place_of_any_camera(tm
         assert pictures.corners(jpeg) == pictures.UPRIGHT
 
 
-async def test_an_owners_own_folder_is_seen_as_the_owner_says(tmp_path: Path) -> None:
+async def test_the_owners_folder_of_pictures_keeps_its_settings(tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(pictures.jpeg(640, 480))
     environment = environment_with(
         tmp_path, camera={"source": f"folder:{tmp_path}", "size": 320, "rotate": 90}
@@ -79,7 +79,7 @@ def test_the_card_has_many_colours() -> None:
     assert len(set(pictures.opened(colour_card(800, 75)).get_flattened_data())) > 1000
 
 
-async def test_what_the_model_is_shown_at_the_beginning_is_read(tmp_path: Path) -> None:
+async def test_pictures_for_the_begin_of_a_conversation_are_read(tmp_path: Path) -> None:
     (tmp_path / "map.png").write_bytes(pictures.encoded(pictures.quarters(), "PNG"))
     environment = environment_with(tmp_path, assistant={"pictures": (tmp_path / "map.png",)})
     assert [pictures.opened(jpeg).size for jpeg in environment.parts.service.pictures] == [(320, 240)]

@@ -1,4 +1,4 @@
-"""The visitor's microphone: one track, in real time, into which the script speaks."""
+"""The scripted microphone: one track in real time, with the script's speech."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -15,7 +15,7 @@ TONE = np.full(1000, 9000, "<i2").tobytes()
 
 
 class Capturing:
-    """A microphone in use."""
+    """A microphone that captures."""
 
     def __init__(self, capture: Callable[[Callable[[bytes], None]], Coroutine[None, None, NoReturn]]) -> None:
         self.frames: list[bytes] = []
@@ -49,7 +49,7 @@ async def test_frames_come_every_20_ms_from_the_start_of_capture() -> None:
 
 
 class LateClock(ManualClock):
-    """Wakes whoever sleeps, once, too late."""
+    """A clock whose sleep ends too late once."""
 
     late_s = 0.07
 
@@ -58,7 +58,7 @@ class LateClock(ManualClock):
         await super().sleep(seconds + late_s)
 
 
-async def test_a_stall_is_made_up_for_and_the_track_does_not_drift() -> None:
+async def test_frames_after_a_stall_come_faster_and_the_track_does_not_drift() -> None:
     clock = LateClock()
     microphone = FakeMicrophone(clock)
     async with Capturing(microphone.capture) as capturing:
@@ -72,7 +72,7 @@ async def test_a_stall_is_made_up_for_and_the_track_does_not_drift() -> None:
     assert microphone.track.late_s == pytest.approx(0.07)
 
 
-async def test_no_two_frames_are_alike_and_the_room_is_all_but_silent() -> None:
+async def test_all_frames_differ_and_the_room_is_nearly_silent() -> None:
     clock = ManualClock()
     microphone = FakeMicrophone(clock)
     async with Capturing(microphone.capture) as capturing:
@@ -82,7 +82,7 @@ async def test_no_two_frames_are_alike_and_the_room_is_all_but_silent() -> None:
     assert 0 < np.abs(samples).max() <= 3
 
 
-async def test_the_same_seed_makes_the_same_room() -> None:
+async def test_the_same_seed_makes_the_same_noise() -> None:
     rooms = []
     for seed in (1, 1, 2):
         clock = ManualClock()
@@ -134,7 +134,7 @@ async def test_a_second_capture_goes_on_with_the_same_track() -> None:
     assert microphone.track.taken_at[5] - microphone.track.taken_at[4] == pytest.approx(1.02)
 
 
-async def test_what_is_said_to_a_closed_device_is_gone() -> None:
+async def test_speech_to_a_closed_device_is_lost() -> None:
     clock = ManualClock()
     microphone = FakeMicrophone(clock)
     async with Capturing(microphone.capture):
@@ -149,7 +149,7 @@ async def test_what_is_said_to_a_closed_device_is_gone() -> None:
     assert np.flatnonzero(samples > 8000)[[0, -1]].tolist() == [0, pcm.UPLINK_HZ // 4 - 1]
 
 
-async def test_a_device_that_closes_in_mid_word_loses_what_is_said_meanwhile() -> None:
+async def test_a_device_that_closes_during_a_word_loses_the_speech_until_it_opens() -> None:
     clock = ManualClock()
     microphone = FakeMicrophone(clock)
     async with Capturing(microphone.capture):
@@ -162,7 +162,7 @@ async def test_a_device_that_closes_in_mid_word_loses_what_is_said_meanwhile() -
     assert np.count_nonzero(samples > 8000) == round(0.3 * pcm.UPLINK_HZ)
 
 
-async def test_a_real_microphones_track_is_kept_as_it_came() -> None:
+async def test_the_track_of_a_real_microphone_is_kept_unchanged() -> None:
     clock, real = ManualClock(), MemoryMicrophone()
     microphone = RecordedMicrophone(real, clock)
     async with Capturing(microphone.capture) as capturing:

@@ -1,4 +1,4 @@
-"""The kiosk's loudspeaker: pulled like a sound card, kept with its timing."""
+"""The fake speaker, which pulls like a sound card, and keeps the sound with its times."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ SILENCE = bytes(pcm.PERIOD_BYTES)
 
 
 class Periods:
-    """A source that gives prepared periods, then silence."""
+    """A source of prepared periods, and then silence."""
 
     def __init__(self, *periods: bytes) -> None:
         self._periods = list(periods)
@@ -25,7 +25,7 @@ class Periods:
         return self._periods.pop(0) if self._periods else bytes(byte_count)
 
 
-async def test_it_pulls_10_ms_every_10_ms() -> None:
+async def test_the_fake_speaker_pulls_10_ms_every_10_ms() -> None:
     clock, source = ManualClock(), Periods()
     rings: list[float] = []
     ear = FakeSpeaker(clock, lambda: rings.append(clock.now()))
@@ -38,7 +38,7 @@ async def test_it_pulls_10_ms_every_10_ms() -> None:
     assert [at for at, _ in ear.heard.periods] == pytest.approx([1000 + 0.01 * n for n in range(100)])
 
 
-def test_it_knows_to_the_sample_when_sound_began_and_ended() -> None:
+def test_begin_and_end_of_sound_are_exact_to_the_sample() -> None:
     heard = PlayedSound()
     tone = np.zeros(240, "<i2")
     tone[24:121] = 5000

@@ -1,4 +1,4 @@
-"""What a rehearsal reads of the daemon's log, and what it leaves as it was."""
+"""The daemon's log lines that a rehearsal keeps, and the logging that it leaves unchanged."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def _as_the_command_sets_it() -> Iterator[None]:
     ours.setLevel(level)
 
 
-def test_lines_are_kept_from_info_on_and_written_as_they_would_have_been(
+def test_lines_from_info_up_are_kept_and_logged_as_usual(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     lines: list[str] = []
@@ -31,7 +31,7 @@ def test_lines_are_kept_from_info_on_and_written_as_they_would_have_been(
     assert [record.getMessage() for record in caplog.records] == ["link lost: epoch=1"]
 
 
-def test_afterwards_all_is_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+def test_logging_is_restored_afterwards(caplog: pytest.LogCaptureFixture) -> None:
     lines: list[str] = []
     with pytest.raises(ZeroDivisionError), kept_journal(lines):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""The numbers of a rehearsal, from notes and sound made by hand."""
+"""The numbers of a rehearsal, from handmade events and sound."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def notes(*entries: tuple[float, EventSource, str, dict[str, object]]) -> list[L
 
 
 def heard(*sounding: tuple[float, float]) -> PlayedSound:
-    """The kiosk's ten seconds, loud in the given stretches."""
+    """Return ten seconds of the kiosk's sound, loud in the given spans."""
     result = PlayedSound()
     for number in range(1000):
         t = number * pcm.PERIOD_S
@@ -30,7 +30,7 @@ def heard(*sounding: tuple[float, float]) -> PlayedSound:
 
 
 def track() -> CapturedTrack:
-    """The visitor's ten seconds; what they hold is of no matter."""
+    """Return ten seconds of the visitor's sound, whose content does not matter."""
     result = CapturedTrack()
     for number in range(500):
         result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * pcm.FRAME_S)
@@ -52,7 +52,7 @@ def ended(t: float, what: str, reply: int) -> tuple[float, EventSource, str, dic
 
 
 def two_turns() -> RehearsalRecord:
-    """A greeting, an answer that is interrupted, the answer to that."""
+    """Return a record of a greeting, an answer that is interrupted, and the answer to the interruption."""
     return a_record(
         notes=notes(
             (0.5, "visitor", "presses the button", {}),
@@ -83,7 +83,7 @@ def test_a_wake_counts_from_the_press() -> None:
     assert measure(two_turns()).wake_to_uplink_ms == 150
 
 
-def test_the_visitor_waits_from_the_last_sample_said_to_the_first_one_heard() -> None:
+def test_the_wait_lasts_from_the_visitors_last_sample_to_the_replys_first_sample() -> None:
     summary = measure(two_turns())
     assert summary.end_of_speech_to_sound_ms_all == pytest.approx((500, 700), abs=0.2)
     assert summary.end_of_speech_to_sound_ms == pytest.approx(600, abs=0.2)
@@ -94,7 +94,7 @@ def test_a_barge_in_lasts_until_the_last_sample_of_the_silenced_reply() -> None:
     assert measure(two_turns()).press_to_silence_ms is None
 
 
-def test_a_press_into_a_reply_is_measured_likewise() -> None:
+def test_a_press_during_a_reply_is_measured_to_the_replys_last_sample() -> None:
     record = a_record(
         notes=notes(began(1.0, 1), (2.0, "visitor", "presses the button", {}), ended(2.03, "silenced", 1)),
         heard=heard((1, 2.02)),
@@ -112,7 +112,7 @@ def test_an_utterance_without_an_answer_is_not_measured() -> None:
     assert measure(record).end_of_speech_to_sound_ms_all == pytest.approx((1000,), abs=0.2)
 
 
-def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
+def test_rollovers_and_unplanned_redials_are_counted_separately() -> None:
     def up(t: float, *, resumed: bool) -> tuple[float, EventSource, str, dict[str, object]]:
         return t, "daemon", "Up", {"epoch": 1, "resumed": resumed}
 
@@ -124,7 +124,7 @@ def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
                 (2, "daemon", "GoingAway", {"left_s": 10.0}),
                 up(3, resumed=True),
                 (3.75, "daemon", "Lost", {"remedy": "resume"}),
-                up(4, resumed=True),  # lost without a word
+                up(4, resumed=True),  # lost without a warning
                 (4.5, "daemon", "Dial", {"epoch": 4}),
                 up(5, resumed=True),  # left because it was old
                 (5.5, "daemon", "GoingAway", {"left_s": 10.0}),
@@ -138,20 +138,20 @@ def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
     assert summary.link_gap_ms_all == (250.0, 500.0)
 
 
-def test_what_did_not_occur_is_null() -> None:
+def test_a_measure_that_did_not_occur_is_null() -> None:
     summary = measure(a_record())
     assert summary.wake_to_uplink_ms is summary.first_word_lost_ms is summary.barge_in_to_silence_ms is None
     assert summary.end_of_speech_to_sound_ms_all == ()
     assert summary.duration_s == 10
 
 
-def test_sound_is_where_the_test_put_it() -> None:
+def test_sound_of_the_fixture_is_at_the_given_times() -> None:
     sound = heard((1, 2))
     assert len(sound.sound) == 1000 * pcm.PERIOD_BYTES
     assert sound.first_audible(START, START + 10) == pytest.approx(START + 1)
 
 
-async def test_waiting_for_a_note_ends_with_the_note() -> None:
+async def test_waiting_for_an_event_ends_with_the_event() -> None:
     event_log = EventLog(ManualClock())
     event_log.listen(lambda note: seen.append(note.what))
     seen: list[str] = []

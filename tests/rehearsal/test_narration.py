@@ -1,4 +1,4 @@
-"""What the person who watches a rehearsal reads."""
+"""The lines that a rehearsal prints while it runs."""
 
 import pytest
 
@@ -12,17 +12,17 @@ from kioskd.simulator.script import ScriptedCall
     ("by", "what", "data", "line"),
     [
         ("service", "token_minted", {}, "   2.0 s  service   mints a token"),
-        ("service", "fault", {"do": "expire"}, "   2.0 s  service   fault, as scripted: expire"),
+        ("service", "fault", {"do": "expire"}, "   2.0 s  service   has a scripted fault: expire"),
         (
             "daemon",
             "Lost",
             {"remedy": "new_credentials"},
-            "   2.0 s  daemon    is without a connection: new credentials",
+            "   2.0 s  daemon    has lost the connection: new credentials",
         ),
         ("service", "tool_call", {"name": "stock", "id": "a"}, "   2.0 s  service   calls stock"),
-        ("service", "tool_call_cancelled", {"ids": ["a"]}, "   2.0 s  service   takes a call back"),
+        ("service", "tool_call_cancelled", {"ids": ["a"]}, "   2.0 s  service   cancels a call"),
         ("service", "picture", {"bytes": 12_345}, "   2.0 s  service   gets a picture (12 kB)"),
-        ("daemon", "Prompt", {"code": "W1"}, "   2.0 s  daemon    tells the visitor what is wrong: W1"),
+        ("daemon", "Prompt", {"code": "W1"}, "   2.0 s  daemon    speaks the prompt for code W1"),
         ("visitor", "presses the button", {"button": 1}, "   2.0 s  visitor   presses the button"),
         ("visitor", "holds the button", {"button": 2}, "   2.0 s  visitor   holds button 2"),
         (
@@ -44,9 +44,7 @@ def test_only_what_people_care_about_gets_a_line(
 
 
 @pytest.mark.parametrize(("meanwhile", "words"), [(True, "One moment."), (False, "It is ready.")])
-def test_what_is_said_while_a_tool_is_at_work_is_told_apart_from_the_answer(
-    meanwhile: bool, words: str
-) -> None:
+def test_words_during_a_tool_call_and_the_answer_get_separate_lines(meanwhile: bool, words: str) -> None:
     lines: list[str] = []
     reply = Reply(
         text="It is ready.", tool_calls=(ScriptedCall(name="reserve"),), meanwhile=Reply(text="One moment.")

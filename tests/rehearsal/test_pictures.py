@@ -1,4 +1,4 @@
-"""What became of pictures, from the simulator's records."""
+"""Counts of pictures, from the simulator's records."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ def test_a_picture_is_of_the_same_turn_if_it_came_after_the_question_and_was_see
     assert [shot.px for shot in found] == [64, 640, 640, None, 64]
 
 
-def test_the_way_is_narrow_as_long_as_the_script_says_and_until_all_is_read() -> None:
+def test_a_slow_span_lasts_as_scripted_and_until_the_backlog_is_read() -> None:
     notes = [
         LoggedEvent(101.0, "service", "fault", {"do": "read_slowly"}),
         LoggedEvent(105.0, "service", "fault", {"do": "close"}),
@@ -48,7 +48,7 @@ def test_the_way_is_narrow_as_long_as_the_script_says_and_until_all_is_read() ->
     assert list(slow_spans(notes, faults, 110.0)) == [(101, 105 + CATCH_UP_S), (108, 110)]
 
 
-def test_pictures_in_silence_and_on_a_narrow_way_are_those_that_nobody_asked_for() -> None:
+def test_only_unrequested_pictures_count_as_in_silence_or_congested() -> None:
     track = CapturedTrack()
     for number in range(500):
         track.add(bytes(640), 100 + (number + 1) * pcm.FRAME_S)

@@ -1,4 +1,4 @@
-"""A rehearsal with PortAudio's devices and a person, whose part a sound server plays."""
+"""A rehearsal with PortAudio's devices and a person, who is played by a sound server."""
 
 import asyncio
 from pathlib import Path
@@ -35,7 +35,7 @@ longest_s: 45
 """
 
 
-async def test_a_person_is_told_what_to_do_and_is_heard(tmp_path: Path, sound_server: SoundServer) -> None:
+async def test_a_person_gets_requests_and_is_heard(tmp_path: Path, sound_server: SoundServer) -> None:
     (tmp_path / "scenario.yaml").write_text(SCENARIO)
     scenario = load_scenario(tmp_path / "scenario.yaml")
     speech = load_speeches([QUESTION])[QUESTION]
@@ -61,11 +61,11 @@ async def test_a_person_is_told_what_to_do_and_is_heard(tmp_path: Path, sound_se
     assert len(record.heard.sound) > pcm.byte_count(2, pcm.DOWNLINK_HZ)
 
 
-# Without a scenario: a person is led through a conversation of their own
+# Without a scenario a person is guided through a conversation
 
 
 def asked_of(**sections: Any) -> list[str]:
-    """Return what a person in front of a kiosk with these settings is asked to do, in order."""
+    """Return the requests to a person in front of a kiosk with these settings, in order."""
     steps = guided(Settings.model_validate(sections)).visitor
     return [step.please or f"kioskd {step.command}" for step in steps if step.please or step.command]
 
@@ -82,26 +82,26 @@ HELD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
         ({"controls": BUTTON}, "press the button now"),
         ({"controls": TWO}, "press the button gpio:pi/17 now"),
         ({"controls": HELD}, "press the button and keep it down, say something, and let it go"),
-        ({"conversation": {"wake": ("voice",)}}, "say something now: a voice wakes it"),
-        ({"conversation": {"wake": ("wakeword",)}}, "say “okay nabu” now: that wakes it"),
-        ({"conversation": {"wake": ("start",)}}, "say something now: a short question, say"),
+        ({"conversation": {"wake": ("voice",)}}, "say something now, as a voice wakes the kiosk"),
+        ({"conversation": {"wake": ("wakeword",)}}, "say “okay nabu” now, to wake the kiosk"),
+        ({"conversation": {"wake": ("start",)}}, "say something now, for example a short question"),
     ],
 )
-def test_a_person_is_asked_first_for_what_wakes_this_kiosk(sections: dict[str, Any], first: str) -> None:
+def test_a_person_is_first_asked_to_wake_the_kiosk(sections: dict[str, Any], first: str) -> None:
     assert asked_of(**sections)[0] == first
 
 
-def test_a_person_is_greeted_where_the_owner_wants_that() -> None:
+def test_a_person_is_greeted_if_the_owner_set_a_greeting() -> None:
     assert "listen: it greets you" not in asked_of()
     assert asked_of(assistant={"greeting": "Say hello."})[1] == "listen: it greets you"
 
 
-def test_the_microphone_is_the_owners_own_with_a_person() -> None:
+def test_with_a_person_the_owners_microphone_settings_stay() -> None:
     assert "microphone" not in guided(Settings()).settings.model_fields_set
     assert "interruptions" not in guided(Settings()).settings.conversation.model_fields_set
 
 
-async def test_a_person_who_does_what_is_asked_has_rehearsed_well(
+async def test_a_person_who_follows_the_requests_meets_all_expectations(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     own = Settings()
@@ -126,9 +126,9 @@ async def test_a_person_who_does_what_is_asked_has_rehearsed_well(
     summary = rehearsed.summary
     assert summary.met, [expectation.text for expectation in summary.expectations if not expectation.met]
     assert [line for line in told if line.startswith(">>>")] == [
-        ">>> say something now: a short question, say",
+        ">>> say something now, for example a short question",
         ">>> listen …",
-        ">>> say something else now: a short question, say",
+        ">>> say something else now, for example a short question",
         ">>> listen …",
         ">>> that was all, thank you: the conversation ends now",
     ]

@@ -1,4 +1,4 @@
-"""Rehearsals from end to end: the whole daemon, the real client library, TLS on loopback, recordings of a voice."""
+"""Rehearsals from end to end: the whole daemon, the real SDK, TLS on loopback, recordings of a voice."""
 
 import asyncio
 import json
@@ -73,16 +73,17 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     summary, record = rehearsed.summary, rehearsed.record
     assert summary.met, [expectation.text for expectation in summary.expectations if not expectation.met]
 
-    # Up: what the service received is the microphone's track from the pre-roll to sleep, without a hole.
+    # Uplink: the service received the microphone's track from the pre-roll to the sleep, without a hole.
     (received,) = record.received
     first = record.gates[0].at_frame - 300 // pcm.FRAME_MS
     (asleep,) = [change.at_frame for change in record.gates if change.gate is Gate.PREROLL]
     track = b"".join(record.track.frames[first:asleep])
     assert track.startswith(bytes(received))
-    # Only what was being handed over at the moment of falling asleep may be missing.
+    # Only frames on their way at the moment of falling asleep may be missing.
     assert len(track) - len(received) <= 2 * pcm.FRAME_BYTES
 
-    # Down: what was heard is what was said, sample by sample, but for what was flushed; else there was silence.
+    # Downlink: the heard sound is the sent sound, sample by sample, without flushed parts; the rest is
+    # silence.
     voice = SpeechRenderer(scenario.service.voice)
     await voice.prepare(scenario.service.replies)
     hello, cut_short, i_see = (voice.sound_of(reply) for reply in scenario.service.replies)
@@ -100,14 +101,14 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     assert 0 < kept < len(cut_short)
     assert between[cut_start : cut_start + untouched] == cut_short[:untouched]
 
-    # The report and the account on the way.
+    # The report, and the lines during the rehearsal.
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(report.FILES)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["replies_heard"] == 2
     assert any("speaking: “Hello.”" in line for line in lines)
     assert any("interrupts with “Side Right”" in line for line in lines)
 
 
-async def test_a_wait_in_vain_fails_the_rehearsal_and_says_at_which_step(tmp_path: Path) -> None:
+async def test_a_wait_in_vain_fails_the_rehearsal_and_names_the_step(tmp_path: Path) -> None:
     scenario = scenario_of(
         tmp_path, "name: x\nvisitor: [{pause_s: 0.1}, {wait: {for: speaking, at_most_s: 0.2}}]"
     )
@@ -115,7 +116,7 @@ async def test_a_wait_in_vain_fails_the_rehearsal_and_says_at_which_step(tmp_pat
     assert not summary.met
     assert summary.exit_code == 0
     assert summary.trouble is not None
-    assert "step 2 of visitor: waited 0.2 s for speaking, in vain: the kiosk shows asleep" in summary.trouble
+    assert "step 2 of visitor: waited 0.2 s in vain for speaking: the kiosk shows asleep" in summary.trouble
     assert (tmp_path / "out" / "timeline.png").exists()
 
 
@@ -129,7 +130,7 @@ async def test_a_wait_in_vain_fails_the_rehearsal_and_says_at_which_step(tmp_pat
         ),
     ],
 )
-async def test_a_deed_that_cannot_be_done_fails_the_rehearsal(tmp_path: Path, step: str, words: str) -> None:
+async def test_a_step_that_cannot_be_done_fails_the_rehearsal(tmp_path: Path, step: str, words: str) -> None:
     scenario = scenario_of(tmp_path, f"name: x\nvisitor: [{{{step}}}]")
     summary = (await rehearse(Settings(), scenario, tmp_path / "out")).summary
     assert summary.exit_code == 0
@@ -141,10 +142,10 @@ async def test_a_rehearsal_ends_when_its_time_is_over(tmp_path: Path) -> None:
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]\nlongest_s: 1")
     summary = (await rehearse(Settings(), scenario, tmp_path / "out")).summary
     assert not summary.met
-    assert summary.trouble == "longest_s: 1 s were over before the visitor's script was"
+    assert summary.trouble == "the script did not end within longest_s (1 s)"
 
 
-async def test_a_rehearsal_that_is_called_off_leaves_its_report(tmp_path: Path) -> None:
+async def test_a_cancelled_rehearsal_leaves_its_report(tmp_path: Path) -> None:
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [press, {pause_s: 60}]")
     going_on = asyncio.Event()
     rehearsing = asyncio.get_running_loop().create_task(
@@ -163,7 +164,7 @@ async def test_a_rehearsal_that_is_called_off_leaves_its_report(tmp_path: Path) 
     ("error", "exit_code"),
     [(DeviceLost("microphone: gone; plug it in"), 69), (ConfigError("speaker.device: none; name one"), 78)],
 )
-async def test_what_ends_the_daemon_is_in_the_summary(
+async def test_an_error_that_ends_the_daemon_is_in_the_summary(
     tmp_path: Path, error: KioskError, exit_code: int
 ) -> None:
     async def daemon() -> None:

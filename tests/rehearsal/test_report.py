@@ -1,4 +1,4 @@
-"""What a rehearsal leaves behind."""
+"""The files that a rehearsal writes."""
 
 import json
 import os
@@ -25,34 +25,34 @@ from kioskd.rehearsal.summary import Summary
 CLICK = np.array([9000] + [0] * 239, "<i2").tobytes()
 
 
-def test_a_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created(tmp_path: Path) -> None:
     report.prepare(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_an_earlier_rehearsals_files_are_taken_out(tmp_path: Path) -> None:
+def test_files_of_an_earlier_rehearsal_are_removed(tmp_path: Path) -> None:
     for name in report.FILES:
         (tmp_path / name).write_text("old")
     report.prepare(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_text("precious")
     (tmp_path / "summary.json").write_text("old")
-    with pytest.raises(ConfigError, match=r"holiday\.jpg.*name an empty folder"):
+    with pytest.raises(ConfigError, match=r"holiday\.jpg.*name a new or an empty folder"):
         report.prepare(tmp_path)
     assert (tmp_path / "summary.json").read_text() == "old"
 
 
-def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         report.prepare(tmp_path / "file" / "out")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked by sudo")
-def test_what_root_writes_is_the_users_who_asked_by_sudo_and_nothing_that_they_may_not_write(
+def test_under_sudo_the_report_has_owner_and_rights_of_the_calling_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SUDO_UID", "65534")
@@ -68,7 +68,7 @@ def test_what_root_writes_is_the_users_who_asked_by_sudo_and_nothing_that_they_m
     assert os.geteuid() == 0
 
 
-def test_both_voices_are_where_they_were_in_time(tmp_path: Path) -> None:
+def test_both_voices_are_at_their_times_in_the_recording(tmp_path: Path) -> None:
     track, heard = CapturedTrack(), PlayedSound()
     for number in range(500):
         frame = np.full(320, 8000 if number == 100 else 0, "<i2").tobytes()  # from 2.0 to 2.02 s

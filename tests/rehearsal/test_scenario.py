@@ -1,4 +1,4 @@
-"""A scenario is read like the settings, and refused with the place of each fault."""
+"""A scenario is read like the settings, and rejected with the place of each fault."""
 
 from pathlib import Path
 
@@ -23,47 +23,59 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_scenario_that_comes_along_can_be_read(path: Path) -> None:
+def test_every_shipped_scenario_can_be_read(path: Path) -> None:
     scenario = load_scenario(path)
     assert scenario.expect
     assert merged(Settings(), scenario.settings.model_dump(exclude_unset=True)) != Settings()
 
 
-def test_the_folder_holds_further_scenarios() -> None:
+def test_the_folder_holds_several_scenarios() -> None:
     assert len(SHIPPED) >= 4
 
 
 FAULTS = [
     ("visitor: [press]", 1, "name: is missing"),
-    ("name: x\nvisitor: []", 2, "nothing would happen"),
+    ("name: x\nvisitor: []", 2, "write at least one step"),
     ("name: x\nvisitor: [jump]", 2, "jump is not"),
     ("name: x\nvisitor:\n  - press\n  - {pause_s: 0}", 4, "visitor.pause_s: 0 is below 0.01"),
     ("name: x\nvisitor:\n  - {wait: {for: aslep}}", 3, "did you mean asleep?"),
     ("name: x\nvisitor:\n  - {wait: {for: asleep, at_most: 3}}", 3, "at_most belongs under expect"),
-    (f"name: x\nvisitor:\n  - {{say: {VOICE}, pause_s: 1}}", 3, "each does one thing"),
+    (f"name: x\nvisitor:\n  - {{say: {VOICE}, pause_s: 1}}", 3, "each list item has exactly one of"),
     ("name: x\nvisitor:\n  - {say: nowhere.wav}", 3, "is not there"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: replies_herd, is: 1}", 4, "did you mean replies_heard?"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: turns}", 4, "give is, at_least or at_most"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {is: 1}", 4, "give one of what, journal, prompt and cue"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}", 4, "give one of what"),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {is: 1}",
+        4,
+        "needs exactly one of what, journal, prompt and cue",
+    ),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}",
+        4,
+        "needs exactly one of what",
+    ),
     ("name: x\nvisitor: [press]\nsettings:\n  microphone: {eco: hardware}", 4, "did you mean echo?"),
     ("name: x\nvisitor: [press]\nsettings:\n  speaker: {volume: 101}", 4, "is above 100"),
-    ("name: x\nvisitor:\n  - {press: 0}", 3, "0 names no button"),
-    ("name: x\nvisitor:\n  - {hold: [2]}", 3, "names no button"),
+    ("name: x\nvisitor:\n  - {press: 0}", 3, "0 is not a button"),
+    ("name: x\nvisitor:\n  - {hold: [2]}", 3, "is not a button"),
     ("name: x\nvisitor:\n  - {command: mutter}", 3, "did you mean mute?"),
     ("name: x\nvisitor:\n  - {show: nowhere.jpg}", 3, "a JPEG, PNG or WebP is needed"),
     ("name: x\nvisitor:\n  - {ask: ''}", 3, "is empty"),
-    ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is no folder"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}", 4, "W9 is no code of a prompt: use one of W1"),
+    ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is not a folder"),
+    (
+        "name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}",
+        4,
+        "W9 is not the code of a prompt: use one of W1",
+    ),
     ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wakee}", 4, "did you mean wake?"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wake, prompt: W1}", 4, "give one of what"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wake, prompt: W1}", 4, "needs exactly one of what"),
     ("name: x\nvisitor: [press]\nlongest_s: 10000", 3, "longest_s: 10000 is above 900"),
     ("name: x\nvisitor: [press]\nexpects: []", 3, "did you mean expect?"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "words"), FAULTS, ids=[words for _, _, words in FAULTS])
-def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_a_fault_is_reported_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
@@ -73,22 +85,22 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, wo
     assert str(raised.value).startswith(f"{path}:{line}:")
 
 
-def test_the_services_script_is_read_with_it(tmp_path: Path) -> None:
+def test_the_script_of_the_service_is_a_part_of_the_scenario(tmp_path: Path) -> None:
     path = written(tmp_path, "name: x\nvisitor: [press]\nservice:\n  replies:\n    - {silent: true, text: a}")
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
     assert str(raised.value) == f"{path}:5:7 service.replies: give exactly one of text, wav and silent: true"
 
 
-def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     path = written(tmp_path, "name: x\nvisitor: [jump, {pause_s: -1}]\nlongest_s: ten\nsettings: {cake: {}}")
     with pytest.raises(SettingsError) as raised:
         load_scenario(path)
     assert len(raised.value.faults) == 4
 
 
-def test_a_scenario_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a rehearsal needs a scenario"):
+def test_a_missing_scenario_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such scenario"):
         load_scenario(tmp_path / "none.yaml")
 
 
@@ -96,14 +108,15 @@ def test_relative_paths_start_at_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "hello.wav").write_bytes(b"RIFF")
     path = written(
         tmp_path,
-        "name: x\nvisitor: [{say: hello.wav}, {interrupt: hello.wav}]\nservice: {replies: [{wav: answer.wav}]}",
+        "name: x\nvisitor: [{say: hello.wav}, {interrupt: hello.wav}]\n"
+        "service: {replies: [{wav: answer.wav}]}",
     )
     scenario = load_scenario(path)
     assert scenario.recordings == (tmp_path / "hello.wav",)
     assert scenario.service.replies[0].wav == tmp_path / "answer.wav"
 
 
-def test_buttons_are_named_by_number_or_source_and_the_first_by_nothing(tmp_path: Path) -> None:
+def test_buttons_are_named_by_number_or_source_and_the_first_needs_no_name(tmp_path: Path) -> None:
     path = written(
         tmp_path, "name: x\nvisitor: [press, hold, release, {press: 2}, {hold: 'evdev:Pedal/KEY_SPACE'}]"
     )
@@ -117,7 +130,7 @@ def test_buttons_are_named_by_number_or_source_and_the_first_by_nothing(tmp_path
     )
 
 
-def test_an_owners_settings_are_merged_as_they_were_written() -> None:
+def test_only_the_owners_explicit_settings_are_merged() -> None:
     owner = Settings.model_validate(
         {
             "controls": {
@@ -131,7 +144,7 @@ def test_an_owners_settings_are_merged_as_they_were_written() -> None:
     assert (changed.controls, changed.tools) == (owner.controls, owner.tools)
 
 
-def test_the_scenarios_settings_change_only_what_they_name() -> None:
+def test_the_scenarios_settings_change_no_other_settings() -> None:
     owner = Settings.model_validate({"speaker": {"volume": 33}, "conversation": {"idle_s": 9.0}})
     changed = merged(owner, {"conversation": {"longest_s": 60.0}})
     assert (changed.speaker.volume, changed.conversation.idle_s, changed.conversation.longest_s) == (
@@ -141,9 +154,9 @@ def test_the_scenarios_settings_change_only_what_they_name() -> None:
     )
 
 
-def test_settings_that_do_not_go_together_are_refused_in_one_line() -> None:
+def test_contradicting_settings_are_refused_in_one_line() -> None:
     owner = Settings.model_validate({"conversation": {"idle_s": 90.0}})
-    with pytest.raises(ConfigError, match="do not go with the configuration's") as raised:
+    with pytest.raises(ConfigError, match="contradict the configuration") as raised:
         merged(owner, {"conversation": {"longest_s": 30.0}})
     assert "\n" not in str(raised.value)
 
@@ -192,12 +205,12 @@ def test_lines_of_the_journal_can_be_expected(expectation: Expectation, lines: i
         (Expectation(cue="error"), False),
     ],
 )
-def test_what_the_kiosk_said_for_itself_can_be_expected(expectation: Expectation, met: bool) -> None:
+def test_prompts_can_be_expected(expectation: Expectation, met: bool) -> None:
     result = expectation.check(a_summary(prompts=("W1", "W1"), cues=("wake", "end")))
     assert result.met is met
 
 
-def test_a_rehearsal_whose_daemon_failed_is_not_met_whatever_was_expected() -> None:
+def test_a_failed_daemon_fails_the_rehearsal_whatever_was_expected() -> None:
     scenario = Scenario(name="x", visitor=(Step(press=True),))
     assert judged(scenario, a_summary()).met
     assert not judged(scenario, a_summary(exit_code=69)).met

@@ -1,4 +1,4 @@
-"""Commands of a script, over the daemon's own control socket."""
+"""Commands of a script over the daemon's control socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from kioskd.rehearsal.script_player import OffScriptError, order
 Answer = Callable[[Mapping[str, object]], Awaitable[None]]
 
 
-async def test_a_request_reaches_the_daemon_with_what_belongs_to_it(tmp_path: Path) -> None:
+async def test_a_request_reaches_the_daemon_with_its_attachment(tmp_path: Path) -> None:
     asked: list[tuple[object, bytes]] = []
 
     async def handle(
@@ -35,6 +35,6 @@ async def test_a_request_reaches_the_daemon_with_what_belongs_to_it(tmp_path: Pa
     assert asked == [("show", b"a picture"), ("wake", b"")]
 
 
-async def test_nobody_there_is_said_so(tmp_path: Path) -> None:
+async def test_a_missing_daemon_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OffScriptError, match="does not answer at its control socket: FileNotFoundError"):
         await order(tmp_path / "control", {"do": "wake"})

@@ -1,4 +1,4 @@
-"""Which of the kiosk's own sounds were heard, from sound made by hand."""
+"""Detection of the kiosk's own sounds, in handmade sound."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ CHANCE = np.random.default_rng(1)
 
 
 def heard(sound: bytes, at: float, *, beside: int = 0) -> PlayedSound:
-    """Three seconds with `sound` in them at `at`, and noise of some loudness all the time."""
+    """Return three seconds with `sound` at the time `at`, and noise all the time."""
     track = CHANCE.normal(0, beside or 1e-9, 72_000)
     first = round(at * 24_000)
     track[first : first + len(sound) // 2] += np.frombuffer(sound, "<i2")
@@ -31,25 +31,25 @@ def chime(cue: cues.CueSound) -> LoggedEvent:
 
 
 @pytest.mark.parametrize("cue", cues.CueSound)
-def test_a_chime_is_heard_that_sounds_and_no_other_one(cue: cues.CueSound) -> None:
+def test_only_the_chime_that_sounds_is_detected(cue: cues.CueSound) -> None:
     sounding = heard(cues.sound(cue), 1.05, beside=300)
     assert [each for each in cues.CueSound if sound_detection.chimes([chime(each)], sounding)] == [cue]
 
 
-def test_a_chime_is_not_taken_for_the_next_one() -> None:
+def test_a_chime_is_not_counted_for_the_next_order() -> None:
     sounding = heard(cues.sound(cues.CueSound.UNMUTE), 1.45)
     orders = [chime(cues.CueSound.UNMUTE), LoggedEvent(START + 1.4, "daemon", "Chime", {"cue": "unmute"})]
     assert sound_detection.chimes(orders, sounding) == orders[1:]
 
 
-def test_a_chime_is_heard_though_a_voice_begins_meanwhile() -> None:
+def test_a_chime_is_detected_although_a_voice_begins() -> None:
     sound = np.frombuffer(cues.sound(cues.CueSound.WAKE), "<i2").astype(int)
     sound[-2000:] += CHANCE.normal(0, 3000, 2000).astype(int)
     sounding = heard(sound.astype("<i2").tobytes(), 0.95)
     assert sound_detection.chimes([chime(cues.CueSound.WAKE)], sounding) == [chime(cues.CueSound.WAKE)]
 
 
-def test_a_chime_that_nobody_wanted_is_not_heard_beside_a_voice() -> None:
+def test_no_chime_is_detected_in_a_voice_alone() -> None:
     voice = (CHANCE.normal(0, 3000, 24_000)).astype("<i2").tobytes()
     assert sound_detection.chimes([chime(cues.CueSound.WAKE)], heard(voice, 1.0)) == []
 

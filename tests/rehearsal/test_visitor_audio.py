@@ -1,4 +1,4 @@
-"""The visitor's sound on its way to the service, from notes and sound made by hand."""
+"""Measures of the visitor's sound at the service, from handmade events and sound."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from kioskd.rehearsal.measures import measure
 
 START = 100.0
 COUNT = 500
-"""Frames, ten seconds of them; each comes up at once and as it is."""
+"""Return ten seconds of frames, all different."""
 
 
 def note(t: float, by: EventSource, what: str, **data: object) -> LoggedEvent:
@@ -29,7 +29,7 @@ def frame(number: int) -> bytes:
 
 
 def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes: Any) -> RehearsalRecord:
-    """The record in which the gate was open from the first frame on, and the service received some frames."""
+    """Return a record with an open gate from the first frame on, and the given received frames."""
     track = CapturedTrack()
     for number in range(COUNT):
         track.add(frame(number), START + (number + 1) * pcm.FRAME_S)
@@ -44,7 +44,7 @@ def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes
     return a_record(**{**given, **changes})
 
 
-def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
+def test_an_effect_lasts_until_the_next_effect_of_its_kind_or_the_end() -> None:
     notes = [
         note(1, "daemon", "SetUplink", uplink="send"),
         note(2, "daemon", "SetUplink", uplink="send"),
@@ -54,7 +54,7 @@ def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
     assert list(a_record(notes=notes).spans("SetUplink", "uplink", "send")) == [(101, 103), (108, 110)]
 
 
-def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
+def test_sound_captured_while_no_button_was_held_is_counted() -> None:
     notes = (
         note(2, "visitor", "holds the button", button=1),
         note(4, "visitor", "lets the button go", button=1),
@@ -67,7 +67,7 @@ def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
     assert measure(ten_seconds(range(100))).uplink_unheld_ms is None
 
 
-def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() -> None:
+def test_sound_captured_while_the_kiosk_was_audible_is_its_own_voice() -> None:
     heard = PlayedSound()
     for number in range(1000):
         loud = 200 <= number < 300
@@ -76,11 +76,11 @@ def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() 
     assert measure(ten_seconds(range(125), heard=heard)).own_voice_sent_ms == 500
 
 
-def test_what_was_captured_before_a_late_pull_was_captured_in_silence() -> None:
+def test_sound_captured_before_a_late_pull_is_not_the_kiosks_voice() -> None:
     heard = PlayedSound()
     for number in range(1000):
         loud, due = 200 <= number < 300, START + number * pcm.PERIOD_S
-        # For 60 ms the machine was busy: the first six loud periods were due before they were pulled.
+        # The machine was busy for 60 ms, so the first six loud periods were pulled late.
         late = START + 206 * pcm.PERIOD_S if 200 <= number < 206 else due
         heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), due, pulled_at=late)
     assert measure(ten_seconds(range(103), heard=heard)).own_voice_sent_ms == 0
@@ -103,7 +103,7 @@ def test_speech_that_did_not_arrive_is_counted_for_each_utterance() -> None:
 
 
 class Growing:
-    """What a service has received, as the test says."""
+    """A count of received bytes that the test sets."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
@@ -116,7 +116,7 @@ class Growing:
         self.arrivals.poll()
 
 
-async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None:
+async def test_the_way_of_a_frame_ends_with_its_arrival_at_the_service() -> None:
     service = Growing()
     await service.until(1.0, 40)
     await service.until(1.0, 40)
@@ -127,11 +127,11 @@ async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None
     assert service.arrivals.time_of(39) == pytest.approx(101.0)
     assert service.arrivals.time_of(40) == pytest.approx(101.3)
     assert service.arrivals.time_of(60) is None
-    # The first frame was captured at 20 ms, and came with the first lot.
+    # The first frame was captured at 20 ms, and arrived with the first message.
     assert measure(record).uplink_late_ms == pytest.approx(980, abs=1)
 
 
-async def test_a_gap_is_a_pause_between_two_arrivals_while_sound_was_to_be_sent() -> None:
+async def test_a_gap_is_a_pause_between_two_arrivals_while_the_gate_sends() -> None:
     service = Growing()
     for t, frames in ((1.0, 1), (1.02, 2), (1.4, 3), (5.0, 4), (5.1, 5)):
         await service.until(t, frames)

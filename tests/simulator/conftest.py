@@ -1,4 +1,4 @@
-"""What the tests of the simulator share: short replies, human speech, a simulator to talk to."""
+"""Fixtures of the simulator's tests: short replies, human speech, a running simulator."""
 
 import wave
 from collections.abc import Callable
@@ -15,7 +15,7 @@ DEBIAN_SPEECH = Path("/usr/share/sounds/alsa/Front_Center.wav")
 
 @pytest.fixture(scope="session")
 def speech() -> bytes:
-    """Somebody saying "front, center": 16 kHz PCM, 1.4 s."""
+    """Return a human voice that says "front, center": 16 kHz PCM, 1.4 s."""
     if not DEBIAN_SPEECH.exists():
         pytest.skip(f"{DEBIAN_SPEECH} is not there; apt install alsa-utils")
     with wave.open(str(DEBIAN_SPEECH)) as file:
@@ -26,7 +26,7 @@ def speech() -> bytes:
 
 @pytest.fixture
 def tone(tmp_path: Path) -> Callable[[float], Reply]:
-    """Returns replies of any length, at 24 kHz so that nothing is resampled."""
+    """Return a maker of replies of any length, at 24 kHz, so that no sound is resampled."""
 
     def make(seconds: float) -> Reply:
         path = tmp_path / f"tone-{seconds}.wav"

@@ -1,4 +1,4 @@
-"""A Live client that knows nothing but JSON and WebSockets, as others write them."""
+"""A Live client that uses only JSON and WebSockets, as clients without an SDK do."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ DEADLINE_S = 15.0
 
 
 class RawClient:
-    """One connection; every wait has a deadline."""
+    """A connection whose waits all have a deadline."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -45,7 +45,7 @@ class RawClient:
                 return got
 
     async def closing(self) -> tuple[int | None, str]:
-        """Read to the end; return the close code and reason (None and "" for an end without a close)."""
+        """Read to the end; return close code and reason (None and "" without a close frame)."""
         try:
             while True:
                 await self.receive()
@@ -58,7 +58,7 @@ class RawClient:
         return await self.until("sessionResumptionUpdate")
 
     async def say(self, sound: bytes, mime: str = "audio/pcm;rate=16000") -> None:
-        """Send audio as fast as it is taken."""
+        """Send audio as fast as the connection accepts it."""
         for start in range(0, len(sound), FRAME):
             data = base64.b64encode(sound[start : start + FRAME]).decode()
             await self.send(realtimeInput={"audio": {"data": data, "mimeType": mime}})
@@ -78,7 +78,7 @@ async def dial(
 
 
 def audio_of(messages: list[dict[str, Any]]) -> bytes:
-    """Return all the audio in the messages, whatever shares a frame or a turn with it."""
+    """Return all audio in the messages, also beside other content."""
     sound = b""
     for message in messages:
         for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", []):

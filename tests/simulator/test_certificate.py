@@ -1,4 +1,4 @@
-"""The throw-away certificate, against a real TLS handshake."""
+"""The temporary certificate in real TLS handshakes."""
 
 import asyncio
 import datetime as dt
@@ -30,19 +30,19 @@ async def test_a_client_that_trusts_the_authority_gets_through(tmp_path: Path, n
     await shake_hands(make_certificate(tmp_path), name)
 
 
-async def test_it_passes_the_strict_check_that_python_3_13_makes(tmp_path: Path) -> None:
+async def test_the_certificate_passes_the_strict_check_of_python_3_13(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     context = client_context(certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     await shake_hands(certificate, "localhost", context)
 
 
-async def test_a_client_that_trusts_only_the_worlds_authorities_is_stopped(tmp_path: Path) -> None:
+async def test_a_client_that_trusts_only_public_authorities_rejects_the_certificate(tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         await shake_hands(make_certificate(tmp_path), "localhost", ssl.create_default_context())
 
 
-async def test_a_certificate_of_tomorrow_is_not_valid_today(tmp_path: Path) -> None:
+async def test_a_certificate_that_begins_tomorrow_is_rejected_today(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path, starts_in=dt.timedelta(days=1))
     with pytest.raises(ssl.SSLCertVerificationError, match="not yet valid"):
         await shake_hands(certificate, "localhost")

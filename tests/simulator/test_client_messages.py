@@ -1,4 +1,4 @@
-"""A conversation, seen from a client that speaks plain JSON."""
+"""Conversations with a client that sends plain JSON."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def sound_of(reply: Reply) -> bytes:
 
 
 def keys(messages: list[dict[str, Any]]) -> list[str]:
-    """Return what the messages hold, in order, without saying the same twice in a row."""
+    """Return the kinds of content in the messages, in order, without repetitions in a row."""
     flat = [key for message in messages for key in (*message.get("serverContent", {}), *message)]
     flat = [key for key in flat if key != "serverContent"]
     return [key for place, key in enumerate(flat) if place == 0 or flat[place - 1] != key]
@@ -79,7 +79,7 @@ async def test_every_byte_of_audio_is_kept_in_order(speech: bytes) -> None:
         assert bytes(simulator.sessions[0].audio) == speech + speech[::-1]
 
 
-async def test_a_client_that_writes_in_snake_case_is_heard_alike(speech: bytes, tone: Tone) -> None:
+async def test_a_client_may_write_in_snake_case(speech: bytes, tone: Tone) -> None:
     async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.send(
             setup={
@@ -140,7 +140,7 @@ async def test_content_that_is_not_complete_waits_for_the_rest(tone: Tone) -> No
         assert (session.texts, len(session.turns)) == (["a"], 1)
 
 
-async def test_replies_come_in_order_and_the_last_one_repeats(tone: Tone) -> None:
+async def test_replies_come_in_order_and_the_last_reply_repeats(tone: Tone) -> None:
     replies = (tone(0.1), Reply(silent=True), tone(0.2))
     async with running_simulator(*replies) as simulator, dial(simulator) as client:
         await client.setup()
@@ -176,7 +176,7 @@ async def test_a_reply_comes_faster_than_it_plays_and_its_turn_lasts_as_long_as_
         assert over - start >= 0.95
 
 
-async def test_thinking_takes_its_time(tone: Tone) -> None:
+async def test_a_reply_comes_after_think_s(tone: Tone) -> None:
     async with running_simulator(tone(0.1), think_s=0.2) as simulator, dial(simulator) as client:
         await client.setup()
         asked = time.monotonic()
@@ -213,7 +213,7 @@ async def test_speech_into_a_reply_silences_it(speech: bytes, tone: Tone) -> Non
         assert [turn.reply for turn in simulator.sessions[0].turns] == ["interrupted", "spoken"]
 
 
-async def test_now_and_then_void_audio_shares_the_frame_of_the_interruption(
+async def test_every_second_interruption_shares_its_message_with_void_audio(
     speech: bytes, tone: Tone
 ) -> None:
     async with running_simulator(tone(5)) as simulator, dial(simulator) as client:
@@ -274,7 +274,7 @@ async def test_the_end_of_the_stream_ends_the_turn(speech: bytes, tone: Tone) ->
         assert audio_of(await client.until("turnComplete"))
 
 
-async def test_a_client_that_frames_its_turns_is_not_listened_to_otherwise(speech: bytes, tone: Tone) -> None:
+async def test_a_client_that_marks_its_turns_gets_no_speech_detection(speech: bytes, tone: Tone) -> None:
     async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await client.say(speech + SILENCE)
@@ -305,7 +305,7 @@ async def test_the_start_of_activity_interrupts(tone: Tone) -> None:
         (None, 3, False),
     ],
 )
-async def test_the_turn_covers_what_the_client_asked_for(
+async def test_the_turn_coverage_follows_the_clients_setup(
     speech: bytes, coverage: str | None, pictures: int, all_audio: bool
 ) -> None:
     detection = {"automaticActivityDetection": {"disabled": True}}
@@ -328,7 +328,7 @@ async def test_the_turn_covers_what_the_client_asked_for(
         assert turn.audio_bytes == (len(speech) + 6400 if all_audio else 6400)
 
 
-async def test_transcripts_come_only_if_asked_for(speech: bytes) -> None:
+async def test_transcripts_come_only_on_request(speech: bytes) -> None:
     reply = Reply(text="Over there, my friend.", heard="where is it")
     async with running_simulator(reply) as simulator:
         async with dial(simulator) as client:
@@ -384,7 +384,7 @@ async def test_without_session_resumption_there_are_no_handles(tone: Tone) -> No
             assert "sessionResumptionUpdate" not in keys(await client.until("turnComplete"))
 
 
-async def test_a_model_that_thinks_longer_says_when_it_is_idle(tone: Tone) -> None:
+async def test_the_extended_thinking_model_reports_when_it_is_idle(tone: Tone) -> None:
     thinking = {"thinkingConfig": {"thinkingLevel": "LOW"}}
     async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(model="models/gemini-3.8-live-extended-thinking", generationConfig=thinking)
@@ -416,7 +416,7 @@ async def test_a_function_is_called_before_the_reply(tone: Tone) -> None:
         assert (await simulator.wait_for("tool_response", 1))["known"] is False
 
 
-async def test_a_function_that_never_answers_does_not_hold_up_the_reply(tone: Tone) -> None:
+async def test_a_function_that_never_answers_does_not_block_the_reply_for_ever(tone: Tone) -> None:
     reply = tone(0.1).model_copy(update={"tool_calls": (CALL.model_copy(update={"wait_s": 0.05}),)})
     async with running_simulator(reply) as simulator, dial(simulator) as client:
         await client.setup()
@@ -437,7 +437,7 @@ async def test_an_interruption_cancels_the_call(speech: bytes, tone: Tone) -> No
         assert len(audio_of(await client.until("turnComplete"))) == 9600
 
 
-async def test_a_history_is_taken_without_an_answer(tone: Tone) -> None:
+async def test_a_history_is_accepted_without_an_answer(tone: Tone) -> None:
     async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(
             model="models/gemini-3.1-flash-live-preview",
@@ -448,7 +448,7 @@ async def test_a_history_is_taken_without_an_answer(tone: Tone) -> None:
         await client.send(realtimeInput={"text": "Who am I?"})
         await client.until("turnComplete")
         assert [turn.kind for turn in simulator.sessions[0].turns] == ["text"]
-        # Then it is over: this model takes content as a seed only.
+        # Later content is refused: this model accepts it only as a history.
         assert (await refusal(client, clientContent={"turnComplete": True}))[0] == 1007
 
 
@@ -462,7 +462,7 @@ async def test_instructions_and_tools_can_change(tone: Tone) -> None:
         assert simulator.sessions[0].context_updates == 2
 
 
-async def test_vertex_takes_new_instructions_as_a_turn_of_the_systems() -> None:
+async def test_vertex_accepts_new_instructions_as_a_turn_of_the_system() -> None:
     async with running_simulator() as simulator, dial(simulator, VERTEX) as client:
         await client.setup(model="publishers/google/models/gemini-3.8-live")
         turn = {"role": "system", "parts": [{"text": "Be brief."}]}
@@ -496,7 +496,7 @@ async def test_vertex_takes_new_instructions_as_a_turn_of_the_systems() -> None:
         {"hello": {}},
     ],
 )
-async def test_what_the_service_does_not_take_ends_the_connection(message: dict[str, Any]) -> None:
+async def test_a_message_that_the_service_rejects_ends_the_connection(message: dict[str, Any]) -> None:
     async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         assert (await refusal(client, **message))[0] == 1007
@@ -504,7 +504,7 @@ async def test_what_the_service_does_not_take_ends_the_connection(message: dict[
         assert simulator.connections[0].close_sent == 1007
 
 
-async def test_a_framing_client_may_not_end_the_stream() -> None:
+async def test_a_client_that_marks_its_turns_may_not_end_the_stream() -> None:
     async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         assert (await refusal(client, realtimeInput={"audioStreamEnd": True}))[0] == 1007
@@ -530,8 +530,8 @@ async def test_a_setup_that_breaks_a_rule_is_refused_on_the_wire() -> None:
         assert simulator.sessions == []
 
 
-async def test_a_client_that_does_not_read_is_waited_for(tone: Tone) -> None:
-    """The reply must stop at the socket, not pile up in memory."""
+async def test_the_service_waits_for_a_client_that_does_not_read(tone: Tone) -> None:
+    """The reply must wait at the socket, and not fill the memory."""
     told: Counter[str] = Counter()
 
     def observe(kind: str, _data: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Each fault, as the client meets it."""
+"""Each fault of the service, as a client sees it."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def ask(client: RawClient) -> None:
 
 
 async def audio_taken(client: RawClient) -> int:
-    """Send audio until the connection takes no more; return how many bytes it took."""
+    """Send audio until the connection accepts no more; return the number of accepted bytes."""
     client.socket.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     data = base64.b64encode(bytes(FRAME * 50)).decode()
     frame = json.dumps({"realtimeInput": {"audio": {"data": data, "mimeType": "audio/pcm"}}})
@@ -48,7 +48,7 @@ async def audio_taken(client: RawClient) -> int:
     pytest.fail("the connection took everything")
 
 
-def test_the_book_counts_occasions() -> None:
+def test_the_schedule_counts_occasions() -> None:
     book = FaultSchedule(
         [ScriptedFault(on="reply", nth=2, do="abort"), ScriptedFault(on="setup", do="abort")]
     )
@@ -57,7 +57,7 @@ def test_the_book_counts_occasions() -> None:
     assert book.due("reply") == []
 
 
-def test_a_fault_that_is_added_counts_from_now() -> None:
+def test_an_added_fault_counts_from_now() -> None:
     book = FaultSchedule([])
     book.due("reply")
     book.add(ScriptedFault(on="reply", nth=2, do="abort"))
@@ -88,7 +88,7 @@ async def test_a_setup_is_never_completed() -> None:
                 await client.socket.recv()
 
 
-async def test_the_silence_after_a_setup_can_have_an_end() -> None:
+async def test_the_silence_after_a_setup_can_end() -> None:
     async with (
         running_simulator(ScriptedFault(on="setup", do="silent", lasts_s=0.05)) as simulator,
         dial(simulator) as client,
@@ -97,7 +97,7 @@ async def test_the_silence_after_a_setup_can_have_an_end() -> None:
         assert await client.closing() == (None, "")
 
 
-async def test_something_else_comes_instead_of_setup_complete() -> None:
+async def test_a_go_away_comes_instead_of_setup_complete() -> None:
     async with (
         running_simulator(ScriptedFault(on="setup", do="wrong_first", left_s=5)) as simulator,
         dial(simulator) as client,
@@ -119,7 +119,7 @@ async def test_the_connection_is_reset_in_mid_reply(tone: Tone) -> None:
         assert (simulator.connections[0].close_sent, simulator.connections[0].close_received) == (None, None)
 
 
-async def test_a_going_away_is_announced_and_comes(speech: bytes) -> None:
+async def test_a_go_away_is_announced_and_the_connection_closes(speech: bytes) -> None:
     fault = ScriptedFault(on="audio", after_s=0.05, do="go_away", left_s=0.2)
     async with running_simulator(fault) as simulator, dial(simulator) as client:
         await client.setup()
@@ -142,7 +142,7 @@ async def test_the_end_of_a_turn_closes_the_connection(tone: Tone) -> None:
 
 
 @pytest.mark.parametrize("on", ["speech", "speech_end", "reply", "reply_end"])
-async def test_every_occasion_sets_off_its_fault(on: Any, speech: bytes, tone: Tone) -> None:
+async def test_every_occasion_triggers_its_fault(on: Any, speech: bytes, tone: Tone) -> None:
     fault = ScriptedFault(on=on, do="close", code=4000, reason=on)
     async with running_simulator(fault, reply=tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
@@ -154,7 +154,8 @@ async def test_every_occasion_sets_off_its_fault(on: Any, speech: bytes, tone: T
         began, ended = "speech_began", "speech_ended"
         seen = {kind for kind in (began, ended, "reply_began", "reply_sent") if simulator.count(kind)}
         order = ["speech", "speech_end", "reply", "reply_end"].index(on)
-        # What had been taken in with the words that set it off is heard, the end of the speech maybe; but not answered.
+        # Audio that was read together with the trigger is handled, perhaps with the end of the speech, but
+        # not answered.
         assert seen - {ended} == {began, "reply_began", "reply_sent"} & {
             began,
             *[began, ended, "reply_began", "reply_sent"][: order + 1],
@@ -182,7 +183,7 @@ async def test_a_frozen_connection_neither_reads_nor_writes(tone: Tone) -> None:
             await client.setup()
 
 
-async def test_a_frozen_connection_can_have_an_end(tone: Tone) -> None:
+async def test_a_frozen_connection_can_be_reset_after_a_time(tone: Tone) -> None:
     fault = ScriptedFault(on="reply", do="freeze", lasts_s=0.1)
     async with running_simulator(fault, reply=tone(1)) as simulator, dial(simulator) as client:
         await client.setup()
@@ -228,7 +229,7 @@ async def test_junk_is_sent_as_it_is(tone: Tone) -> None:
         assert {"error": {}} in await client.until("turnComplete")
 
 
-async def test_a_fault_whose_connection_is_gone_does_not_come(tone: Tone) -> None:
+async def test_a_fault_of_a_closed_connection_does_not_happen(tone: Tone) -> None:
     async with running_simulator(ScriptedFault(on="setup", after_s=0.1, do="junk", text="{}")) as simulator:
         async with dial(simulator) as client:
             await client.setup()
@@ -240,7 +241,7 @@ async def test_a_fault_whose_connection_is_gone_does_not_come(tone: Tone) -> Non
                     await client.socket.recv()
 
 
-async def test_a_deed_can_be_done_by_hand() -> None:
+async def test_a_fault_can_be_injected_by_a_test() -> None:
     async with running_simulator() as simulator:
         with pytest.raises(ValueError, match="needs an open connection"):
             simulator.inject(FaultAction(do="abort"))

@@ -1,4 +1,4 @@
-"""Functions that the model calls, and the pictures that they and the client show it."""
+"""Function calls of the model, and pictures in their answers."""
 
 import asyncio
 import base64
@@ -43,7 +43,7 @@ def calling(reply: Reply, *calls: ScriptedCall, **fields: Any) -> Reply:
 
 
 async def ask(client: RawClient) -> list[dict[str, Any]]:
-    """Ask something, and return the calls that it sets off."""
+    """Ask something, and return the calls that follow."""
     await client.send(realtimeInput={"text": "Hello?"})
     return await called(client)
 
@@ -62,7 +62,7 @@ def shown(data: bytes = JPEG) -> dict[str, str]:
     return {"data": base64.urlsafe_b64encode(data).decode(), "mimeType": "image/jpeg"}
 
 
-async def test_functions_are_called_at_once_and_all_waited_for(tone: Tone) -> None:
+async def test_functions_are_called_together_and_all_answers_are_awaited(tone: Tone) -> None:
     calls = (ScriptedCall(name="a"), ScriptedCall(name="b"), ScriptedCall(name="c", wait_s=0.05))
     async with talking(calling(tone(0.1), *calls)) as (simulator, client):
         await client.setup()
@@ -81,7 +81,7 @@ async def test_functions_are_called_at_once_and_all_waited_for(tone: Tone) -> No
         assert session.calls[0].results == [FINE]
 
 
-async def test_an_id_is_answered_once_and_on_its_own_connection(tone: Tone) -> None:
+async def test_a_call_accepts_one_answer_on_its_own_connection(tone: Tone) -> None:
     async with talking(calling(tone(0.1)), tone(0.1)) as (simulator, client):
         await client.setup()
         (call,) = await ask(client)
@@ -97,7 +97,7 @@ async def test_an_id_is_answered_once_and_on_its_own_connection(tone: Tone) -> N
         assert simulator.sessions[0].tool_responses == [call["id"]]
 
 
-async def test_a_call_whose_connection_is_gone_needs_no_answer(tone: Tone) -> None:
+async def test_a_call_of_a_closed_connection_needs_no_answer(tone: Tone) -> None:
     async with talking(calling(tone(0.1))) as (simulator, client):
         await client.setup()
         await ask(client)
@@ -108,7 +108,7 @@ async def test_a_call_whose_connection_is_gone_needs_no_answer(tone: Tone) -> No
 
 
 @pytest.mark.parametrize("again", [0, 2])
-async def test_an_answer_that_says_nothing_is_asked_for_again(again: int, tone: Tone) -> None:
+async def test_a_call_with_an_empty_answer_is_repeated(again: int, tone: Tone) -> None:
     async with talking(calling(tone(0.1)), sweeps=again) as (simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
@@ -121,7 +121,7 @@ async def test_an_answer_that_says_nothing_is_asked_for_again(again: int, tone: 
         assert simulator.sessions[0].complaints == []
 
 
-async def test_an_older_model_does_not_ask_again(tone: Tone) -> None:
+async def test_an_older_model_does_not_repeat_a_call(tone: Tone) -> None:
     async with talking(calling(tone(0.1))) as (simulator, client):
         await client.setup(model=OLD, **declared())
         (call,) = await ask(client)
@@ -140,7 +140,7 @@ async def test_an_older_model_does_not_ask_again(tone: Tone) -> None:
         (OLD, "NON_BLOCKING", False),
     ],
 )
-async def test_whether_a_function_holds_the_model_up_is_declared(
+async def test_the_declaration_decides_whether_a_function_blocks_the_model(
     model: str, behavior: str | None, blocking: bool, tone: Tone
 ) -> None:
     async with talking(calling(tone(0.1), meanwhile=tone(0.2))) as (simulator, client):
@@ -159,7 +159,7 @@ async def test_whether_a_function_holds_the_model_up_is_declared(
 
 @pytest.mark.parametrize("new", ["text", "content"])
 @pytest.mark.parametrize("behavior", ["BLOCKING", "NON_BLOCKING"])
-async def test_new_input_cancels_a_call_that_holds_the_model_up(new: str, behavior: str, tone: Tone) -> None:
+async def test_new_input_cancels_a_blocking_call(new: str, behavior: str, tone: Tone) -> None:
     content = {"turns": [{"role": "user", "parts": [{"text": "By the way."}]}], "turnComplete": False}
     async with talking(calling(tone(0.1)), tone(0.2)) as (simulator, client):
         await client.setup(**declared(behavior))
@@ -178,7 +178,7 @@ async def test_new_input_cancels_a_call_that_holds_the_model_up(new: str, behavi
         assert simulator.sessions[0].complaints == []
 
 
-async def test_an_answer_long_after_its_cancellation_is_complained_of(tone: Tone) -> None:
+async def test_an_answer_long_after_its_cancellation_is_a_fault(tone: Tone) -> None:
     async with talking(calling(tone(0.1)), tone(0.1)) as (simulator, client):
         await client.setup()
         (call,) = await ask(client)
@@ -190,7 +190,7 @@ async def test_an_answer_long_after_its_cancellation_is_complained_of(tone: Tone
         assert record.complaint() is None, "it may have crossed the cancellation"
         assert record.cancelled_at is not None
         record.cancelled_at -= 5
-        assert record.complaint() == "look was answered though it was cancelled"
+        assert record.complaint() == "look was answered although it was cancelled"
 
 
 async def test_the_model_speaks_while_a_function_is_at_work(tone: Tone) -> None:
@@ -206,7 +206,7 @@ async def test_the_model_speaks_while_a_function_is_at_work(tone: Tone) -> None:
         assert [turn.kind for turn in simulator.sessions[0].turns] == ["text", "answer"]
 
 
-async def test_an_answer_for_the_silence_waits_for_the_end_of_what_is_said(tone: Tone) -> None:
+async def test_an_answer_with_when_idle_waits_for_the_end_of_the_reply(tone: Tone) -> None:
     async with talking(calling(tone(0.1), meanwhile=tone(1.0)), pace=1) as (_simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
@@ -228,7 +228,7 @@ async def test_an_urgent_answer_interrupts_the_model(tone: Tone) -> None:
         assert len(audio_of(await client.until("turnComplete"))) == 4800
 
 
-async def test_no_answer_is_spoken_of_while_the_visitor_speaks(speech: bytes, tone: Tone) -> None:
+async def test_the_model_speaks_about_no_answer_while_the_visitor_speaks(speech: bytes, tone: Tone) -> None:
     by_hand = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
     async with talking(calling(tone(0.1), meanwhile=tone(0.2)), tone(0.3)) as (simulator, client):
         await client.setup(**declared(), **by_hand)
@@ -244,7 +244,7 @@ async def test_no_answer_is_spoken_of_while_the_visitor_speaks(speech: bytes, to
 
 
 @pytest.mark.parametrize("meanwhile", [True, False])
-async def test_of_a_silent_answer_nothing_is_said(meanwhile: bool, tone: Tone) -> None:
+async def test_the_model_does_not_speak_about_a_silent_answer(meanwhile: bool, tone: Tone) -> None:
     fields = {"meanwhile": tone(0.2)} if meanwhile else {}
     async with talking(calling(tone(0.1), **fields), tone(0.3)) as (simulator, client):
         await client.setup(**declared())
@@ -299,7 +299,7 @@ async def test_new_functions_can_be_declared_in_mid_conversation(tone: Tone) -> 
 
 
 @pytest.mark.parametrize("on", ["tool_call", "tool_response", "picture"])
-async def test_each_occasion_sets_off_its_fault(on: Trigger, tone: Tone) -> None:
+async def test_each_occasion_of_a_call_triggers_its_fault(on: Trigger, tone: Tone) -> None:
     fault = ScriptedFault(on=on, do="junk", text='{"error": {}}')
     async with talking(calling(tone(0.1)), faults=(fault,)) as (simulator, client):
         await client.setup()
@@ -331,7 +331,7 @@ async def as_content(client: RawClient, call: dict[str, Any]) -> None:
     ("show", "way", "at_once"),
     [(in_answer, "answer", True), (as_frame, "realtime", False), (as_content, "content", False)],
 )
-async def test_only_a_picture_in_an_answer_is_before_the_model_when_it_goes_on(
+async def test_only_a_picture_in_the_answer_is_seen_in_the_same_turn(
     show: Any, way: str, at_once: bool, meanwhile: bool, tone: Tone
 ) -> None:
     fields = {"meanwhile": tone(0.1)} if meanwhile else {}
@@ -352,7 +352,7 @@ async def test_only_a_picture_in_an_answer_is_before_the_model_when_it_goes_on(
         assert [turn.pictures for turn in simulator.sessions[0].turns].count(1) == 1
 
 
-async def test_what_is_written_is_seen_whatever_the_turn_covers() -> None:
+async def test_pictures_in_client_content_are_seen_at_any_turn_coverage() -> None:
     activity = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ONLY_ACTIVITY"}}
     turn = {"role": "user", "parts": [{"inlineData": shown()}]}
     async with talking(Reply(silent=True)) as (simulator, client):
@@ -396,7 +396,7 @@ async def test_a_pictures_size_is_read_from_it(data: bytes, mime: str, size: Any
         assert simulator.sessions[0].pictures[0].size == size
 
 
-async def test_a_service_that_reads_slowly_lets_it_pile_up_and_loses_nothing(speech: bytes) -> None:
+async def test_a_service_that_reads_slowly_delays_data_and_loses_none(speech: bytes) -> None:
     async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup()
         simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000, lasts_s=2.0))
@@ -418,7 +418,7 @@ async def test_a_service_that_reads_slowly_lets_it_pile_up_and_loses_nothing(spe
         assert bytes(simulator.sessions[0].audio) == sound
 
 
-async def test_a_slow_service_can_be_cut_off_and_has_heard_what_it_took() -> None:
+async def test_a_slow_service_that_is_cut_off_has_handled_all_read_data() -> None:
     async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup()
         simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000))

@@ -1,4 +1,4 @@
-"""Who is let in, and how the others are turned away."""
+"""Requests that are accepted, and refusals of all others."""
 
 import asyncio
 import json
@@ -44,7 +44,9 @@ async def refused(simulator: Simulator, path: str, headers: dict[str, str]) -> I
         (TOKEN, DEVELOPER + "Constrained", {"Authorization": f"Token {TOKEN}"}),
     ],
 )
-async def test_a_developer_with_the_key_comes_in(key: str, path: str, headers: dict[str, str]) -> None:
+async def test_a_client_of_the_developer_api_with_the_key_is_accepted(
+    key: str, path: str, headers: dict[str, str]
+) -> None:
     async with running_simulator(key) as simulator, dial(simulator, path, headers) as client:
         assert "setupComplete" in (await client.setup())[0]
         assert simulator.connections[0].path == path.partition("?")[0]
@@ -77,7 +79,7 @@ async def test_without_the_right_key_the_answer_is_401(path: str, headers: dict[
     assert simulator.connections == []
 
 
-async def test_the_version_that_tokens_are_minted_for_can_be_set() -> None:
+async def test_the_version_that_accepts_tokens_can_be_set() -> None:
     shown = {"Authorization": f"Token {TOKEN}"}
     async with running_simulator(TOKEN, token_version="v1beta") as simulator:
         async with dial(simulator, DEVELOPER + "Constrained", shown) as client:
@@ -154,7 +156,7 @@ async def test_a_fault_leaves_a_request_without_an_answer() -> None:
             await client.setup()
 
 
-async def test_silence_at_the_request_can_have_an_end() -> None:
+async def test_silence_at_the_request_can_end_after_a_time() -> None:
     async with running_simulator(
         faults=(ScriptedFault(on="connect", do="silent", lasts_s=0.05),)
     ) as simulator:
@@ -173,7 +175,7 @@ async def test_a_fault_resets_the_connection_at_the_request() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"), [("not_yet_valid", "not yet valid"), ("other_name", "IP address mismatch")]
 )
-async def test_the_certificate_can_be_a_wrong_one(kind: str, words: str) -> None:
+async def test_the_certificate_can_be_wrong(kind: str, words: str) -> None:
     async with running_simulator(certificate=kind) as simulator:
         with pytest.raises(ssl.SSLCertVerificationError, match=words):
             async with dial(simulator):

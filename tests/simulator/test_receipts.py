@@ -1,4 +1,4 @@
-"""What the simulator's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
+"""The simulator handles exactly the messages that its pongs acknowledge, however the connection ends."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ async def running_simulator(*faults: ScriptedFault) -> AsyncIterator[Simulator]:
 
 
 async def say_and_ask(client: RawClient, sound: bytes) -> list[asyncio.Future[float]]:
-    """Send frames, each with a ping behind it, until all are sent or the connection is over; return the pongs."""
+    """Send frames, each with a ping, until all are sent or the connection is over; return the pongs."""
     pongs: list[asyncio.Future[float]] = []
     try:
         for start in range(0, len(sound), FRAME):
@@ -46,7 +46,7 @@ def answered(pongs: list[asyncio.Future[float]]) -> int:
 
 @pytest.mark.parametrize("do", ["abort", "close", "go_away"])
 @pytest.mark.parametrize("frames", [1, 7, 60])
-async def test_what_was_acknowledged_before_an_ending_was_heard(do: Any, frames: int) -> None:
+async def test_acknowledged_audio_is_handled_before_the_end_of_the_connection(do: Any, frames: int) -> None:
     async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, bytes(FRAME * frames))
@@ -62,9 +62,7 @@ async def test_what_was_acknowledged_before_an_ending_was_heard(do: Any, frames:
 
 @pytest.mark.parametrize("on", ["audio", "speech"])
 @pytest.mark.parametrize("do", ["abort", "close"])
-async def test_a_fault_of_the_ears_comes_after_what_they_had_taken_in(
-    on: Any, do: Any, speech: bytes
-) -> None:
+async def test_a_fault_of_reading_comes_after_all_received_audio(on: Any, do: Any, speech: bytes) -> None:
     async with running_simulator(ScriptedFault(on=on, do=do)) as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, speech * 3)
@@ -74,7 +72,7 @@ async def test_a_fault_of_the_ears_comes_after_what_they_had_taken_in(
 
 
 @pytest.mark.parametrize("do", ["freeze", "stop_reading"])
-async def test_a_peer_that_reads_no_more_acknowledges_no_more(do: Any) -> None:
+async def test_a_service_that_stops_reading_stops_acknowledging(do: Any) -> None:
     async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, bytes(FRAME * 20))
@@ -82,13 +80,13 @@ async def test_a_peer_that_reads_no_more_acknowledges_no_more(do: Any) -> None:
         simulator.inject(FaultAction(do=do))
         await simulator.wait_for("fault")
         pongs += await say_and_ask(client, bytes(FRAME * 20))
-        await asyncio.sleep(0.1)  # nothing comes, and nothing tells of it
+        await asyncio.sleep(0.1)  # no message comes, and no event reports it
         assert 20 <= answered(pongs) < 40
         assert len(simulator.sessions[0].audio) == answered(pongs) * FRAME
         client.socket.transport.abort()
 
 
-async def test_what_a_client_says_before_it_hangs_up_is_heard_though_no_answer_can_be_sent(
+async def test_audio_before_a_hang_up_is_handled_although_no_answer_can_be_sent(
     speech: bytes,
 ) -> None:
     async with running_simulator() as simulator:
@@ -101,7 +99,7 @@ async def test_what_a_client_says_before_it_hangs_up_is_heard_though_no_answer_c
         assert bytes(simulator.sessions[0].audio) == sound
 
 
-async def test_a_resume_right_after_the_hanging_up_finds_all_heard() -> None:
+async def test_a_session_resumed_right_after_a_hang_up_has_all_audio() -> None:
     async with running_simulator() as simulator:
         async with dial(simulator) as client:
             handle = handle_of(await client.setup())
@@ -120,7 +118,7 @@ async def on_vertex(simulator: Simulator) -> AsyncIterator[RawClient]:
         yield client
 
 
-async def test_a_transparent_handle_says_what_it_leads_back_to_and_forgets_the_rest() -> None:
+async def test_a_transparent_handle_names_the_last_message_and_drops_later_ones() -> None:
     async with running_simulator() as simulator:
         async with on_vertex(simulator) as client:
             first = await client.setup(model=VERTEX_MODEL, sessionResumption={"transparent": True})
@@ -143,7 +141,7 @@ async def test_a_transparent_handle_says_what_it_leads_back_to_and_forgets_the_r
         )
 
 
-async def test_what_was_said_before_is_recorded_as_such_and_not_answered() -> None:
+async def test_an_earlier_conversation_is_recorded_as_history_and_not_answered() -> None:
     async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(historyConfig={"initialHistoryInClientContent": True})
         turns = [{"role": role, "parts": [{"text": role * 2}]} for role in ("user", "model", "user")]
@@ -161,7 +159,7 @@ async def test_what_was_said_before_is_recorded_as_such_and_not_answered() -> No
         assert [turn.kind for turn in session.turns] == ["text"]
 
 
-async def test_the_opening_has_nothing_to_hear(speech: bytes) -> None:
+async def test_no_audio_is_handled_before_the_setup(speech: bytes) -> None:
     async with (
         running_simulator(ScriptedFault(on="setup", do="abort")) as simulator,
         dial(simulator) as client,

@@ -1,4 +1,4 @@
-"""Sessions that outlive their connections."""
+"""Sessions that continue over several connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -66,7 +66,7 @@ async def test_without_a_handle_a_new_session_begins() -> None:
         assert len(simulator.sessions) == 2
 
 
-async def test_a_handle_can_be_used_again_while_it_is_the_newest(tone: Tone) -> None:
+async def test_the_newest_handle_can_be_used_again(tone: Tone) -> None:
     """A client that loses the connection before the next handle reaches it is not lost."""
     async with running_simulator(
         faults=tuple(ScriptedFault(on="setup", nth=nth, do="abort") for nth in (2, 3))
@@ -78,7 +78,7 @@ async def test_a_handle_can_be_used_again_while_it_is_the_newest(tone: Tone) -> 
             await resume(client, handle)
 
 
-async def test_a_new_handle_voids_the_one_before() -> None:
+async def test_a_new_handle_makes_the_old_one_invalid() -> None:
     async with running_simulator() as simulator:
         first = await first_handle(simulator)
         async with dial(simulator) as client:
@@ -137,7 +137,7 @@ async def test_the_rest_of_the_settings_may_change() -> None:
             await resume(client, handle, systemInstruction={"parts": [{"text": "Be brief."}]})
 
 
-async def test_a_history_is_not_taken_twice() -> None:
+async def test_a_history_is_not_accepted_twice() -> None:
     old, history = "models/gemini-3.1-flash-live-preview", {"initialHistoryInClientContent": True}
     async with running_simulator() as simulator:
         async with dial(simulator) as client:
@@ -148,7 +148,7 @@ async def test_a_history_is_not_taken_twice() -> None:
             assert (await client.closing())[0] == 1007
 
 
-async def test_what_was_cut_off_is_not_in_the_context(tone: Tone) -> None:
+async def test_a_reply_that_was_cut_off_is_not_in_the_context(tone: Tone) -> None:
     fault = ScriptedFault(on="reply", do="abort")
     async with running_simulator(tone(0.4), faults=(fault,)) as simulator:
         async with dial(simulator) as client:

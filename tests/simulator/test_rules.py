@@ -1,4 +1,4 @@
-"""What each model turns down in a setup."""
+"""Setups that each model accepts or rejects."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def refusal(model: str, endpoint: ApiEndpoint = DEVELOPER, **fields: Any) -> Ref
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_model_can_be_had_somewhere(name: str) -> None:
+def test_every_model_exists_on_some_backend(name: str) -> None:
     thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}} if name == THINKING else {}
     endpoint = VERTEX if "developer" not in PROFILES[name].backends else DEVELOPER
     assert check(name, endpoint, **thinking) == name
@@ -45,7 +45,7 @@ def test_every_model_can_be_had_somewhere(name: str) -> None:
         ("gemini-2.0-flash-live-001", DEVELOPER),
     ],
 )
-def test_a_model_that_is_not_there_is_not_found(model: str, endpoint: ApiEndpoint) -> None:
+def test_an_unknown_model_is_not_found(model: str, endpoint: ApiEndpoint) -> None:
     refused = refusal(model, endpoint)
     assert refused.code == 1008
     assert "is not found for API version" in refused.reason
@@ -87,14 +87,20 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 REFUSED_PARAMETERS: list[tuple[dict[str, Any], str]] = [
-    ({"type": "STRING", "format": "uri"}, "[a].format: only 'enum' and 'date-time' are supported for STRING type"),
+    (
+        {"type": "STRING", "format": "uri"},
+        "[a].format: only 'enum' and 'date-time' are supported for STRING type",
+    ),
     ({"type": "INTEGER", "format": "uint32"}, "only 'int32' and 'int64' are supported for INTEGER type"),
     ({"type": "STRING", "enum": ["b", ""]}, "enum[1]: cannot be empty"),
     ({"type": "INTEGER", "enum": ["1"]}, "enum: only allowed for STRING type"),
     ({"type": "OBJECT"}, "[a].properties: should be non-empty for OBJECT type"),
     ({"type": "ARRAY"}, "[a].items: missing field"),
     ({"type": "STRING", "required": ["b"]}, "required: only allowed for OBJECT type"),
-    ({"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["c"]}, "required[0]: property is not defined"),
+    (
+        {"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["c"]},
+        "required[0]: property is not defined",
+    ),
     ({"description": "no type"}, "TYPE_UNSPECIFIED"),
     ({"type": "STRING", "additionalProperties": False}, 'Unknown name "additional_properties"'),
     ({"anyOf": [{"type": "STRING", "format": "uri"}]}, "any_of[0].format"),
@@ -150,7 +156,9 @@ REFUSED_PARAMETERS: list[tuple[dict[str, Any], str]] = [
         ),
     ],
 )
-def test_what_a_model_does_not_take_is_refused(model: str, fields: dict[str, Any], reason: str) -> None:
+def test_a_setup_that_a_model_does_not_accept_is_refused(
+    model: str, fields: dict[str, Any], reason: str
+) -> None:
     refused = refusal(model, **fields)
     assert refused.code == 1007
     assert reason in refused.reason
@@ -171,7 +179,7 @@ def test_what_a_model_does_not_take_is_refused(model: str, fields: dict[str, Any
         *((LIVE, voice(name)) for name in sorted(VOICES)),
     ],
 )
-def test_what_a_model_takes_is_taken(model: str, fields: dict[str, Any]) -> None:
+def test_a_setup_that_a_model_accepts_is_accepted(model: str, fields: dict[str, Any]) -> None:
     assert check(model, **fields) == model
 
 
@@ -183,7 +191,7 @@ def test_vertex_has_transparent_resumption_and_a_list_of_languages() -> None:
     )
 
 
-def test_only_vertex_takes_nothing_beside_a_union() -> None:
+def test_only_vertex_rejects_fields_beside_a_union() -> None:
     union = parameter(anyOf=[{"type": "STRING"}, {"type": "NUMBER"}], description="D")
     assert check(LIVE, **union) == LIVE
     assert (

@@ -1,4 +1,4 @@
-"""The script as an owner writes it."""
+"""The script of the service, as an owner writes it."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ replies:
   - {text: "Hello, I am the guide."}
   - {wav: answer.wav}
   - {silent: true}
-  - {text: "I looked it up.", think_s: 0.4, heard: "when?", tool_calls: [{name: opening_hours, args: {day: today}}]}
+  - text: "I looked it up."
+    think_s: 0.4
+    heard: "when?"
+    tool_calls: [{name: opening_hours, args: {day: today}}]
   - text: "A vase."
     tool_calls: [{name: look}, {name: open_door, args: {}, wait_s: 5, outlives: true}]
     meanwhile: {text: "Let me see."}
@@ -46,7 +49,7 @@ def test_a_whole_script_is_read_from_yaml() -> None:
     assert [fault.do for fault in script.faults][-3:] == ["freeze", "stop_reading", "junk"]
 
 
-def test_an_empty_script_has_something_to_say() -> None:
+def test_an_empty_script_has_a_reply() -> None:
     assert ServiceScript().replies[0].text
 
 
@@ -65,7 +68,7 @@ def test_an_empty_script_has_something_to_say() -> None:
         },
     ],
 )
-def test_a_reply_that_cannot_be_given_is_refused(fields: dict[str, Any]) -> None:
+def test_a_contradicting_reply_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Reply.model_validate(fields)
 
@@ -83,14 +86,14 @@ def test_a_reply_that_cannot_be_given_is_refused(fields: dict[str, Any]) -> None
         ({"on": "setup", "do": "silent", "after_s": 1}, "takes no after_s"),
         ({"on": "reply", "do": "close", "code": 1006}, "cannot be sent"),
         ({"on": "reply", "do": "close", "reason": "x" * 124}, "longer than 123 bytes"),
-        ({"on": "connect", "do": "refuse", "status": 200}, "no HTTP error"),
+        ({"on": "connect", "do": "refuse", "status": 200}, "not an HTTP error"),
         ({"on": "reply", "do": "junk"}, "needs a text"),
         ({"on": "reply", "do": "stop_reading", "bytes_per_s": 9000}, "takes no bytes_per_s"),
         ({"on": "reply", "do": "explode"}, "Input should be"),
         ({"on": "reply", "do": "abort", "nth": 0}, "greater than or equal to 1"),
     ],
 )
-def test_a_fault_that_could_not_happen_is_refused(fields: dict[str, Any], complaint: str) -> None:
+def test_an_impossible_fault_is_refused(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         ScriptedFault.model_validate(fields)
 
@@ -98,13 +101,13 @@ def test_a_fault_that_could_not_happen_is_refused(fields: dict[str, Any], compla
 @pytest.mark.parametrize(
     "fault", [{"on": "token", "do": "refuse", "status": 401}, {"on": "connect", "do": "expire"}]
 )
-def test_a_fault_of_tokens_needs_tokens(fault: dict[str, Any]) -> None:
+def test_a_fault_of_tokens_needs_a_token_server(fault: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="add tokens: true"):
         ServiceScript.model_validate({"faults": [fault]})
     assert ServiceScript.model_validate({"tokens": True, "faults": [fault]}).faults
 
 
-def test_every_setting_is_explained_to_its_owner() -> None:
+def test_every_key_of_a_script_is_documented() -> None:
     schema = ServiceScript.model_json_schema()
     sections = [schema, *schema["$defs"].values()]
     unexplained = [

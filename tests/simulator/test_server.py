@@ -1,4 +1,4 @@
-"""The simulator's own life: entering, leaving, what it tells and what it keeps to itself."""
+"""Start and end of the simulator, and the events that it reports."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ Tone = Callable[[float], Reply]
 QUIET = (Reply(silent=True),)
 
 
-async def test_nothing_is_left_behind() -> None:
+async def test_the_simulator_leaves_nothing_behind() -> None:
     async with Simulator(ServiceScript(replies=QUIET)) as simulator:
         folder = simulator.ca_file.parent
         assert simulator.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
@@ -26,7 +26,7 @@ async def test_nothing_is_left_behind() -> None:
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_nothing_is_left_behind_if_it_cannot_start() -> None:
+async def test_a_simulator_that_cannot_start_leaves_nothing_behind() -> None:
     before = asyncio.all_tasks()
     with pytest.raises(KioskError, match="xx-none"):
         async with Simulator(ServiceScript(voice="xx-none")):
@@ -34,7 +34,7 @@ async def test_nothing_is_left_behind_if_it_cannot_start() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_leaving_says_goodbye_to_clients() -> None:
+async def test_leaving_closes_connections_with_a_close_frame() -> None:
     async with Simulator(ServiceScript(replies=QUIET)) as simulator:
         context = dial(simulator)
         client = await context.__aenter__()
@@ -44,7 +44,7 @@ async def test_leaving_says_goodbye_to_clients() -> None:
     assert simulator.connections[0].closed_at is not None
 
 
-async def test_leaving_does_not_wait_for_those_who_do_not_answer(tone: Tone) -> None:
+async def test_leaving_does_not_wait_for_clients_that_do_not_answer(tone: Tone) -> None:
     faults = (ScriptedFault(on="reply", do="freeze"), ScriptedFault(on="connect", nth=2, do="silent"))
     before = asyncio.all_tasks()
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
@@ -65,7 +65,7 @@ async def test_leaving_does_not_wait_for_those_who_do_not_answer(tone: Tone) -> 
     assert asyncio.all_tasks() == before
 
 
-async def test_whoever_was_cancelled_before_leaves_as_quietly(tone: Tone) -> None:
+async def test_leaving_works_in_a_task_that_was_cancelled_before(tone: Tone) -> None:
     script = ServiceScript(replies=(tone(1),), think_s=0, faults=(ScriptedFault(on="reply", do="freeze"),))
     before = asyncio.all_tasks()
     clients: list[RawClient] = []
@@ -105,7 +105,7 @@ async def never_answered(simulator: Simulator) -> None:
             pytest.fail("the connection was opened")
 
 
-async def test_it_tells_what_happens_in_order(speech: bytes, tone: Tone) -> None:
+async def test_events_are_reported_in_order(speech: bytes, tone: Tone) -> None:
     told: list[str] = []
     times: list[float] = []
 
@@ -137,7 +137,7 @@ async def test_it_tells_what_happens_in_order(speech: bytes, tone: Tone) -> None
     assert times == sorted(times)
 
 
-async def test_waiting_works_before_and_after_the_fact() -> None:
+async def test_waiting_for_an_event_works_before_and_after_it() -> None:
     async with (
         Simulator(ServiceScript(replies=QUIET)) as simulator,
         asyncio.timeout(60),
@@ -149,7 +149,7 @@ async def test_waiting_works_before_and_after_the_fact() -> None:
             assert (await simulator.wait_for("connected"))["connection"] == 1
 
 
-async def test_neither_key_nor_handle_nor_words_are_told_or_logged(
+async def test_no_key_handle_or_speech_is_reported_or_logged(
     speech: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

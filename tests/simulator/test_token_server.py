@@ -1,4 +1,4 @@
-"""Tokens: minted by the owner's server, each good for one connection; and what goes wrong with them."""
+"""Tokens, which the owner's server mints for one connection each, and their faults."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def running_simulator(*faults: ScriptedFault, **script: Any) -> AsyncItera
 
 
 async def fetched(simulator: Simulator) -> str:
-    """Return a token that the daemon's own client of such servers was given."""
+    """Return a token that the daemon's own client of token servers received."""
     assert simulator.token_url is not None
     web = HttpClient(ssl.create_default_context(cafile=simulator.ca_file))
     token: SecretStr = (await TokenCredentials(simulator.token_url, MODEL, web).fetch()).secret
@@ -40,7 +40,7 @@ async def fetched(simulator: Simulator) -> str:
 
 
 async def asked(simulator: Simulator, request: bytes) -> bytes:
-    """Send `request` as it is; return all that is answered."""
+    """Send `request` unchanged; return the whole answer."""
     assert simulator.token_url is not None
     host, port = simulator.token_url.removeprefix("https://").removesuffix("/token").split(":")
     context = ssl.create_default_context(cafile=simulator.ca_file)
@@ -61,7 +61,7 @@ def showing(token: str) -> dict[str, str]:
 
 
 async def refused(simulator: Simulator, token: str) -> int:
-    """Return the HTTP status with which the service turns `token` down."""
+    """Return the HTTP status with which the service rejects `token`."""
     with pytest.raises(InvalidStatus) as caught:
         async with dial(simulator, CONSTRAINED, showing(token)):
             pytest.fail("the connection was opened")
@@ -106,7 +106,7 @@ async def test_an_expired_token_opens_nothing_and_the_next_one_does() -> None:
             await client.setup()
 
 
-async def test_the_kiosk_s_own_client_gets_a_token_for_each_connection() -> None:
+async def test_the_daemons_client_gets_a_token_for_each_connection() -> None:
     async with running_simulator() as simulator:
         live = live_at(simulator)
         for _ in range(2):
@@ -117,7 +117,7 @@ async def test_the_kiosk_s_own_client_gets_a_token_for_each_connection() -> None
 
 
 @pytest.mark.parametrize("bad_key", ["http_401", "http_403", "close"])
-async def test_a_refused_token_is_renewed_by_the_kiosk_s_own_client(bad_key: str) -> None:
+async def test_the_daemons_client_renews_a_refused_token(bad_key: str) -> None:
     async with running_simulator(ScriptedFault(on="connect", do="expire"), bad_key=bad_key) as simulator:
         live = live_at(simulator)
         with pytest.raises(LinkLost) as lost:
@@ -160,7 +160,7 @@ async def test_the_token_server_can_reset_the_connection(fault: ScriptedFault) -
         await fetched(simulator)
 
 
-async def test_leaving_does_not_wait_for_a_token_server_that_keeps_silent() -> None:
+async def test_leaving_does_not_wait_for_a_silent_token_server() -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         async with running_simulator(ScriptedFault(on="token", do="silent")) as simulator:
             waiting = tasks.create_task(fetched_in_vain(simulator))
@@ -187,7 +187,7 @@ async def fetched_in_vain(simulator: Simulator) -> None:
         (post(b"\xff"), 400),
     ],
 )
-async def test_what_is_asked_for_must_be_a_token_for_a_model(request_: bytes, status: int) -> None:
+async def test_a_request_must_ask_for_a_token_for_a_model(request_: bytes, status: int) -> None:
     async with running_simulator() as simulator:
         head, _, body = (await asked(simulator, request_)).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
@@ -202,7 +202,7 @@ async def test_what_is_asked_for_must_be_a_token_for_a_model(request_: bytes, st
         b"x" * 70_000,
     ],
 )
-async def test_what_is_no_request_is_not_answered(request_: bytes) -> None:
+async def test_a_malformed_request_is_not_answered(request_: bytes) -> None:
     async with running_simulator() as simulator:
         with contextlib.suppress(ConnectionError):  # a reset is no answer either
             assert await asked(simulator, request_) == b""
@@ -214,7 +214,7 @@ async def test_without_tokens_in_the_script_there_is_no_token_server() -> None:
         assert simulator.token_url is None
 
 
-async def test_no_token_is_told() -> None:
+async def test_no_token_is_reported_or_logged() -> None:
     told: list[str] = []
     script = ServiceScript(replies=(Reply(silent=True),), tokens=True)
     async with Simulator(script, observe=lambda kind, data: told.append(f"{kind} {data}")) as simulator:

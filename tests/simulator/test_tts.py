@@ -1,4 +1,4 @@
-"""The service's voice: texts spoken, files played."""
+"""The simulator's voice, from texts and from files."""
 
 import wave
 from pathlib import Path
@@ -51,7 +51,7 @@ async def test_a_silent_reply_has_no_sound() -> None:
     assert voice.sound_of(reply) == b""
 
 
-async def test_a_missing_file_is_named(tmp_path: Path) -> None:
+async def test_a_missing_wav_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"wav = .*nowhere\.wav: cannot be read"):
         await SpeechRenderer("en").prepare([Reply(wav=tmp_path / "nowhere.wav")])
 
@@ -69,12 +69,12 @@ async def test_a_file_that_is_no_wav_is_refused(tmp_path: Path) -> None:
         await SpeechRenderer("en").prepare([Reply(wav=tmp_path / "a.wav")])
 
 
-async def test_an_unknown_voice_is_named() -> None:
+async def test_an_unknown_voice_is_named_in_the_error() -> None:
     with pytest.raises(KioskError, match="voice 'xx-none'"):
         await SpeechRenderer("xx-none").prepare([Reply(text="Hello.")])
 
 
-async def test_a_missing_espeak_is_said_with_its_remedy(
+async def test_a_missing_espeak_is_an_error_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

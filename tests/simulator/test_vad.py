@@ -19,7 +19,7 @@ def silence(seconds: float) -> bytes:
 def hear(
     sound: bytes, step: int = 640, silence_ms: int = 500, **detection: Any
 ) -> list[tuple[VadEvent, float]]:
-    """Return what is noticed, with the second of audio at which it is."""
+    """Return the detected events, each with its time in the audio."""
     hearing = VoiceActivityDetector(Detection(**detection), silence_ms)
     return [
         (heard, (start + step) / SECOND)
@@ -41,7 +41,7 @@ def test_a_sentence_begins_and_ends_once(speech: bytes) -> None:
     assert 1.0 < noticed[0][1] < 1.5
 
 
-def test_silence_and_faint_noise_are_nothing() -> None:
+def test_silence_and_faint_noise_are_no_speech() -> None:
     noise = np.random.default_rng(1).normal(0, 30, 5 * 16_000).astype("<i2").tobytes()
     assert hear(silence(5) + noise) == []
 
@@ -50,7 +50,7 @@ def test_speech_without_silence_after_it_does_not_end(speech: bytes) -> None:
     assert kinds(hear(speech[: SECOND // 2])) == [VadEvent.BEGAN]
 
 
-def test_the_end_comes_after_as_much_silence_as_is_asked_for(speech: bytes) -> None:
+def test_the_end_comes_after_the_requested_silence(speech: bytes) -> None:
     sound = speech + silence(3)
     early = hear(sound, silence_duration_ms=600)[-1]
     late = hear(sound, silence_duration_ms=1600)[-1]
@@ -58,7 +58,7 @@ def test_the_end_comes_after_as_much_silence_as_is_asked_for(speech: bytes) -> N
     assert late[1] - early[1] == pytest.approx(1.0, abs=0.021)
 
 
-def test_the_script_says_how_long_silence_is_where_the_client_does_not(speech: bytes) -> None:
+def test_the_script_sets_the_silence_if_the_client_does_not(speech: bytes) -> None:
     sound = speech + silence(3)
     assert hear(sound, silence_ms=900) == hear(sound, silence_ms=500, silence_duration_ms=900)
 
@@ -75,7 +75,7 @@ def test_more_prefix_padding_takes_more_speech_to_begin(speech: bytes) -> None:
     assert slow - quick >= 0.16
 
 
-def test_a_low_start_sensitivity_does_not_hear_a_whisper(speech: bytes) -> None:
+def test_a_low_start_sensitivity_ignores_a_whisper(speech: bytes) -> None:
     samples = np.frombuffer(speech, "<i2").astype(np.float64)
     loud = np.sqrt(np.mean(np.square(samples)))
     whisper = (samples * (150 / loud)).astype("<i2").tobytes() + silence(1)
@@ -91,18 +91,18 @@ def test_a_low_end_sensitivity_is_not_quicker_to_end(speech: bytes) -> None:
 
 
 @pytest.mark.parametrize("step", [2, 100, 642, 3200, 10 * SECOND])
-def test_how_the_audio_is_cut_makes_no_difference(speech: bytes, step: int) -> None:
+def test_the_size_of_audio_messages_makes_no_difference(speech: bytes, step: int) -> None:
     assert kinds(hear(speech + silence(1), step)) == ONE_TURN
 
 
-def test_the_end_of_the_stream_ends_what_is_being_said(speech: bytes) -> None:
+def test_the_end_of_the_stream_ends_the_speech(speech: bytes) -> None:
     hearing = VoiceActivityDetector(Detection(), 500)
     assert hearing.feed(speech[: SECOND // 2]) == [VadEvent.BEGAN]
     assert hearing.end_stream() == [VadEvent.ENDED]
     assert hearing.end_stream() == []
 
 
-def test_any_rate_is_heard_as_16_khz(speech: bytes) -> None:
+def test_audio_of_any_rate_becomes_16_khz(speech: bytes) -> None:
     samples = np.frombuffer(speech + silence(1), "<i2")
     at_48 = soxr.resample(samples, 16_000, 48_000).astype("<i2").tobytes()
     ear = UplinkResampler()
@@ -113,7 +113,7 @@ def test_any_rate_is_heard_as_16_khz(speech: bytes) -> None:
     assert kinds(hear(heard)) == ONE_TURN
 
 
-def test_16_khz_passes_untouched_even_after_another_rate(speech: bytes) -> None:
+def test_audio_at_16_khz_stays_unchanged_even_after_another_rate(speech: bytes) -> None:
     ear = UplinkResampler()
     assert ear.resample(speech, 16_000) == speech
     ear.resample(speech, 24_000)

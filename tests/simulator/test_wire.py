@@ -31,7 +31,7 @@ SNAKE = {
 }
 
 
-def test_both_casings_say_the_same() -> None:
+def test_both_casings_mean_the_same() -> None:
     assert read(json.dumps(CAMEL)) == read(json.dumps(SNAKE).encode())
 
 
@@ -72,14 +72,14 @@ def test_null_means_unset() -> None:
         ('{"realtimeInput": {"audio": {"bytes": ""}}}', "Unknown name \"bytes\" at 'realtime_input.audio'"),
     ],
 )
-def test_what_the_service_does_not_know_is_refused_with_its_words(message: str, reason: str) -> None:
+def test_unknown_content_is_refused_with_the_services_words(message: str, reason: str) -> None:
     with pytest.raises(RefusalError) as refused:
         read(message)
     assert refused.value.code == 1007
     assert reason in refused.value.reason
 
 
-def test_a_refusal_does_not_repeat_what_was_said() -> None:
+def test_a_refusal_does_not_repeat_the_visitors_words() -> None:
     with pytest.raises(RefusalError) as refused:
         read('{"realtimeInput": {"text": ["my secret"]}}')
     assert "secret" not in refused.value.reason

@@ -14,7 +14,7 @@ from kioskd.media import pcm
 
 SCRIPT: Final = Path(__file__).parent / "javascript" / "ask.mjs"
 SDK: Final = "@google/genai@>=1.0.0 <4"
-"""npm takes the newest of these that the installed Node can run: 1.0.0 for Node 18, 2.32 for 20, 3.3 for 22."""
+"""Versions of the SDK: npm takes the newest for its Node (1.0.0 for Node 18, 2.32 for 20, 3.3 for 22)."""
 SCENARIO: Final = """
 name: one reply
 visitor: [press]
@@ -29,7 +29,7 @@ CONVERSING_S: Final = 60.0
 
 @pytest.fixture(scope="session")
 def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the SDK installed, and the script beside it."""
+    """Return a folder with the installed SDK and the script."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not there; apt install nodejs npm")
@@ -50,7 +50,7 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(sdk: Path, simulator: SimulateProcess, speech: Path, model: str) -> dict[str, Any]:
-    """Ask once, in a shell that has evaluated what the command printed; return what the script saw."""
+    """Ask once, in a shell that has evaluated the output of the command; return the script's output."""
     script = "\n".join([*simulator.shell_lines, 'exec node ask.mjs "$@"'])
     done = subprocess.run(
         ["sh", "-c", script, "sh", model, str(speech)],
@@ -81,8 +81,8 @@ def test_a_spoken_question_is_answered_aloud_and_in_writing(sdk: Path, tmp_path:
     told = [line.split("  ", 1)[1].strip() for line in simulator.told]
     order = [
         "setup accepted",
-        "speaks",
-        "has spoken",
+        "begins to speak",
+        "stops speaking",
         "is answered: “The stairs are on your left.”",
         "turn complete: spoken",
     ]
@@ -94,4 +94,4 @@ def test_a_model_that_the_service_does_not_know_is_refused(sdk: Path, tmp_path: 
     with simulating() as simulator:
         with pytest.raises(AssertionError, match=r"1008.*models/gemini-0-live is not found"):
             asked(sdk, simulator, tmp_path / "nothing.pcm", "gemini-0-live")
-        simulator.wait_for("refused: 1008 models/gemini-0-live is not found")
+        simulator.wait_for("is rejected: 1008 models/gemini-0-live is not found")

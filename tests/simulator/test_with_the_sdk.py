@@ -19,7 +19,7 @@ Tone = Callable[[float], Reply]
 
 
 def config(**fields: Any) -> types.LiveConnectConfig:
-    """Everything that a kiosk may set at once."""
+    """A configuration with all settings of a kiosk at once."""
     settings: dict[str, Any] = {
         "response_modalities": ["AUDIO"],
         "system_instruction": "You are the guide of a small museum.",
@@ -153,7 +153,7 @@ async def test_pictures_typed_turns_and_pauses(speech: bytes, tone: Tone) -> Non
         assert record.texts == ["And now?"]
 
 
-async def test_turns_that_the_client_frames(speech: bytes, tone: Tone) -> None:
+async def test_turns_that_the_client_marks(speech: bytes, tone: Tone) -> None:
     by_hand = {"automatic_activity_detection": {"disabled": True}}
     async with (
         running_simulator(tone(0.1)) as simulator,
@@ -223,7 +223,7 @@ async def test_a_session_is_resumed_after_a_lost_connection(tone: Tone) -> None:
         assert len(simulator.sessions) == 1
 
 
-async def test_a_going_away_is_seen(tone: Tone) -> None:
+async def test_the_sdk_reports_a_go_away(tone: Tone) -> None:
     fault = ScriptedFault(on="setup", after_s=0.05, do="go_away", left_s=0.3)
     async with (
         running_simulator(tone(0.1), faults=(fault,)) as simulator,
@@ -275,7 +275,7 @@ async def test_an_ephemeral_token(tone: Tone) -> None:
         assert simulator.connections[0].path.endswith("BidiGenerateContentConstrained")
 
 
-async def test_the_version_that_the_sdk_takes_by_itself_is_not_served(tone: Tone) -> None:
+async def test_the_default_version_of_the_sdk_is_not_served(tone: Tone) -> None:
     async with running_simulator(tone(0.1)) as simulator:
         client = genai.Client(api_key=simulator.key.get_secret_value(), http_options=options(simulator, "v1"))
         with pytest.raises(Exception, match="HTTP 404"):

@@ -1,8 +1,9 @@
-"""The command `kioskd`: argv in, exit code out. Each command has a module, which is imported only for that command.
+"""The command `kioskd`: argv in, exit code out. Each command has a module, which is imported only for that
+command.
 
-A command's module has `add_arguments(parser)` and `run(arguments) -> int`. It raises KioskError for a fault that a person
-can mend, and does not print it. A module of several commands gets the name of the command as `command`, a default of its
-parser.
+A command's module has `add_arguments(parser)` and `run(arguments) -> int`. It raises KioskError for a fault
+that a person can mend, and does not print it. A module of several commands finds the command's name in the
+parser's default `command`.
 """
 
 import argparse
@@ -34,52 +35,53 @@ class Exit(IntEnum):
     REFUSED = 77
     CONFIGURATION = 78
     INTERRUPTED = 130
-    """128 + SIGINT, as shells have it."""
+    """128 + SIGINT, as in shells."""
     PIPE_CLOSED = 141
-    """128 + SIGPIPE: the reader of our output has left."""
+    """128 + SIGPIPE: the program that reads the output has ended."""
 
 
 COMMANDS: Final = {
-    "run": "the daemon, in the foreground, as systemd starts it",
-    "check": "read the configuration as run would, and name every fault in it",
+    "run": "run the daemon in the foreground, as systemd does",
+    "check": "check the configuration without starting the daemon, and name every fault in it",
     "schema": "print the JSON Schema of the configuration, for editors",
-    "rehearse": "the whole daemon against a simulator of the service, on this machine",
-    "simulate": "the simulator of the Live service alone, for any client of the API",
-    "tools": "list what the model may have done, or call one of it as the model would",
-    "privacy": "what leaves this device, to whom and when, and what is kept",
-    "devices": "list microphones, speakers, cameras, buttons and lamps by the names that the configuration takes",
-    "doctor": "prove that each part works on this device, with a remedy for each that does not",
+    "rehearse": "run the whole daemon against a simulator of the service, and report how it went",
+    "simulate": "run the simulator of the Live service alone, for any client of the API",
+    "tools": "list the tools that the model may call, or call one as the model would",
+    "privacy": "list the data that leave this device, their receivers, and the data that it stores",
+    "devices": "list sound devices, cameras, buttons and lamps by the names that the configuration takes",
+    "doctor": "prove that each part works on this device, and name a remedy for each fault",
     "key": "ask for the service key, try it, and store it as an encrypted credential",
-    "status": "how the running daemon is, in words",
-    "watch": "the running daemon, live: state, levels, link, last events",
-    "reload": "have the running daemon take over its settings, or name every fault in them",
+    "status": "show the state of the running daemon",
+    "watch": "show the running daemon live: state, levels, link, last events",
+    "reload": "make the running daemon read its configuration again, or name every fault in it",
     "wake": "begin a conversation, as the button does",
     "sleep": "end the conversation",
     "mute": "close the microphone",
     "unmute": "open the microphone again",
-    "hush": "silence the reply, and listen",
-    "volume": "set how loudly the kiosk speaks",
-    "ask": "type a question to the model; it answers aloud",
+    "hush": "stop the reply, and listen",
+    "volume": "set the volume of the speaker",
+    "ask": "send a typed question to the model, which answers aloud",
     "show": "show the model a picture from a file",
-    "look": "show the model what the camera sees now",
-    "log": "set how much the running daemon logs, until its next start",
+    "look": "show the model a picture of the camera, taken now",
+    "log": "set the log level of the running daemon, until its next start",
 }
-"""Each command, and its line in the help."""
+"""Each command, with its line in the help."""
 
 _SHARED: Final = dict.fromkeys(
     ("wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "show", "look", "log"), "control"
 )
-"""Commands that have a module together; every other has one of its own name."""
+"""Commands that share a module; every other command has a module of its own name."""
 
 
 def add_config(parser: argparse.ArgumentParser, default: str = "/etc/kioskd/kioskd.yaml") -> None:
-    """Give a command the option --config; `default` is what the help says of it."""
-    text = f"the configuration; else $KIOSKD_CONFIG, else {default}"
+    """Give a command the option --config; `default` names its last default in the help."""
+    text = f"configuration file (default: $KIOSKD_CONFIG, else {default})"
     parser.add_argument("--config", type=Path, metavar="FILE", help=text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. `argv` is without the program's name; None: the process's own.
+    """Run one command and return its exit code. `argv` has no program name; None: the arguments of the
+    process.
 
     Raises:
         SystemExit: argparse's own, for --help, --version (0) and wrong usage (2).
@@ -96,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(arguments: Sequence[str]) -> int:
-    """As `_printed`, and turn an error into an exit code."""
+    """Run a command as `_printed` does, and turn an error into an exit code."""
     try:
         return _printed(arguments)
     except ConfigError as err:
@@ -111,13 +113,13 @@ def _ended(arguments: Sequence[str]) -> int:
         output.drop_unwritten(sys.stdout)
         return Exit.PIPE_CLOSED
     except Exception:
-        # systemd tells a bug from all else by the exit code, so it needs one of its own.
+        # systemd recognises a bug by its exit code.
         log.exception("bug, ending: please report the lines below", extra={"message_id": journal_ids.BUG})
         return Exit.BUG
 
 
 def _printed(arguments: Sequence[str]) -> int:
-    """As `_run`, and write all that it printed."""
+    """Run a command as `_run` does, and write all that it printed."""
     try:
         try:
             code = _run(arguments)
@@ -142,14 +144,14 @@ def _run(arguments: Sequence[str]) -> int:
     parser = output.Parser(
         prog="kioskd",
         description="A kiosk or smart speaker that talks through the Gemini Live API.",
-        epilog="kioskd COMMAND --help says what a command takes.",
+        epilog="kioskd COMMAND --help shows the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"kioskd {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:
-            # Imported objects live for ever: to look for garbage among them takes a tenth of the import's time.
+            # Imported objects stay; searching them for garbage takes a tenth of the import's time.
             gc.disable()
             module = importlib.import_module(f"{__name__}.{_SHARED.get(name, name)}")
             gc.enable()

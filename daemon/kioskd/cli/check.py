@@ -1,4 +1,4 @@
-"""`kioskd check`: the configuration, read exactly as `run` would, with every fault in it."""
+"""`kioskd check`: reads the configuration exactly as `run` would, and prints every fault in it."""
 
 import argparse
 import dataclasses
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is wrong, or a short summary of what is set."""
+    """Print the faults of the configuration, or a short summary of it."""
     path = default_path(arguments.config, os.environ)
     faults: tuple[Fault, ...] = ()
     remarks: list[str] = []
     summary: list[str] = []
-    # This user may see more than the service does.
+    # This user may see files that the service's sandbox hides.
     of_service = os.path.realpath(path) == os.path.realpath(MACHINE.at(SERVICE))
     sandbox = ServiceSandbox.of_unit(MACHINE.properties(*PROPERTIES)) if of_service else None
     try:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     except SettingsError as err:
         faults = err.faults
     else:
-        from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app import unfit  # noqa: PLC0415 - slow, and not needed for a file with faults
         from kioskd.tools.build import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sound_card_notes(settings: Settings) -> list[str]:
-    """Return the present obstacles to the use of the sound cards. Opens none: the daemon may be about to."""
+    """Return the obstacles to the use of the sound cards now. It opens none: the daemon may be about to."""
     from kioskd.adapters.portaudio.alsa_probe import AlsaProbe  # noqa: PLC0415 - as above
     from kioskd.adapters.portaudio.devices import Direction  # noqa: PLC0415 - as above
 
@@ -77,20 +77,20 @@ def _sound_card_notes(settings: Settings) -> list[str]:
 
 
 def _left_out() -> list[str]:
-    """Return the tools that a running daemon has left out, because the service refuses them."""
+    """Return the tools that a running daemon has left out, because the service rejects them."""
     try:
         status = client.ask(argparse.Namespace(socket=None), {"do": "status"})
     except KioskError:
         return []
     words = [client.legible(left_out_words(one)) for one in status.get("tools_left_out", ())]
-    remedy = "simplify its parameters, or take it out"
-    return [f"tool left out by the running kiosk: {one}; {remedy}" for one in words]
+    remedy = "simplify its parameters, or remove the tool"
+    return [f"the running kiosk has left out the tool {one}; {remedy}" for one in words]
 
 
 def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the place of the service's key, and a note if there may be none; never the key."""
     if (other := other_credential(settings.service)) is not None:
-        return f"by service.{other}", ""
+        return f"not needed: service.{other} is set", ""
     try:
         service_key(settings.service, environ)
     except KeyMissingError as error:
@@ -99,7 +99,7 @@ def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _stored() -> tuple[str, str] | None:
-    """As `_key`, for a key that only the service has; None where it has none."""
+    """Return the same as `_key` for a key that only the service has; None if it has none."""
     places = {store: is_there(MACHINE.at(f"{store}/{CREDENTIAL}")) for store in STORES}
     if found := next((store for store, there in places.items() if there), None):
         return f"stored: {found}/{CREDENTIAL}", ""
@@ -110,18 +110,19 @@ def _stored() -> tuple[str, str] | None:
     if MACHINE.properties("ActiveState").get("ActiveState") == "active":
         # A service without its key does not run.
         return "stored; only root and the service can read it", ""
-    remedy = "sudo kioskd check; sudo kioskd key stores one"
-    return "hidden from this user", f"service key: only root can see whether {STORES[1]} has one: {remedy}"
+    remedy = "run sudo kioskd check; to store one, run sudo kioskd key"
+    return "hidden from this user", f"service key: only root can see whether {STORES[1]} holds one; {remedy}"
 
 
 def _summary(settings: Settings, key: str) -> list[str]:
     conversation, controls = settings.conversation, settings.controls
     buttons = ", ".join(f"{button.source} {button.does}" for button in controls.all_buttons)
     tools = ", ".join(kind_of(tool).label(tool) for tool in settings.tools)
-    sleeps = f"sleeps after {conversation.idle_s:g} s of silence, {conversation.longest_s:g} s at most"
+    ends = f"a conversation ends after {conversation.idle_s:g} s of silence, and lasts at most"
+    service, assistant = settings.service, settings.assistant
     return [
-        f"  wake        {', '.join(conversation.wake)}; {sleeps}",
-        f"  model       {settings.service.model}, voice {settings.assistant.voice}, {settings.assistant.language}",
+        f"  wake        {', '.join(conversation.wake)}; {ends} {conversation.longest_s:g} s",
+        f"  model       {service.model}, voice {assistant.voice}, {assistant.language}",
         f"  key         {key}",
         f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
@@ -134,7 +135,7 @@ def _summary(settings: Settings, key: str) -> list[str]:
 
 def _camera(camera: CameraSettings) -> str:
     when = {
-        "conversation": f"a picture every {camera.every_s:g} s in a conversation",
+        "conversation": f"a picture every {camera.every_s:g} s during a conversation",
         "speech": f"a picture every {camera.every_s:g} s while the visitor speaks",
         "request": "a picture on request",
     }
@@ -142,4 +143,4 @@ def _camera(camera: CameraSettings) -> str:
 
 
 def _lamp(lamp: LampSettings) -> str:
-    return lamp.source or f"by the command {lamp.command[0] if lamp.command else ''}"
+    return lamp.source or f"the command {lamp.command[0] if lamp.command else ''}"

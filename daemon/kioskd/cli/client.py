@@ -1,4 +1,4 @@
-"""Talking to the running daemon over its control socket; see adapters/remote/control_wire for the protocol."""
+"""Client of the running daemon's control socket; adapters/remote/control_wire describes the protocol."""
 
 import argparse
 import contextlib
@@ -22,31 +22,31 @@ USER: Final = "kioskd"
 """The user of the service."""
 
 DEADLINE_S: Final = 15.0
-"""For an answer; a large picture on a small machine takes a second."""
+"""Seconds to wait for an answer; a large picture on a small machine takes one."""
 
 Request = Mapping[str, object]
 
 
 class NotRunning(KioskError):
-    """There is no daemon to talk to, or it does not answer."""
+    """No daemon is running, or it does not answer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of a command that only talks to the daemon."""
+    """Declare the options of a command that only sends a request to the daemon."""
     add_socket(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of words")
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:
     """Declare the option that `ask` and `talk` read."""
-    text = f"the daemon's control socket; else ${VARIABLE}, else /run/kioskd/control, else your own daemon's"
+    text = f"control socket (default: ${VARIABLE}, else /run/kioskd/control, else your own daemon's)"
     parser.add_argument("--socket", type=Path, metavar="PATH", help=text)
 
 
 def ask(
     arguments: argparse.Namespace, request: Request, attachment: bytes = b"", deadline_s: float = DEADLINE_S
 ) -> dict[str, Any]:
-    """Send one request, and return the answer. Raises NotRunning where none comes within `deadline_s`."""
+    """Send one request, and return the answer. Raises NotRunning if none comes within `deadline_s`."""
     with contextlib.closing(talk(arguments, request, attachment, deadline_s)) as answers:
         return next(answers)
 
@@ -54,13 +54,13 @@ def ask(
 def talk(
     arguments: argparse.Namespace, request: Request, attachment: bytes = b"", deadline_s: float = DEADLINE_S
 ) -> Generator[dict[str, Any], None, None]:
-    """Send one request, and yield the answers. Raises NotRunning where one does not come within `deadline_s`."""
+    """Send one request, and yield the answers. Raises NotRunning if one does not come within `deadline_s`."""
     with _connected(arguments, deadline_s) as daemon, daemon.makefile("rb") as incoming:
         if "key" in request and not _is_ours(daemon):
-            raise NotRunning("a process of another user answers at its socket, and gets no key")
+            raise NotRunning("the key was not sent: a process of another user has the daemon's socket")
         size = {"bytes": len(attachment)} if attachment else {}
         try:
-            # A daemon that refuses answers before it has read everything.
+            # A daemon that refuses a request answers before it has read all of it.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 daemon.sendall(json.dumps({**request, **size}).encode() + b"\n" + attachment)
             answered = False
@@ -68,13 +68,13 @@ def talk(
                 answered = True
                 yield json.loads(line)
         except TimeoutError:
-            raise NotRunning(
-                f"the daemon does not answer within {deadline_s:.0f} s; see its journal (journalctl -u kioskd)"
-            ) from None
+            said = f"the daemon does not answer within {deadline_s:.0f} s"
+            raise NotRunning(f"{said}; see its journal (journalctl -u kioskd)") from None
         except (OSError, ValueError) as error:
-            raise NotRunning(f"the daemon broke off in mid-answer ({error}); see its journal") from error
+            said = f"the daemon's answer is incomplete ({error}); see its journal (journalctl -u kioskd)"
+            raise NotRunning(said) from error
         if not answered:
-            raise NotRunning("the daemon hung up without an answer; see its journal (journalctl -u kioskd)")
+            raise NotRunning("the daemon gave no answer; see its journal (journalctl -u kioskd)")
     raise NotRunning("the daemon has stopped")
 
 
@@ -90,12 +90,12 @@ def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str)
 
 
 def legible(text: str) -> str:
-    """Return `text` without characters that could drive a terminal: some words are the service's."""
+    """Return `text` without characters that control a terminal: some texts come from the service."""
     return sanitize.replaced(text)
 
 
 def _is_ours(daemon: socket.socket) -> bool:
-    """Return whether root, this user or the service's user has the other end."""
+    """Return whether the process at the other end belongs to root, this user or the service's user."""
     peer = daemon.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", peer)
     if uid in (0, os.geteuid()):
@@ -117,8 +117,8 @@ def _connected(arguments: argparse.Namespace, deadline_s: float) -> socket.socke
         except PermissionError:
             daemon.close()
             raise NotRunning(
-                f"{place}: you may not talk to this daemon; use sudo, or join its group "
-                "(sudo usermod -aG kioskd YOU, then log in anew)"
+                f"{place}: you are not allowed to use this daemon; use sudo, or join its group "
+                "(sudo usermod -aG kioskd YOU, then log in again)"
             ) from None
         except OSError:
             daemon.close()
@@ -126,5 +126,5 @@ def _connected(arguments: argparse.Namespace, deadline_s: float) -> socket.socke
             return daemon
     raise NotRunning(
         f"no daemon answers at {' or '.join(map(str, places))}; start it (sudo systemctl start kioskd), "
-        "or name its socket by --socket"
+        "or name its socket with --socket"
     )

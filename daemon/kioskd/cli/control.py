@@ -1,4 +1,7 @@
-"""`kioskd wake`, `sleep`, `mute`, `unmute`, `hush`, `volume`, `ask`, `show`, `look`, `log`: one request each."""
+"""`kioskd wake`, `sleep`, `mute`, `unmute`, `hush`, `volume`, `ask`, `show`, `look` and `log`.
+
+Each sends one request to the running daemon.
+"""
 
 import argparse
 import contextlib
@@ -12,22 +15,23 @@ from kioskd.cli import client
 from kioskd.errors import KioskError
 
 QUIET_S: Final = 0.1
+"""Seconds between two questions to the daemon whether the reply has stopped."""
 QUIETS: Final = 15
-"""The pause and the number of questions to a daemon whether the room has become quiet: that takes 0.3 s."""
+"""The most of these questions; a reply takes 0.3 s to stop."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command that this parser is for."""
     match parser.get_default("command"):
         case "volume":
-            text = "0 to 100; kept within the owner's floor and ceiling"
+            text = "0 to 100, within speaker.volume_floor and volume_ceiling"
             parser.add_argument("percent", type=_percent, metavar="N", help=text)
         case "ask":
             parser.add_argument("text", nargs="+", metavar="TEXT", help="the question")
         case "show":
             parser.add_argument("picture", type=Path, metavar="PICTURE", help="JPEG, PNG or WebP")
         case "log":
-            parser.add_argument("level", choices=list(logs.LEVELS), help="what is logged from there up")
+            parser.add_argument("level", choices=list(logs.LEVELS), help="the lowest level that is logged")
     client.add_arguments(parser)
 
 
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _state_after_hush(arguments: argparse.Namespace, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the state after a reply was silenced: for a moment the kiosk is still shown as speaking."""
+    """Return the state after the reply has stopped; for a moment the daemon still reports that it speaks."""
     state = answer
     for _ in range(QUIETS):
         if state.get("state") != "speaking":
@@ -67,12 +71,12 @@ def _state_after_hush(arguments: argparse.Namespace, answer: dict[str, Any]) -> 
 def _words(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
     match arguments.command, answer:
         case "volume", {"volume": volume}:
-            bound = "" if volume == arguments.percent else ", as far as the owner lets anybody"
-            return f"volume {volume} %{bound}"
+            bounds = "speaker.volume_floor and volume_ceiling allow no other"
+            return f"volume {volume} %{'' if volume == arguments.percent else f': {bounds}'}"
         case "show", {"jpeg_bytes": size, "words": words}:
-            return f"shown, as {size / 1000:.0f} kB: {words}"
+            return f"picture sent to the model ({size / 1000:.0f} kB): {words}"
         case "log", _:
-            return f"logging from {arguments.level} up, until the next start"
+            return f"log level {arguments.level}, until the next start of the daemon"
         case _, {"words": words}:
             return str(words)
     return ""
@@ -82,7 +86,7 @@ def _percent(text: str) -> int:
     with contextlib.suppress(ValueError):
         if 0 <= (percent := int(text)) <= 100:
             return percent
-    raise argparse.ArgumentTypeError(f"{text!r} is no percentage; use 0 to 100")
+    raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 to 100, without %")
 
 
 def _content(path: Path) -> bytes:
@@ -91,7 +95,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise KioskError(f"{path}: {error.strerror}; name a picture that you can read") from error
     if not content:
-        raise KioskError(f"{path}: empty; name a picture")
+        raise KioskError(f"{path}: the file is empty; name a picture")
     if len(content) > PICTURE_BYTES:
-        raise KioskError(f"{path}: more than {PICTURE_BYTES // 1_000_000} MB; scale it down")
+        raise KioskError(f"{path}: larger than {PICTURE_BYTES // 1_000_000} MB; scale the picture down")
     return content

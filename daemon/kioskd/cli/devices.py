@@ -1,4 +1,4 @@
-"""`kioskd devices`: the devices of this machine, by the names that the YAML takes."""
+"""`kioskd devices`: lists the devices of this machine by the names that the configuration takes."""
 
 import argparse
 import json
@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
     parser.add_argument(
-        "--all", action="store_true", help="list the plugins of ALSA too (dmix, surround51, ...)"
+        "--all", action="store_true", help="also list the plugins of ALSA (dmix, surround51, ...)"
     )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the devices, as the service sees them; return 0, also where there is none."""
+    """Print the devices as the service sees them; return 0, also if there are none."""
     if args.here:
         print(json.dumps(_found(plugins=args.all)))
         return 0
@@ -57,20 +57,22 @@ def run(args: argparse.Namespace) -> int:
         for line in lines or [none]:
             say(f"  {line}")
     if found["outside"] is not None:
-        print(f"Seen from outside the service's sandbox: {found['outside']}.")
+        print(f"The service's sandbox may hide some of these; this list ignores it: {found['outside']}.")
     return 0
 
 
 def seen_by_service(*, plugins: bool) -> dict[str, Any]:
-    """Return the devices as JSON has them, with the plugins of ALSA if asked. Blocks for seconds.
+    """Return the devices in the form of the JSON output, on demand with the plugins of ALSA. Blocks for
+    seconds.
 
-    `outside` says why they are listed from outside the service's sandbox; None where they are not.
+    `outside` says why they are listed from outside the service's sandbox; None if they are listed from
+    inside.
     """
     inside, found = SandboxView(MACHINE), None
     why = inside.unavailable_reason()
     if why is None:
         found = inside.list_inside("devices", "--here", *["--all"] * plugins)
-        why = "the look from inside ended without a list; see journalctl -n 30" if found is None else None
+        why = "no list came from inside; journalctl -n 30 may say why" if found is None else None
     found = _found(plugins=plugins) if found is None else found
     _name_holders(found, MACHINE.daemon())
     return found | {"outside": why}
@@ -120,7 +122,7 @@ def _sound(*, plugins: bool) -> dict[str, Any]:
 
 
 def _name_holders(found: dict[str, Any], daemon: int | None) -> None:
-    """Name the programs that hold cards: this process may see those that the service cannot see.
+    """Name the programs that hold sound cards: this process may see programs that the service cannot see.
 
     `daemon` is the process of the kiosk itself, if it runs.
     """
@@ -132,4 +134,4 @@ def _name_holders(found: dict[str, Any], daemon: int | None) -> None:
         if by is not None and by.pid == daemon:
             device["fault"] = f"in use by the kiosk itself (process {daemon})"
         elif by is not None:
-            device["fault"] = f"in use by {by}; end that program, and see what starts it"
+            device["fault"] = f"in use by {by}; end that program, and find out what starts it"

@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_argument(
-        "--yes", action="store_true", help="ask nobody: skip what needs somebody to press or look"
+        "--yes", action="store_true", help="ask no questions, so that no person has to press or look"
     )
     parser.add_argument(
-        "--wear", action="store_true", help="take a minute to see what kioskd writes to the card"
+        "--wear", action="store_true", help="measure for a minute how much kioskd writes to the memory card"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="also write a bundle for a support ticket (.tar.gz)"
@@ -45,12 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine this machine; return 0 if nothing is wrong, else 1.
+    """Check this machine; return 0 if there is no fault, else 1.
 
     Raises:
         KioskError: the report cannot be written.
     """
-    # The daemon's environment: libraries read a proxy, a key or a path of ALSA from it. Inside the sandbox it is there already.
+    # Libraries read a proxy, a key or a path of ALSA from the daemon's environment. The sandbox has it
+    # already.
     for name, value in MACHINE.unit_environ().items() if arguments.look is None else ():
         os.environ.setdefault(name, value)
     # The findings name the faults; log lines would come in between.
@@ -70,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         found = functools.partial(devices.seen_by_service, plugins=True)
         names = bundle.write(arguments.report, context, findings, found)
-        print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
+        words = f"written with {', '.join(names)}; it holds no key and no speech"
+        print(f"{arguments.report}: {words}", file=sys.stderr)
     wrong = sum(finding.verdict is Verdict.FAULT for finding in findings)
     if not arguments.json:
         print(f"\n{wrong} fault{'s' * (wrong != 1)} in {len(findings)} findings")
@@ -82,8 +84,8 @@ def _run(check: str, path: Path, person: Technician | None) -> Sequence[Finding]
     try:
         settings = read(path).settings
     except SettingsError as error:
-        said = f"to the service: {error.faults[0]}"
-        return [fault("settings", said, "have the file be readable by kioskd")]
+        said = f"the service cannot use its settings: {error.faults[0]}"
+        return [fault("settings", said, "make the file readable for the user kioskd")]
     return asyncio.run(examine_one(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
 
 
@@ -95,7 +97,7 @@ class Terminal(Technician):
         print(f"       {text}", file=sys.stderr, flush=True)
 
     async def ask(self, question: str) -> bool | None:
-        """Wait for y or n, half a minute at most; None for anything else."""
+        """Wait for y or n, at most half a minute; return None for any other answer."""
         print(f"       {question} [y/n] ", end="", file=sys.stderr, flush=True)
         loop, line = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(sys.stdin.fileno(), line.set)

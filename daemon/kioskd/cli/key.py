@@ -1,8 +1,7 @@
-"""`kioskd key`: asks for the service key without echo, tries it, stores it as a systemd credential, and gives it to the
-running daemon.
+"""`kioskd key`: asks for the service key without echo, tries it, and stores it as a systemd credential.
 
-The key goes to the service, through a pipe into `systemd-creds`, and over the control socket: never into arguments,
-environment, output or logs.
+The key goes to the service, through a pipe to `systemd-creds`, and over the control socket to the daemon.
+It appears in no arguments, environment, output or logs.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
 
 MOST_CHARS: Final = 1 << 16
-"""The most that is read; no key is that long."""
+"""The most characters that are read; no key is that long."""
 
 MACHINE: Final = Machine()
 """The machine that stores the key."""
@@ -38,19 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_config(parser)
     client.add_socket(parser)
-    parser.add_argument("--no-try", action="store_true", help="store it without asking the service")
+    parser.add_argument(
+        "--no-try", action="store_true", help="store the key without trying it at the service"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, try, store, hand over; return 77 where the service refuses the key, and store nothing then.
+    """Ask for the key, try it, store it, hand it over. Return 77 and store nothing if the service refuses it.
 
     Raises:
-        KioskError: the service was not reached, or the key cannot be stored; nothing was.
+        KioskError: the service was not reached, or the key cannot be stored; then nothing was stored.
     """
     logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
     settings = _settings(arguments.config)
     if not os.access(MACHINE.at("/etc"), os.W_OK):
-        raise KioskError("the key is stored in /etc, which only root may write; sudo kioskd key")
+        raise KioskError("the key is stored in /etc, where only root can write; run sudo kioskd key")
     try:
         key = service_key(ServiceSettings(), {"GEMINI_API_KEY": _asked()})
     except KeyUnusableError as error:
@@ -62,17 +63,17 @@ def run(arguments: argparse.Namespace) -> int:
             setup_s, _ = asyncio.run(try_service(settings, key, SystemClock()))
         except LinkLost as lost:
             return _untaken(lost)
-        print(f"tried: {settings.service.model} took it, and was set up in {setup_s:.1f} s")
+        print(f"tried: the service accepts the key; {settings.service.model} was set up in {setup_s:.1f} s")
     print(f"stored: {_store(MACHINE, key.get_secret_value().encode())}")
     print(_handed_over(arguments, key.get_secret_value()))
     return Exit.OK
 
 
 def _settings(config: Path | None) -> Settings:
-    """Return the owner's settings, which say where to try the key; the defaults where there are none yet.
+    """Return the owner's settings, which say where to try the key; the defaults if there are none yet.
 
     Raises:
-        ConfigError: they have faults, or take their key from elsewhere.
+        ConfigError: the settings have faults, or name another source of the key.
     """
     path = default_path(config, os.environ)
     if config is None and not path.exists():
@@ -80,14 +81,14 @@ def _settings(config: Path | None) -> Settings:
     settings = load(path)
     if (other := other_credential(settings.service)) is not None:
         raise ConfigError(
-            f"{path}: with service.{other} no stored key is looked at; take that out, or do without"
+            f"{path}: service.{other} is set, so no stored key is used; to store one, remove that setting"
         )
     return settings
 
 
 def _asked() -> str:
-    # A key may come through a pipe, where getpass would complain about the missing terminal. All of it is read: a second
-    # line shows that it is no key.
+    # A key may come through a pipe, where getpass complains about the missing terminal. It is read to its
+    # end: a second line shows that it is no key.
     return getpass.getpass("Service key: ") if sys.stdin.isatty() else sys.stdin.read(MOST_CHARS)
 
 
@@ -96,25 +97,25 @@ def _untaken(lost: LinkLost) -> int:
     if lost.remedy in (Remedy.SETTINGS, Remedy.CREDENTIALS):
         print("nothing was stored", file=sys.stderr)
         return Exit.REFUSED
-    print("nothing was stored: the key could not be tried; --no-try stores it all the same", file=sys.stderr)
+    print("nothing was stored, as the key could not be tried; --no-try stores it untried", file=sys.stderr)
     return Exit.UNAVAILABLE
 
 
 def _handed_over(arguments: argparse.Namespace, key: str) -> str:
-    """Make the running daemon use the key now: systemd gives it the stored one at its next start only."""
+    """Make the running daemon use the key now: systemd hands over the stored key only at the next start."""
     try:
         answer = client.ask(arguments, {"do": "key", "key": key})
     except client.NotRunning:
-        why = "no running kioskd took it"
+        why = "no running kioskd accepted it"
     else:
         if answer["ok"]:
-            return "in use: the running kioskd has it"
-        why = f"the running kioskd did not take it: {client.legible(str(answer['why']))}"
-    return f"not in use yet: {why}; now: sudo systemctl restart kioskd"
+            return "in use: the running kioskd has the new key"
+        why = f"the running kioskd did not accept it: {client.legible(str(answer['why']))}"
+    return f"not in use yet: {why}; to use it now: sudo systemctl restart kioskd"
 
 
 def _store(machine: Machine, key: bytes) -> Path:
-    """Return the file that holds the key now: encrypted, or plain where this machine cannot encrypt."""
+    """Store the key encrypted, or plain if this machine cannot encrypt; return the file that holds it."""
     encrypted, plain, drop_in = machine.at(ENCRYPTED), machine.at(PLAIN), machine.at(PLAIN_DROP_IN)
     ran = machine.run(*("systemd-creds", "encrypt", f"--name={CREDENTIAL}", "-", "-"), given=key)
     if ran is not None and ran.code == 0 and ran.out:
@@ -124,8 +125,8 @@ def _store(machine: Machine, key: bytes) -> Path:
             _forget(drop_in)
             _reread(machine)
         return encrypted
-    why = (ran.err.splitlines() or ["no reason given"])[-1] if ran else "there is no systemd-creds here"
-    print(f"not encrypted, for root's eyes only: {why}", file=sys.stderr)
+    why = (ran.err.splitlines() or ["no reason given"])[-1] if ran else "systemd-creds is not installed"
+    print(f"the key is stored without encryption, readable for root only: {why}", file=sys.stderr)
     _write(plain, key)
     _write(drop_in, PLAIN_LOADED.encode(), folder_mode=0o755, mode=0o644)
     _reread(machine)
@@ -136,14 +137,14 @@ def _store(machine: Machine, key: bytes) -> Path:
 def _reread(machine: Machine) -> None:
     """Make systemd read the drop-in, for the next start."""
     if machine.has_systemd and machine.output("systemctl", "daemon-reload") is None:
-        print("systemd has not read how the key is stored; sudo systemctl daemon-reload", file=sys.stderr)
+        print("systemd does not know yet where the key is; run sudo systemctl daemon-reload", file=sys.stderr)
 
 
 def _forget(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise KioskError(f"{path}: an older key cannot be removed: {error.strerror}; remove it") from None
+        raise KioskError(f"{path}: the old key cannot be removed: {error.strerror}; remove it") from None
 
 
 def _write(path: Path, data: bytes, *, folder_mode: int = 0o700, mode: int = 0o600) -> None:
@@ -151,4 +152,6 @@ def _write(path: Path, data: bytes, *, folder_mode: int = 0o700, mode: int = 0o6
         path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
         put_file(path, data, mode)
     except OSError as error:
-        raise KioskError(f"{path}: cannot be written: {error.strerror}; mend that, and try again") from None
+        raise KioskError(
+            f"{path}: cannot be written: {error.strerror}; correct that, and try again"
+        ) from None

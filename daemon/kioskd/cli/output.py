@@ -1,6 +1,6 @@
-"""Standard streams of a command: printed output arrives, or the exit code says that it did not.
+"""Output of a command: all of it arrives, or the exit code says that it did not.
 
-Python itself notices a lost line only when the process ends. Then it prints a traceback and exits with 120.
+Python itself notices lost output only when the process ends. Then it prints a traceback and exits with 120.
 """
 
 import argparse
@@ -13,28 +13,28 @@ from typing import IO, Any, Final, NoReturn
 from kioskd import sanitize
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""The errors of a disk, a quota or a limit that takes no more."""
+"""Errors of a full disk, or of a quota or limit that is used up."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that prints like other output: since Python 3.12 argparse ignores an error of the output, and ends with 0."""
+    """A parser whose help raises errors of the output. Since Python 3.12 argparse itself ignores them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.register("action", "version", _Version)
 
     def print_help(self, file: Any = None) -> None:
-        """Print the help. Raises OSError where standard output does not take it."""
+        """Print the help. Raises OSError if standard output does not take it."""
         print(self.format_help(), end="", file=file)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End with `status`, which stays the same where standard error takes nothing."""
+        """End with `status`, also if standard error takes nothing."""
         if message:
             tell(message.removesuffix("\n"))
         sys.exit(status)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments, and end with 2."""
+        """Print the fault of the arguments, and end with 2."""
         self.exit(2, f"{self.format_usage()}{self.prog}: error: {message}\n")
 
 
@@ -43,7 +43,7 @@ class _Version(argparse.Action):
 
     def __init__(self, option_strings: list[str], version: str, dest: str, **_: object) -> None:
         super().__init__(
-            option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="print the version, and end"
+            option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="print the version and exit"
         )
         self.version = version
 
@@ -55,7 +55,7 @@ class _Version(argparse.Action):
 def open_missing() -> None:
     """Open /dev/null in place of each standard stream that the caller has closed.
 
-    Else the next file that is opened gets its number, and what libraries print lands in that file.
+    Otherwise the next open file gets its number, and output of libraries lands in that file.
     """
     for number in range(3):
         try:
@@ -68,14 +68,14 @@ def open_missing() -> None:
 
 
 def reason(error: OSError) -> str | None:
-    """Return why standard output took nothing and what to do; None where `error` has another cause."""
+    """Return why standard output took nothing, and the remedy; None if `error` has another cause."""
     if error.errno in _FULL:
-        return f"cannot write: {error.strerror}; make room, and try again"
+        return f"cannot write: {error.strerror}; free some space, and try again"
     try:
         sys.stdout.flush()
     except OSError as again:
         if again.errno == error.errno:
-            return f"cannot write: {error.strerror}; name another place for the output"
+            return f"cannot write: {error.strerror}; choose another place for the output"
     return None
 
 

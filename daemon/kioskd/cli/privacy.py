@@ -1,4 +1,4 @@
-"""`kioskd privacy`: what leaves this device, to whom and when; and what is kept, where and how long."""
+"""`kioskd privacy`: lists the data that leave this device, their receivers, and the data that it stores."""
 
 import argparse
 import json
@@ -36,10 +36,10 @@ class Kept(NamedTuple):
 
 
 NEVER: Final = (
-    "While the kiosk sleeps, nothing that it hears leaves it; the last moments are in memory, each overwritten by the next.",
-    "While it is muted, the microphone is closed.",
-    "The journal holds times, lengths, causes and names of tools: no words, sound, pictures, keys or handles, at any level.",
-    "After a crash there is no core dump, which would hold what was last said (LimitCORE=0 in the unit).",
+    "Sound, while the kiosk is asleep: only the last moments are in memory, each overwritten by the next.",
+    "Sound, while the kiosk is muted: the microphone is closed.",
+    "Words, sound, pictures, keys or handles in the journal: it has times, lengths, causes, names of tools.",
+    "The last words said, in a core dump: a crash writes none (LimitCORE=0 in the unit).",
 )
 
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the configuration means for the people in front of the kiosk; return 0.
+    """Print the consequences of the configuration for the people in front of the kiosk; return 0.
 
     Raises:
         SettingsError: the file has faults.
@@ -70,110 +70,114 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def leaves(settings: Settings) -> Iterator[Leaving]:
-    """Yield what leaves the device."""
+    """Yield the data that leave the device."""
     service, _ = _service(settings)
-    yield Leaving("what the microphone hears", service, _sound_when(settings))
+    yield Leaving("sound of the microphone", service, _sound_when(settings))
     camera = settings.camera
     if camera.on:
         when = {
-            "conversation": f"every {camera.every_s:g} s during a conversation, if there is something new to see",
-            "speech": f"every {camera.every_s:g} s while the visitor speaks, if there is something new to see",
+            "conversation": f"every {camera.every_s:g} s during a conversation, if the camera sees a change",
+            "speech": f"every {camera.every_s:g} s while the visitor speaks, if the camera sees a change",
             "request": "when the visitor, a button, a command or the model asks for one",
         }[camera.when]
         yield Leaving(f"pictures of at most {camera.size} pixels a side", service, when)
     given = ["the assistant's instructions"]
     given += ["the greeting"] if settings.assistant.greeting else []
-    given += [f"{len(settings.assistant.pictures)} pictures of yours"] if settings.assistant.pictures else []
+    given += [f"{len(settings.assistant.pictures)} of your pictures"] if settings.assistant.pictures else []
     yield Leaving(", ".join(given), service, "when a conversation begins")
-    yield Leaving("questions typed by `kioskd ask`, pictures of `kioskd show`", service, "when you do so")
-    lost = "when a session is lost in mid-conversation, so that a new one can go on"
-    yield Leaving("what was said before, in words (at most 4000 letters)", service, lost)
+    typed = "questions of `kioskd ask` and pictures of `kioskd show`"
+    yield Leaving(typed, service, "when you use these commands")
+    lost = "when a session is lost during a conversation, so that a new one can continue it"
+    yield Leaving("the last words of both sides (at most 4000 letters)", service, lost)
     if settings.conversation.search:
-        yield Leaving("searches in the model's words", "Google Search", "when the model looks something up")
+        yield Leaving("search queries of the model", "Google Search", "when the model searches the web")
     if settings.service.token_url is not None:
         server = urlsplit(settings.service.token_url).hostname or "the token server"
-        what = "a request for a token, with nothing of the conversation"
-        yield Leaving(what, server, "before a connection is made")
-    asked = "when the model calls it, with what it has made of the visitor's words"
+        what = "a request for a token, without any data of the conversation"
+        yield Leaving(what, server, "before each connection")
+    asked = "when the model calls the tool, with values that it takes from the visitor's words"
     for tool in settings.tools:
         kind = kind_of(tool)
         if (to := kind.goes_to(tool)) is not None:
-            clear = " (not encrypted on its way: insecure)" if insecure(tool) else ""
+            clear = " (not encrypted: insecure)" if insecure(tool) else ""
             yield Leaving(f"calls of the tool {kind.label(tool)}", f"{to}{clear}", asked)
 
 
 def keeps(settings: Settings) -> Iterator[Kept]:
-    """Yield what is kept on the device."""
+    """Yield the data that the device keeps."""
     yield Kept("the last words of both sides", "memory", "until the conversation ends")
-    number = "a conversation's number and the handle that resumes it"
-    yield Kept(number, "/run/kioskd, in memory, readable by the daemon alone", "until the conversation ends")
+    number = "the conversation's number and the handle that resumes its session"
+    yield Kept(number, "/run/kioskd (in memory, readable only by the daemon)", "until the conversation ends")
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
     calls = any(tool.per_day for tool in settings.tools)
     if calls or policy.budget(settings).daily:
         yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
     if calls:
-        yield Kept("today's calls by the names of tools", "/var/lib/kioskd", "until the next day")
+        yield Kept("the number of today's calls of each tool", "/var/lib/kioskd", "until the next day")
     for what, record in (
-        ("transcripts: what was said, in words", settings.privacy.transcripts),
-        ("recordings: what was sent and what came back, as sound", settings.privacy.recordings),
+        ("transcripts: all words of both sides", settings.privacy.transcripts),
+        ("recordings: all sound of both sides", settings.privacy.recordings),
     ):
         if record is not None:
-            how_long = f"{record.keep_days} days, {record.most_mb} MB at most; the oldest go first"
-            yield Kept(what, f"{record.folder}, readable by the daemon alone", how_long)
+            how_long = f"{record.keep_days} days, {record.most_mb} MB at most; the oldest are deleted first"
+            yield Kept(what, f"{record.folder} (readable only by the daemon)", how_long)
 
 
 def service_keeps(settings: Settings) -> str:
     """Return the sentence that names the terms of the service."""
     _, terms = _service(settings)
-    return f"What the service keeps, and for how long, {terms}. It remembers a session for hours, to let it be resumed."
+    return f"{terms}. The service remembers a session for hours, so that it can be resumed."
 
 
 def _service(settings: Settings) -> tuple[str, str]:
-    """Return the service in words, and where its terms are."""
+    """Return the name of the service, and a clause that says who decides what it keeps."""
     service = settings.service
     if service.endpoint is not None:
         gateway = urlsplit(service.endpoint).hostname
-        return f"your gateway {gateway}, and whoever is behind it", f"is up to whoever runs {gateway}"
+        terms = f"The operator of {gateway} decides which data the service keeps, and for how long"
+        return f"your gateway {gateway}, and the services behind it", terms
     if service.provider == "vertex":
-        terms = "is in your contract with Google Cloud, for the location that you have chosen"
-        return f"Google Cloud (Vertex AI), location {service.location or 'global'}", terms
-    return "Google (Gemini API)", "is in its terms: https://ai.google.dev/gemini-api/terms"
+        location = service.location or "global"
+        terms = f"Your contract with Google Cloud for {location} says which data are kept, and for how long"
+        return f"Google Cloud (Vertex AI), location {location}", terms
+    terms = "https://ai.google.dev/gemini-api/terms says which data the service keeps, and for how long"
+    return "Google (Gemini API)", terms
 
 
 def _sound_when(settings: Settings) -> str:
     when = {
-        UplinkMode.ALWAYS: "during a conversation, all of it",
-        UplinkMode.VOICE: "during a conversation, only while somebody speaks",
+        UplinkMode.ALWAYS: "during the whole conversation",
+        UplinkMode.VOICE: "during a conversation, only while a person speaks",
         UplinkMode.HELD: "only while the talk button is held",
     }[policy.uplink_mode(settings)]
     if settings.microphone.half_duplex:
         when += ", but not while the kiosk itself speaks"
     if lead_ms := policy.lead_ms(settings):
-        when += f"; and the {lead_ms / 1000:g} s before it, so that no first word is lost"
+        when += f"; also the {lead_ms / 1000:g} s before it, so that no first word is lost"
     ways = {
         "button": "a button",
-        "voice": "any voice (told from noise on this device)",
+        "voice": "any voice (recognised on this device)",
         "wakeword": "a wake word (recognised on this device)",
-        "start": "itself, over and over, as long as it runs",
+        "start": "the kiosk itself, again and again",
         "remote": "`kioskd wake`",
     }
     woken = " or ".join(ways[way] for way in settings.conversation.wake)
     lasts = f"and lasts {settings.conversation.longest_s:g} s at most"
-    return f"{when}. A conversation is begun by {woken}, {lasts}"
+    return f"{when}. A conversation is started by {woken}, {lasts}"
 
 
 def _words(settings: Settings) -> Iterator[str]:
-    yield "What leaves this device:"
+    yield "These data leave this device:"
     for one in leaves(settings):
         yield from _item(f"{one.what}, to {one.to}: {one.when}.")
     yield ""
-    yield "What is kept on it:"
+    yield "This device keeps these data:"
     for each in keeps(settings):
         yield from _item(f"{each.what}: in {each.where}; {each.how_long}.")
     if settings.privacy.transcripts is None and settings.privacy.recordings is None:
-        yield from _item("Of what is said or seen, nothing: transcripts and recordings are off.")
+        yield from _item("No words and no sound of conversations: transcripts and recordings are off.")
     yield ""
-    yield "What is not:"
+    yield "The daemon neither sends nor stores these data:"
     for line in NEVER:
         yield from _item(line)
     yield ""

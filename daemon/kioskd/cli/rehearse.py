@@ -1,4 +1,4 @@
-"""`kioskd rehearse`: the whole daemon against a simulator of the service, and a report on how it went."""
+"""`kioskd rehearse`: runs the whole daemon against a simulator of the service, and reports how it went."""
 
 import argparse
 import asyncio
@@ -36,31 +36,34 @@ MEASURED = (
     ("turns", "turns", ""),
     ("replies heard", "replies_heard", ""),
     ("connections", "connections", ""),
-    ("order to stop to exit", "stop_ms", "ms"),
+    ("stop signal to exit", "stop_ms", "ms"),
 )
-"""The rows of the table: words, the name in the summary, unit."""
+"""Rows of the table of measured values: words, name in the summary, unit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_config(parser, "every setting at its default")
     parser.add_argument(
-        "--scenario", type=Path, metavar="FILE", help="who says what; else a short conversation"
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help="the script of the visitor (default: a short conversation)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the report goes; else ./out/rehearsal-TIME"
+        "--out", type=Path, metavar="DIR", help="folder of the report (default: ./out/rehearsal-TIME)"
     )
     parser.add_argument(
         "--devices",
         choices=("scripted", "real"),
         default="scripted",
-        help="scripted: recordings and a scripted button; real: those of the configuration, and you are the visitor",
+        help="scripted (default): recordings and a scripted button; real: yours, and you are the visitor",
     )
     parser.add_argument("--json", action="store_true", help="print summary.json instead of words")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rehearse, print how it goes and went, and return 0 if all was as expected.
+    """Rehearse, print progress and results, and return 0 if all expectations are met.
 
     Raises:
         KioskError: the rehearsal could not be held.
@@ -76,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(f"{scenario.name}\n")
         if changed := sorted(_changed(given(settings), given(scenario.settings))):
-            print(f"for this scenario alone, in place of your own: {', '.join(changed)}\n", flush=True)
+            print(f"this scenario replaces your own settings of: {', '.join(changed)}\n", flush=True)
     tell = _teller(real=real, json=arguments.json)
     rehearsed = asyncio.run(rehearse(settings, scenario, folder, real_devices=real, tell=tell))
     summary = rehearsed.summary
@@ -91,7 +94,7 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str = "") -> Iterator[str]:
-    """Yield the names of the owner's settings that the scenario has other values for."""
+    """Yield the names of the owner's settings to which the scenario gives other values."""
     for name, value in scenario.items():
         if name not in own or own[name] == value:
             continue
@@ -102,7 +105,10 @@ def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str =
 
 
 def _teller(*, real: bool, json: bool) -> Callable[[str], None]:
-    """Return the printer of progress. A person with real devices needs it, also where programs read the output."""
+    """Return the printer of progress.
+
+    A person at real devices needs it, also if a program reads the output.
+    """
     if json and not real:
         return lambda _line: None
     return functools.partial(print, file=sys.stderr if json else sys.stdout, flush=True)

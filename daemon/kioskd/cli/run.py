@@ -1,4 +1,4 @@
-"""`kioskd run`: the daemon, in the foreground, as systemd starts it."""
+"""`kioskd run`: runs the daemon in the foreground, as systemd does."""
 
 import argparse
 import asyncio
@@ -26,7 +26,10 @@ from kioskd.settings.load import LARGEST_BYTES, default_path, load_to_run
 from kioskd.settings.model import Settings
 
 LEAVE_S: Final = 4.0
-"""The most time from SIGTERM to the exit: systemd kills after 5 s. The kernel closes a device that does not close itself."""
+"""Longest time from SIGTERM to the exit: systemd kills after 5 s.
+
+The kernel closes devices that are still open.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     logs.set_up(logs.level(os.environ))
     stderr.keep(runtime_directory(os.environ))
     crash.keep(runtime_directory(os.environ))
-    # Objects of the start-up live for ever; to look for garbage among them takes a tenth of its time.
+    # Objects of the start-up stay; searching them for garbage takes a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)
     try:
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_serve(settings, app.real_parts(settings, os.environ), path))
     except Exception as error:
         # systemd shows these words to every user, but the journal only to its readers.
-        words = str(error) if isinstance(error, KioskError) else "Ended by a bug; the journal has it"
+        words = str(error) if isinstance(error, KioskError) else "Ended by a bug; see the journal"
         notifier(os.environ).status(words)
         raise
     log.info("stopped")
@@ -99,7 +102,7 @@ def _leave_at_once() -> None:
 def _freeze_objects(
     _now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]
 ) -> None:
-    """After the start-up, exclude the present objects from garbage collection: they stay."""
+    """After the start-up, exclude all present objects from garbage collection, as they stay."""
     if isinstance(event, Started):
         gc.freeze()
         gc.enable()

@@ -1,4 +1,4 @@
-"""`kioskd simulate`: the Live service's simulator alone, for any client of the API."""
+"""`kioskd simulate`: runs the simulator of the Live service alone, for any client of the API."""
 
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ DEFAULT_SCRIPT: Final = ServiceScript(
 
 _HIGHEST_PORT: Final = 65_535
 _OVERRIDING: Final = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
-"""Variables that have precedence in the SDKs: another key, and Vertex in place of the Developer API."""
+"""Variables that take precedence in the SDKs: another key, and Vertex instead of the Developer API."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,18 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scenario",
         type=Path,
         metavar="FILE",
-        help="a scenario of kioskd rehearse, for its part `service`; else three replies",
+        help="a scenario of kioskd rehearse, for its part `service` (default: three replies)",
     )
     parser.add_argument(
-        "--port", type=_port, default=0, metavar="N", help="the port on 127.0.0.1; else any that is free"
+        "--port", type=_port, default=0, metavar="N", help="the port on 127.0.0.1 (default: any free one)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM, print what clients do, and return 0.
+    """Serve until SIGINT or SIGTERM, print a line for each act of a client, and return 0.
 
     Raises:
-        KioskError: the scenario, the port or this machine do not allow it.
+        KioskError: the scenario has a fault, or the port or this machine cannot be used.
     """
     logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
     script = load_scenario(arguments.scenario).service if arguments.scenario else DEFAULT_SCRIPT
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 <= int(text) <= _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: use 1 to {_HIGHEST_PORT}, or 0 for any")
+        raise argparse.ArgumentTypeError(f"{text!r}: write 1 to {_HIGHEST_PORT}, or 0 for any free port")
     return int(text)
 
 
@@ -65,7 +65,7 @@ async def _serve(script: ServiceScript, port: int) -> None:
     start = time.monotonic()
 
     def observe(kind: str, data: dict[str, object]) -> None:
-        # Printed elsewhere: an output that fails must not look like a fault of the client's connection.
+        # Printing follows elsewhere: an error of the output must not look like a fault of the connection.
         if kind in _WORDS:
             lines.put_nowait(_line(kind, data, script.replies, start))
 
@@ -81,21 +81,21 @@ async def _serve(script: ServiceScript, port: int) -> None:
 
 
 def _environment(simulator: Simulator) -> Iterator[str]:
-    """Yield shell lines that have Google's SDKs, in Python and in JavaScript, use the simulator."""
+    """Yield shell lines that make Google's SDKs, in Python and in JavaScript, use the simulator."""
     yield f"unset {' '.join(_OVERRIDING)}"
     variables = {
         "GOOGLE_GEMINI_BASE_URL": simulator.endpoint,
         "SSL_CERT_FILE": str(simulator.ca_file),
         # Node reads no SSL_CERT_FILE by itself.
         "NODE_EXTRA_CA_CERTS": str(simulator.ca_file),
-        # The SDKs' own default from 3.0 on is v1, under which no Live service has been seen.
+        # The SDKs' default from 3.0 on is v1; no Live service has been seen under it.
         "GOOGLE_GENAI_API_VERSION": "v1beta",
         "GEMINI_API_KEY": simulator.key.get_secret_value(),
     }
     for name, value in variables.items():
         yield f"export {name}={shlex.quote(value)}"
     if simulator.token_url is not None:
-        yield f"# ephemeral tokens are minted by POST {simulator.token_url}"
+        yield f"# POST {simulator.token_url} mints an ephemeral token"
 
 
 def _line(kind: str, data: Mapping[str, Any], replies: Sequence[Reply], start: float) -> str:
@@ -106,7 +106,7 @@ def _line(kind: str, data: Mapping[str, Any], replies: Sequence[Reply], start: f
 
 
 def _more(kind: str, data: Mapping[str, Any], replies: Sequence[Reply]) -> str:
-    """Return the words of an event that its data alone do not give."""
+    """Return the words of an event that are not in its data."""
     match kind:
         case "setup_complete" if data["resumed"]:
             return ", session resumed"
@@ -117,7 +117,7 @@ def _more(kind: str, data: Mapping[str, Any], replies: Sequence[Reply]) -> str:
         case "closed":
             codes = [("the client", data["received"]), ("the service", data["sent"])]
             given = [f"{by} closed with {code}" for by, code in codes if code is not None]
-            return ", ".join(given) or "without a close"
+            return ", ".join(given) or "without a close frame"
     return ""
 
 
@@ -128,25 +128,25 @@ _WORDS: Final = {
     "connected": "connects to {path}",
     "setup": "sends its setup for {model}",
     "setup_complete": "setup accepted{more}",
-    "turned_down": "refused: {reason}",
+    "turned_down": "is rejected: {reason}",
     "audio": "sends audio at {rate} Hz",
     "audio_stream_end": "pauses its audio",
-    "speech_began": "speaks",
-    "speech_ended": "has spoken",
+    "speech_began": "begins to speak",
+    "speech_ended": "stops speaking",
     "text": "sends a text of {characters} characters",
     "picture": "sends a picture of {bytes} bytes",
     "recall": "sends an earlier conversation of {turns} turns",
     "context_update": "sends new instructions or tools",
     "reply_began": "is answered: “{more}”",
-    "reply_sent": "has all of the reply: {sent_s:.1f} s",
+    "reply_sent": "has the whole reply: {sent_s:.1f} s",
     "interrupted": "interrupts the reply after {sent_s:.1f} s",
     "turn_complete": "turn complete: {reply}",
     "tool_call": "is asked to call {name}",
     "tool_response": "answers a call",
     "tool_call_cancelled": "is told that a call is cancelled",
     "tool_call_unanswered": "has not answered a call in time",
-    "go_away": "is told to go away within {left_s:g} s",
-    "fault": "fault, as scripted: {do}",
-    "closed": "ends: {more}",
+    "go_away": "gets a goAway: {left_s:g} s left",
+    "fault": "gets a scripted fault: {do}",
+    "closed": "is disconnected: {more}",
 }
-"""The line for each kind of event that is printed, with the names of its data."""
+"""The printed line for each kind of event, with the names of its data."""

@@ -1,4 +1,4 @@
-"""`kioskd status`: the status of the running daemon in words, as JSON, or for Prometheus."""
+"""`kioskd status`: shows the state of the running daemon in words, as JSON, or for Prometheus."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,15 @@ from kioskd.cli.output import say
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+
+_LINK: Final = {
+    "down": "none open; a conversation opens one",
+    "dialing": "dialing",
+    "up": "up",
+    "draining": "up, to be renewed soon",
+    "waiting": "lost, to be retried soon",
+}
+"""Words for the phases of the link."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +72,9 @@ def running_words(status: Mapping[str, Any]) -> str:
 
 
 def left_out_words(one: Mapping[str, str]) -> str:
-    """Return the name of a tool that the service refuses, and why."""
+    """Return the name of a tool that the service rejects, and why."""
     place = f", set at {one['place']}" if one["place"] else ""
-    return f"{one['name']}{place}: the service refuses it ({one['why']})"
+    return f"{one['name']}{place}: the service rejects it ({one['why']})"
 
 
 def span(seconds: float) -> str:
@@ -81,7 +90,9 @@ def span(seconds: float) -> str:
 
 def link_words(link: Mapping[str, Any]) -> str:
     """Return the state of the connection to the service."""
-    words = f"{link['phase']}, epoch {link['epoch']}"
+    words = _LINK.get(link["phase"], link["phase"])
+    if link["phase"] != "down":
+        words += f", epoch {link['epoch']}"
     if link["age_s"] is not None:
         words += f", for {span(link['age_s'])}"
     if link["tries"]:
@@ -103,10 +114,12 @@ def _conversation(status: Mapping[str, Any]) -> str:
 def _history(counts: Mapping[str, Any]) -> str:
     begun, waits = counts["kioskd_conversations"], counts["kioskd_reply_wait_seconds"]
     if not begun:
-        return "no conversation"
+        return "no conversation yet"
     turns = sum(counts["kioskd_turns"].values())
     words = f"conversations {sum(begun.values()):g} ({listed(begun)}), turns {turns:g}"
-    return f"{words}, waited {waits['sum'] / waits['count']:.2f} s on average" if waits["count"] else words
+    if waits["count"]:
+        words += f", average wait for a reply {waits['sum'] / waits['count']:.2f} s"
+    return words
 
 
 def _row(name: str, words: str) -> str:

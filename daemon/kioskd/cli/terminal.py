@@ -10,11 +10,12 @@ import sys
 from typing import Final
 
 ESCAPED: Final = "kioskd.escaped"
-"""The error handler for characters that the terminal cannot show: JSON's escapes, so that `--json` stays JSON."""
+"""Error handler that writes characters the terminal lacks as JSON's escapes, so that `--json` stays JSON."""
 
 
 def use_utf8() -> None:
-    """Start this process again in Python's UTF-8 mode if it needs that: only that mode covers the names of files.
+    """Start this process again in Python's UTF-8 mode if it needs that: only that mode covers the names of
+    files.
 
     The process keeps its number, its descriptors and its environment.
     """
@@ -24,7 +25,7 @@ def use_utf8() -> None:
 
 
 def fit_output() -> None:
-    """Make standard output and error use the terminal's encoding, and escape characters that it lacks."""
+    """Make standard output and error use the terminal's encoding, and escape characters missing in it."""
     codecs.register_error(ESCAPED, _escape)
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is None:
@@ -35,7 +36,7 @@ def fit_output() -> None:
 
 
 def words(arguments: list[str]) -> list[str]:
-    """Return `arguments` decoded from the terminal's encoding; the name of an existing file stays as it is."""
+    """Return `arguments` decoded from the terminal's encoding; names of existing files stay as they are."""
     return [one if one.isprintable() or os.path.lexists(one) else _read(one) for one in arguments]
 
 

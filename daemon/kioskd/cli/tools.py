@@ -1,4 +1,4 @@
-"""`kioskd tools`: the tools of the model, and a call of one by hand, on the same path as the model's."""
+"""`kioskd tools`: lists the model's tools, or calls one by hand, on the same path as the model's calls."""
 
 import argparse
 import asyncio
@@ -29,26 +29,27 @@ from kioskd.tools.toolbox import Toolbox
 from kioskd.tools.waiting import within
 
 SETTLE_S: Final = 20.0
-"""Seconds for servers to be reached and listed, beside the time of their start."""
+"""Seconds to reach and list servers, in addition to the time of their start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the two commands and their options."""
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
-    listing = actions.add_parser("list", help="what the model may call")
-    calling = actions.add_parser("call", help="call one, exactly as the model would")
-    calling.add_argument("name", metavar="NAME", help="its name, as `kioskd tools list` prints it")
+    listing = actions.add_parser("list", help="list the tools that the model may call")
+    calling = actions.add_parser("call", help="call one tool exactly as the model would")
+    calling.add_argument("name", metavar="NAME", help="the tool's name, as `kioskd tools list` prints it")
+    words = "the tool's arguments, as a JSON object (default: none)"
+    calling.add_argument("arguments", nargs="?", default={}, type=_arguments, metavar="JSON", help=words)
     calling.add_argument(
-        "arguments", nargs="?", default={}, type=_arguments, metavar="JSON", help="an object; else none"
+        "--yes", action="store_true", help="confirm the call in place of a press of the button"
     )
-    calling.add_argument("--yes", action="store_true", help="stand for the press that it asks for")
     for each in (listing, calling):
         add_config(each)
         each.add_argument("--json", action="store_true", help="print JSON instead of words")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the tools (1 if a server is not reached), or call one (0 only when its status is ok).
+    """List the tools (1 if a server is not reached), or call one (0 only if its status is ok).
 
     Raises:
         SettingsError: the configuration has faults, or a tool lacks something here.
@@ -67,12 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _arguments(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-        encode(value)  # an endless number, NaN and half characters are no JSON
+        encode(value)  # infinity, NaN and half characters are no JSON
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(
-            'the arguments are no JSON object, or hold what is no JSON; write \'{"item": "red shoes"}\', say'
+            'the arguments are not a JSON object; write, for example, \'{"item": "red shoes"}\''
         )
     return value
 
@@ -86,8 +87,8 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         try:
             made += _assembled([tool], settings, clock)
         except KeyMissingError:
-            made.append(None)  # a secret that only systemd hands over; it takes none to be listed
-    # Only servers are asked what they offer: all else is in the settings.
+            made.append(None)  # Only systemd hands over its secret, which a listing does not need.
+    # Only servers are asked what they offer; for other tools the settings say it.
     asked = [one for tool, one in zip(tools, made, strict=True) if one and kind_of(tool).connects]
     async with _running(Toolbox(asked, clock=clock, confirm=partial(_confirm, False)), clock, tools):
         for tool, one in zip(tools, made, strict=True):
@@ -97,10 +98,9 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
                 rows.append(_row(tool, tool))
             kind = kind_of(tool)
             if kind.connects and not (one and one.source.declarations):
-                why = "not reached or nothing of it to be used: see above, and its own journal"
-                missed.append(
-                    f"{kind.label(tool)}   {kind.name}, {why if one else f'not asked: {_handed_over([tool])}'}"
-                )
+                why = "not reached, or it offers no usable tool; see above, and the server's own log"
+                why = why if one else f"not asked: {_handed_over([tool])}"
+                missed.append(f"{kind.label(tool)}   {kind.name}, {why}")
     if as_json:
         say_json(rows)
     else:
@@ -133,16 +133,17 @@ def _assembled(tools: Sequence[Guard], settings: Settings, clock: ports.Clock) -
 
 
 def _handed_over(tools: Sequence[Guard]) -> str:
-    """Return the command by which systemd hands over the secrets of `tools`, which only systemd can read."""
+    """Return the command by which systemd hands over the secrets of `tools`; only systemd can read them."""
     names = sorted({name for name in credential_names(tools) if "/" not in name})
+    secrets = ", ".join(f"credential:{name}" for name in names)
     return (
-        f"only systemd hands over {', '.join(f'credential:{name}' for name in names)}; write before this command: "
+        f"only systemd can read {secrets}; put before this command: "
         f"sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd {' '.join(map(_load, names))}"
     )
 
 
 def _load(name: str) -> str:
-    """Return the property that hands over one secret: encrypted, unless it is seen to be plain."""
+    """Return the property that hands over one secret: encrypted, unless its file is known to be plain."""
     places = [place for store in STORES if is_there(place := Path(store, name)) is not False]
     encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
     return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
@@ -156,7 +157,7 @@ def _remarks(row: Mapping[str, object]) -> str:
 
 async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
     name, tools = arguments.name, settings.tools
-    # Only tools that may have this name: other servers need not start.
+    # Only the tools that can have this name: other servers need not start.
     owners = [tool for tool in tools if name in kind_of(tool).names(tool)]
     owners = owners or [tool for tool in tools if kind_of(tool).connects]
     clock = SystemClock()
@@ -181,15 +182,15 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
         if "data" in shown:
             say(f"  {sanitize.json_text(shown['data'])}")
         if result.status == "refused" and guard.confirm == "button" and not arguments.yes:
-            print("  it needs a press of the button: --yes stands for one")
+            print("  this tool needs a press of the button; --yes confirms in its place")
         if known is None:
-            print("  `kioskd tools list` names those that there are")
+            print("  `kioskd tools list` lists all tools")
     return Exit.OK if result.status == "ok" else Exit.NOT_MET
 
 
 @asynccontextmanager
 async def _running(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard]) -> AsyncIterator[None]:
-    """Run the connections of `tools` during the block, which begins when each was tried."""
+    """Run the connections of `tools` during the block, which begins after an attempt at each."""
     async with asyncio.TaskGroup() as group:
         longest_s = max((kind_of(tool).start_s(tool) for tool in tools), default=0.0)
         worker = group.create_task(toolbox.run())
@@ -213,12 +214,12 @@ class _Alone:
 
     def end_conversation(self) -> None:
         """Refuse."""
-        raise KioskError("end_conversation acts on the running kiosk only; ask it there")
+        raise KioskError("end_conversation works only in the running kiosk; use kioskd sleep")
 
     def set_volume(self, percent: int) -> int:
         """Refuse."""
-        raise KioskError("set_volume acts on the running kiosk only; use kioskd volume")
+        raise KioskError("set_volume works only in the running kiosk; use kioskd volume")
 
     async def look(self) -> bytes:
         """Refuse."""
-        raise KioskError("look acts on the running kiosk only; use kioskd look")
+        raise KioskError("look works only in the running kiosk; use kioskd look")

@@ -1,4 +1,4 @@
-"""`kioskd watch`: the running daemon, live."""
+"""`kioskd watch`: shows the running daemon live."""
 
 import argparse
 import itertools
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 FLOOR_DB: Final = -60.0
-"""The left end of a meter: the noise of a quiet room is about there."""
+"""Left end of a meter, in decibels; the noise of a quiet room is about there."""
 
 LOUD_DB: Final = -6.0
 CLIPPED_DB: Final = -0.5
@@ -46,11 +46,13 @@ COLOURS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     client.add_arguments(parser)
-    parser.epilog = "The key q leaves, and so does Ctrl-C. With --json, or where the output is no terminal to draw on: a JSON object a line."
+    parser.epilog = (
+        "Press q or Ctrl-C to leave. With --json, or where it cannot draw, it prints a JSON object a line."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the daemon until interrupted. Raises KioskError where none runs, or it has stopped."""
+    """Show the daemon until interrupted. Raises KioskError if none runs, or it has stopped."""
     with closing(client.talk(arguments, {"do": "watch"})) as answers:
         first = next(answers)
         if not first["ok"]:
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def drawable(output: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether `output` is a terminal that moves its cursor: a dumb one would show nothing at all."""
+    """Return whether `output` is a terminal that can move its cursor; others would show nothing."""
     return output.isatty() and environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
@@ -88,7 +90,7 @@ def _show(answers: Iterator[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def leaving_by_key() -> Iterator[str]:
-    """Let the key q end the block as Ctrl-C does, if standard input is a terminal; yield in words how to leave."""
+    """Let the key q end the block as Ctrl-C does, if standard input is a terminal. Yield a hint for it."""
     if not sys.stdin.isatty():
         yield "Ctrl-C leaves"
         return
@@ -96,7 +98,7 @@ def leaving_by_key() -> Iterator[str]:
     before = termios.tcgetattr(keys)
     ended, end = os.pipe()
     reader = threading.Thread(target=_await_key, args=(keys, ended), name="keys", daemon=True)
-    # A program that was started in the background ignores SIGINT, by which the key leaves.
+    # A program in the background ignores SIGINT, which the key sends.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         tty.setcbreak(keys, termios.TCSANOW)
@@ -123,7 +125,7 @@ def _await_key(keys: int, ended: int) -> None:
 def screen(
     status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int, hint: str = "q leaves"
 ) -> "RenderableType":
-    """Return the picture for a terminal of `height` lines; `hint` says how to leave."""
+    """Return the display for a terminal of `height` lines; `hint` says how to leave."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.rule import Rule  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -159,7 +161,7 @@ def screen(
 
 
 def meter(level: float, words: str, width: int = 24) -> "RenderableType":
-    """Return a level as a bar over decibels below full scale, and `words` about the device."""
+    """Return a level as a bar with decibels below full scale, and `words` about the device."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
     decibels = 20 * math.log10(level) if level > 0 else -math.inf

@@ -1,4 +1,4 @@
-"""Proves that each part of the kiosk works on this device, and says what to do about one that does not.
+"""Proves that each part of the kiosk works on this device, and names a remedy for each fault.
 
-One file holds one family of checks; `checks` lists all of them in order. Nothing here stops or starts anything.
+Each file holds a family of checks; `checks` lists all of them in order. No check stops or starts the daemon.
 """

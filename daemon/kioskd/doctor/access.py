@@ -14,7 +14,7 @@ from kioskd.settings.model import Settings
 
 USER: Final = "kioskd"
 
-NO_USER: Final = skipped("the service's user is not here yet: scripts/install.sh makes it")
+NO_USER: Final = skipped("the service's user does not exist yet: scripts/install.sh creates it")
 
 SOUND: Final = DeviceAccess("audio", (("/dev/snd/pcm*", "sound"), ("/dev/snd/control*", "sound")))
 
@@ -29,12 +29,12 @@ class UnixAccount:
 
 
 def groups(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the user is in each group that its devices belong to."""
+    """Prove that the service's user is in each group that its devices belong to."""
     user = account(context)
     if user is None:
         return [NO_USER]
     if user.uid == 0:
-        return [skipped("the service runs as root, who may open anything")]
+        return [skipped("the service runs as root, which can open everything")]
     known = _groups(context.machine)
     wanted = [access.group for access in _wanted(context.settings)]
     missing = [name for name in wanted if name in known and known[name][0] not in user.groups]
@@ -46,7 +46,7 @@ def groups(context: CheckContext) -> Sequence[Finding]:
 
 
 def permissions(context: CheckContext) -> Sequence[Finding]:
-    """Prove that it may read and write each device of the kinds in use."""
+    """Prove that the service's user may read and write each device of the kinds in use."""
     user = account(context)
     if user is None:
         return [NO_USER]
@@ -64,14 +64,17 @@ def permissions(context: CheckContext) -> Sequence[Finding]:
     shut = [path for path in rules if not may(path, user, stat.S_IROTH)]
     shut += [path for path in (*written, *attributes) if not may(path, user, stat.S_IWOTH)]
     if not rules and not shut:
-        return [skipped("no devices")]
+        return [skipped("this machine has no device of the kinds in use")]
     if not shut:
-        return [ok(f"{user.name} may open all {len(rules) + len(attributes)} of them")]
+        return [ok(f"{user.name} may open all {len(rules) + len(attributes)} devices of the kinds in use")]
     return [_shut(path, machine, user, rules.get(path, "")) for path in dict.fromkeys(shut)]
 
 
 def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Finding:
-    """Return the fault of `path`; `match` is what a udev rule knows it by, also after a replug with another number."""
+    """Return the fault of `path`.
+
+    `match` selects it in a udev rule, also after a replug with another number.
+    """
     name = f"/{path.relative_to(machine.root)}"
     gid = path.stat().st_gid
     if name.startswith("/sys"):
@@ -80,7 +83,8 @@ def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Findin
         group = next((group for group, (number, _) in _groups(machine).items() if number == gid), str(gid))
         remedy = f"sudo usermod -aG {group} {user.name}; sudo systemctl restart kioskd"
     else:
-        # No user should join root's group; and a group that the user is in already lacks the right itself.
+        # No user should join root's group. If the user is in the device's group already, the group lacks the
+        # right.
         rule = f'{match}, GROUP="{user.name}", MODE="0660"'
         remedy = f"write into /etc/udev/rules.d/90-kioskd.rules: {rule}; then: sudo udevadm trigger"
     said = f"{name} cannot be opened by {user.name} ({owners(path, machine)})"
@@ -101,7 +105,7 @@ def _wanted(settings: Settings) -> list[DeviceAccess]:
 
 
 def account(context: CheckContext) -> UnixAccount | None:
-    """Return the user that the service runs as; None where it is not here yet."""
+    """Return the user that the service runs as; None if it does not exist yet."""
     machine = context.machine
     name = machine.properties("User").get("User") or USER
     for line in (machine.text("/etc/passwd") or "").splitlines():
@@ -122,7 +126,10 @@ def _groups(machine: Machine) -> dict[str, tuple[int, frozenset[str]]]:
 
 
 def may(path: Path, user: UnixAccount, bit: int) -> bool:
-    """Whether `user` has the right to `path` that `bit` is for others (stat.S_IROTH, say); see path_resolution(7)."""
+    """Whether `user` has a right to `path`; `bit` is that right for others, such as stat.S_IROTH.
+
+    It follows path_resolution(7).
+    """
     status = path.stat()
     if user.uid == 0:
         return True

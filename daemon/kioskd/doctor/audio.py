@@ -1,4 +1,4 @@
-"""Checks that the microphone hears and the speaker plays, and measures the echo of the speaker in the microphone."""
+"""Checks the microphone and the speaker, and measures the echo of the speaker in the microphone."""
 
 import asyncio
 from typing import Final
@@ -21,29 +21,29 @@ _TAIL_S: Final = 1.5
 _DEADLINE_S: Final = 30.0
 _PACE: Final = 0.1
 _TRIES: Final = 3
-"""How often it is played while the pace is off: a busy machine delays one try, a wrong rate all of them."""
+"""Most tries to play at the right pace: a busy machine delays one try, a wrong rate all of them."""
 
 CANCELLED_DB: Final = -35.0
-"""An echo as faint as that interrupts no reply: the device has cancelled it, or the speaker is far away."""
+"""Highest level of an echo that interrupts no reply: the device cancels it, or the speaker is far away."""
 _LOUDEST_DB: Final = 3.0
-"""Above it the visitor cannot be told from what a canceller leaves."""
+"""Highest level of an echo that can be cancelled. Above it the rest of the echo is as loud as the visitor."""
 
 
 async def microphone(context: CheckContext) -> Finding:
-    """Prove that it opens, stays open, and gives intelligible sound at the right rate."""
+    """Prove that the microphone opens, stays open, and delivers intelligible sound at the right rate."""
     device = context.settings.microphone.device
     try:
         level = await _measure_microphone(context)
         found = fault_of(level)
-        if found and found[0] == RATE:  # the device's own lasts; a busy machine's is over
+        if found and found[0] == RATE:  # A device's wrong rate lasts; a busy machine's does not.
             level = await _measure_microphone(context)
             found = fault_of(level)
     except DeviceLost as lost:
-        return of_error("microphone-missing", lost, "see `kioskd devices`")
+        return of_error("microphone-missing", lost, "`kioskd devices` lists what is here")
     if found:
         name, said, remedy = found
         return fault(name, f"{device!r} {said}", remedy, **level.figures)
-    said = f"{device!r} hears the room: {level.level_db:.0f} dB, peaks of {level.peak_db:.0f}"
+    said = f"{device!r} captures sound: level {level.level_db:.0f} dB, peak {level.peak_db:.0f} dB"
     return ok(said, **level.figures)
 
 
@@ -53,7 +53,7 @@ async def _measure_microphone(context: CheckContext) -> MicrophoneLevel:
 
 
 async def speaker(context: CheckContext) -> Finding:
-    """Prove that it opens, and takes sound as fast as it should be played. A chime is heard."""
+    """Prove that the speaker opens, and plays a chime at the right rate."""
     device, volume = context.settings.speaker.device, context.settings.speaker.volume
     chime = scaled(sound(CueSound.WAKE), gain(volume), gain(volume))
     piece = chime.ljust(pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0")
@@ -66,22 +66,21 @@ async def speaker(context: CheckContext) -> Finding:
             if right:
                 break
     except DeviceLost as lost:
-        return of_error("speaker-missing", lost, "see `kioskd devices`")
+        return of_error("speaker-missing", lost, "`kioskd devices` lists what is here")
     if volume == 0:
-        return fault(
-            "speaker-muted", f"{device!r} plays, at volume 0", "set speaker.volume; kioskd volume 70"
-        )
+        remedy = "set speaker.volume, or run kioskd volume 70"
+        return fault("speaker-muted", f"{device!r} plays, but at volume 0: visitors hear nothing", remedy)
     if not right:
-        said = f"{device!r} takes sound at {pace:.2f} times the rate that it promises"
-        remedy = "name the card itself by speaker.device (kioskd devices)"
+        said = f"{device!r} plays sound at {pace:.2f} times the promised rate"
+        remedy = "set speaker.device to the card itself (see kioskd devices)"
         return fault("speaker-rate", said, remedy, pace=round(pace, 3))
     return ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))
 
 
 async def echo(context: CheckContext) -> Finding:
-    """Prove that the speaker can be heard, and measure its echo in the microphone, by sweeps of two seconds."""
+    """Prove that the speaker is audible, and measure its echo in the microphone, by sweeps of two seconds."""
     found, spoilt = await _sweep(context)
-    if spoilt:  # by a busy machine, or a door that slammed
+    if spoilt:  # by a busy machine, or a slamming door
         found, _ = await _sweep(context)
     if found is None:
         return await _echo_not_heard(context)
@@ -91,9 +90,11 @@ async def echo(context: CheckContext) -> Finding:
         "return_db": round(found.return_db, 1),
         "clear_db": round(found.clear_db, 1),
     }
-    said = f"heard after {figures['delay_ms']} ms, at {found.return_db:+.0f} dB"
+    said = f"the echo comes after {figures['delay_ms']} ms, at {found.return_db:+.0f} dB"
     if found.clipped:
-        remedy = "lower speaker.volume or the microphone's gain (alsamixer), or move the two apart"
+        remedy = (
+            "lower speaker.volume or the microphone's gain (alsamixer), or move speaker and microphone apart"
+        )
         words = f"{said}: the kiosk's own voice overdrives the microphone"
         return fault("echo-clipped", words, remedy, **figures)
     best, why = recommended_mode(found.delay_s, found.return_db)
@@ -101,10 +102,10 @@ async def echo(context: CheckContext) -> Finding:
 
 
 async def _sweep(context: CheckContext) -> tuple[EchoMeasurement | None, bool]:
-    """Play and record the sweep; return its echo, and whether there seems to be one that could not be measured.
+    """Play and capture the sweep; return its echo, and whether an echo came that could not be measured.
 
     Raises:
-        DeviceLost: one of the two devices does not go on while the other is in use.
+        DeviceLost: microphone or speaker do not work while the other is in use.
     """
     loud, clock = gain(context.settings.speaker.volume), context.clock
     devices = context.only("microphone", "speaker")
@@ -119,9 +120,11 @@ async def _sweep(context: CheckContext) -> tuple[EchoMeasurement | None, bool]:
         async with asyncio.timeout(_DEADLINE_S):
             await beside(follow(), devices.microphone.capture(heard), devices.speaker.play(player))
     except TimeoutError:
-        raise DeviceLost("speaker: did not take the sweep; unplug it and plug it in again") from None
+        raise DeviceLost("speaker: did not play the sweep; unplug it and plug it in again") from None
     if not heard.frames:
-        raise DeviceLost("microphone: gives nothing while the speaker plays; give each a card of its own")
+        raise DeviceLost(
+            "microphone: captures nothing while the speaker plays; use a sound card of its own for each"
+        )
     began_s = player.began_s + _LEAD_S - heard.began_s
     echo = await asyncio.to_thread(find_echo, heard.sound, began_s, loud)
     return echo, echo is None and await asyncio.to_thread(is_spoilt, heard.sound, began_s, loud)
@@ -130,43 +133,46 @@ async def _sweep(context: CheckContext) -> tuple[EchoMeasurement | None, bool]:
 def recommended_mode(delay_s: float, return_db: float) -> tuple[str, str]:
     """Return the `microphone.echo` that fits the measured echo, and why."""
     if return_db <= CANCELLED_DB:
-        return "hardware", "next to nothing of the kiosk's voice comes back: visitors may interrupt it"
+        return (
+            "hardware",
+            "the microphone hears next to nothing of the kiosk's voice, so visitors can interrupt it",
+        )
     if delay_s > LONGEST_DELAY_S:
-        return "half_duplex", f"a canceller finds no echo later than {LONGEST_DELAY_S * 1000:.0f} ms"
+        return "half_duplex", f"no echo later than {LONGEST_DELAY_S * 1000:.0f} ms can be cancelled"
     if return_db > _LOUDEST_DB:
         return "half_duplex", "the kiosk is louder at its microphone than any visitor"
-    return "cancel", "the canceller can take that out: visitors may interrupt it"
+    return "cancel", "this echo can be cancelled, so visitors can interrupt the kiosk"
 
 
 def _echo_finding(chosen: str, best: str, said: str, why: str, figures: dict[str, float]) -> Finding:
     all_figures: dict[str, float | str] = {**figures, "recommended": best}
     remedy = f"set microphone.echo: {best}"
     if chosen == "hardware" and best != "hardware":
-        words = f"{said}: the device does not cancel it, and the kiosk would interrupt itself"
+        words = f"{said}: the device does not cancel it, so the kiosk would interrupt itself"
         return fault("echo-not-cancelled", words, remedy, **all_figures)
     if chosen == "cancel" and best == "half_duplex":
         return fault("echo-not-cancellable", f"{said}: {why}", remedy, **all_figures)
     if chosen == best or (chosen == "cancel" and best == "hardware"):
         return ok(f"{said}; microphone.echo: {chosen} fits", **all_figures)
-    # half_duplex is right in any room; a better mode is the owner's choice.
-    return note(f"{said}; half_duplex does; {best} would, too: {why}", remedy, **all_figures)
+    # half_duplex works in any room; a better mode is the owner's choice.
+    return note(f"{said}; half_duplex works; {best} would work, too: {why}", remedy, **all_figures)
 
 
 async def _echo_not_heard(context: CheckContext) -> Finding:
-    said = "the microphone heard nothing of the sweep that the speaker played"
+    said = "the microphone did not hear the rising tone that the speaker played"
     sure = await context.person.ask("Did you hear a rising tone?") if context.person else None
     hardware = context.settings.microphone.device_cancels
     if sure is False or (sure is None and not hardware):
         return fault(
             "speaker-not-heard",
-            said if sure is None else f"{said}, and neither did you",
-            "see the speaker's plug, switch and amplifier, its level (alsamixer) and speaker.volume; if it was to be "
-            "heard, the device cancels echo itself: set microphone.echo: hardware",
+            said if sure is None else f"{said}, and you did not hear it either",
+            "check the speaker's plug, switch and amplifier, alsamixer and speaker.volume; if the tone was "
+            "audible, the device cancels echo itself: set microphone.echo: hardware",
         )
     if hardware:
-        return ok(f"{said}: the device cancels it", recommended="hardware")
+        return ok(f"{said}: the device cancels the echo", recommended="hardware")
     return note(
-        f"{said}, and you did: the device cancels it, or the microphone is far away",
-        "set microphone.echo: hardware, so that visitors may interrupt the kiosk",
+        f"{said}, but you did: the device cancels the echo, or the microphone is far away",
+        "set microphone.echo: hardware, so that visitors can interrupt the kiosk",
         recommended="hardware",
     )

@@ -1,7 +1,8 @@
-"""The bundle for a support ticket: versions, findings, settings, devices, journal. No secrets, no speech.
+"""Writes the bundle for a support ticket: versions, findings, settings, devices, journal. No secrets, no
+speech.
 
-Only harmless texts of the settings are copied; all others become their lengths. The key, and texts that look like one, are
-cut out of everything else.
+Of the settings only harmless texts are copied; all others are replaced by their lengths. The key, and texts
+that look like a key, are cut out of everything else.
 """
 
 import contextlib
@@ -45,18 +46,18 @@ HARMLESS: Final = frozenset(
 """Settings whose texts are choices, names of devices, or times."""
 
 _OF_TOOLS: Final = frozenset({"kind"})
-"""The same for tools: what they call and send is private to the owner."""
+"""The same for settings of tools: the texts that tools call and send are the owner's secrets."""
 
 _SECRET: Final = re.compile(
     r"AIza[\w-]{10,}|\bAQ\.[\w-]{10,}|\bya29\.\S+|auth_tokens/\S+|(?<=://)[^/\s@]+@"
     r"|(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+=-]{24,}"
     r"|(?i:(?<=bearer )\S+|(?<=authorization: )\S.*)"
 )
-"""Google's keys and tokens, passwords in addresses, and long runs of capitals, small letters and digits."""
+"""Google's keys and tokens, passwords in addresses, and long words of capitals, small letters and digits."""
 
 
 def report_of(findings: Sequence[Finding]) -> dict[str, object]:
-    """Return the findings as JSON has them."""
+    """Return the findings in the form of the JSON output."""
     names = ("check", "verdict", "fault", "said", "remedy", "figures")
     return {
         "ok": all(one.verdict is not Verdict.FAULT for one in findings),
@@ -72,11 +73,11 @@ def write(
 ) -> list[str]:
     """Write the bundle to `path`, a .tar.gz, and return the names in it. Blocks for seconds.
 
-    It belongs to the user who called sudo, and only they can read it. It replaces a file, and refuses a link.
-    `devices` lists this machine's devices by their names.
+    The bundle belongs to the user who called sudo, and only they can read it. It replaces a file, but no
+    link. `devices` lists this machine's devices by their names.
 
     Raises:
-        KioskError: it cannot be written.
+        KioskError: the bundle cannot be written.
     """
     known = credential.secrets(context)
     parts = {
@@ -100,12 +101,14 @@ def write(
             _check_replaceable(path)
             put_file(path, packed.getbuffer())
     except OSError as error:
-        raise KioskError(f"report {path}: cannot be written: {error.strerror}; name another place") from None
+        raise KioskError(
+            f"report {path}: cannot be written: {error.strerror}; choose another place"
+        ) from None
     return list(parts)
 
 
 def redacted(value: object, name: str = "", harmless: Set[str] = HARMLESS) -> object:
-    """Return settings with each text that is not known to be harmless replaced by its length."""
+    """Return settings in which each text that is not known to be harmless is replaced by its length."""
     match value:
         case dict():
             return {
@@ -121,7 +124,7 @@ def redacted(value: object, name: str = "", harmless: Set[str] = HARMLESS) -> ob
 
 
 def scrubbed(text: str, known: Sequence[str]) -> str:
-    """Return `text` without the secrets that are known, and without what looks like one."""
+    """Return `text` without the known secrets, and without texts that look like a secret."""
     for secret in known:
         text = text.replace(secret, "…")
     return _SECRET.sub("…", text)
@@ -130,7 +133,7 @@ def scrubbed(text: str, known: Sequence[str]) -> str:
 def _check_replaceable(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise OSError(errno.EEXIST, "what is there is no file")
+            raise OSError(errno.EEXIST, "a folder, link or device has this name")
 
 
 def _settings_set(context: CheckContext) -> dict[str, object]:
@@ -163,9 +166,11 @@ def _version(package: str) -> str | None:
 def _output_of(machine: Machine, *command: str) -> str:
     ran = machine.run(*command)
     if ran is None:
-        return f"{command[0]} cannot be run here"
+        return f"{command[0]} does not work here"
     said = "\n".join(text for text in (ran.out, ran.err) if text)
-    return said or f"{command[0]} said nothing (exit {ran.code}); only root and the group adm see all of it"
+    return (
+        said or f"{command[0]} printed nothing (exit {ran.code}); only root and the group adm can see it all"
+    )
 
 
 def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:

@@ -9,19 +9,19 @@ from kioskd.errors import DeviceLost
 
 _SHOTS: Final = 6
 _BETWEEN_S: Final = 0.4
-"""A camera that has just been started finds its exposure within a second or two."""
+"""Seconds between two pictures. A camera finds its exposure within a second or two after its start."""
 
 _BLACK: Final = 12
-"""Of 255: brighter than the noise of a sensor with its lens covered."""
+"""Brightness (of 255) of the noise of a sensor with its lens covered, and a little more."""
 _ALIKE: Final = 3
 _DEADLINE_S: Final = 30.0
 
 
 async def camera(context: CheckContext) -> Finding:
-    """Prove it by up to six pictures, which are analysed and discarded."""
+    """Prove that the camera shows something, by at most six pictures. They are analysed and discarded."""
     source = context.settings.camera.source
     if not context.settings.camera.on:
-        return skipped("none is set (camera.source)")
+        return skipped("no camera is set (camera.source)")
     device = context.only("camera").camera
     assert device is not None
     sketch = b""
@@ -34,7 +34,8 @@ async def camera(context: CheckContext) -> Finding:
                 jpeg = await running.shoot()
                 sketch, size, shots = await asyncio.to_thread(_sketch, jpeg), len(jpeg), shots + 1
     except DeviceLost as lost:
-        return of_error("camera-missing", lost, "see its ribbon cable, and `rpicam-hello --list-cameras`")
+        remedy = "check its ribbon cable; `rpicam-hello --list-cameras` lists the cameras that are found"
+        return of_error("camera-missing", lost, remedy)
     except TimeoutError:
         said = f"{source}: no picture within {_DEADLINE_S:.0f} s"
         return fault("camera-stuck", said, "sudo systemctl restart kioskd")
@@ -45,7 +46,7 @@ async def camera(context: CheckContext) -> Finding:
         return fault(
             "camera-black",
             f"{source}: the picture is {'black' if brightness <= _BLACK else 'all of one colour'}",
-            "take the cap or film off its lens, open its shutter, give it light",
+            "remove the cap or film from its lens, open its shutter, or switch on a light",
             brightness=brightness,
         )
     return ok(f"{source}: a picture of {size} bytes, brightness {brightness} of 255", brightness=brightness)

@@ -1,4 +1,4 @@
-"""All checks, in the order in which a fault of one explains the faults that later ones would find."""
+"""All checks, in order: a fault that an early check finds explains faults that later ones would find."""
 
 import asyncio
 import dataclasses
@@ -32,15 +32,18 @@ Findings = Finding | Sequence[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the kiosk that is proved to work, or found not to."""
+    """A check, which proves that one part of the kiosk works."""
 
     name: str
     run: Callable[[CheckContext], Findings | Awaitable[Findings]]
-    """A plain function reads files and runs programs: it blocks, and gets a thread."""
+    """The function of the check.
+
+    A plain one reads files and runs programs: it blocks, and runs in a thread.
+    """
     needs: tuple[str, ...] = ()
-    """Checks without which this one could only find their faults again."""
+    """Names of checks that must find no fault first: this one would only find their faults again."""
     opens_device: bool = False
-    """Whether it opens a device, which a running daemon holds."""
+    """Whether it opens a device; a running daemon holds its devices."""
 
 
 CHECKS: Final = (
@@ -76,9 +79,9 @@ _STOP_REMEDY: Final = "sudo systemctl stop kioskd; sudo kioskd doctor; sudo syst
 async def examine(
     context: CheckContext, tell: Callable[[Finding], None] = lambda _: None, checks: Sequence[Check] = CHECKS
 ) -> list[Finding]:
-    """Run all checks one after the other; `tell` gets each finding as it is made.
+    """Run all checks one after the other; `tell` gets each finding at once.
 
-    A check whose needs have a fault is left out, so that one fault is named once.
+    A check whose needs have a fault is skipped, so that one fault is reported once.
     """
     pid = await asyncio.to_thread(context.machine.daemon)
     blocked: set[str] = set()
@@ -88,12 +91,12 @@ async def examine(
         failed_needs = [need for need in check.needs if need in blocked]
         found: Sequence[Finding]
         if failed_needs:
-            found = [skipped(f"comes after: {', '.join(failed_needs)}")]
+            found = [skipped(f"waits until this is mended: {', '.join(failed_needs)}")]
         elif check.opens_device and pid is not None:
             if trouble := await asyncio.to_thread(unit.reported_fault, context, check.name):
                 found = [trouble]
             else:
-                found, remedy = [skipped(f"kioskd runs (process {pid}) and holds it", remedy)], None
+                found, remedy = [skipped(f"in use by the running kioskd (process {pid})", remedy)], None
         else:
             found = await _run(check, context)
         if failed_needs or any(one.verdict is Verdict.FAULT for one in found):
@@ -123,5 +126,5 @@ async def _run(check: Check, context: CheckContext) -> Sequence[Finding]:
         if isinstance(found, Awaitable):
             found = await found
     except KioskError as error:
-        found = of_error(f"{check.name}-failed", error, "see the journal: journalctl -u kioskd")
+        found = of_error(f"{check.name}-failed", error, "journalctl -u kioskd may say more")
     return [found] if isinstance(found, Finding) else found

@@ -1,4 +1,4 @@
-"""Checks that the settings can be read, and that the libraries that they need are installed."""
+"""Checks that the settings can be read, and that the libraries they need are installed."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -13,38 +13,40 @@ from kioskd.settings.model import Settings
 
 
 def settings(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the daemon would start with this file."""
+    """Prove that the daemon would start with this configuration."""
     if context.faults:
         return [
-            fault("settings", where, remedy or "see config/kioskd.yaml, the reference")
+            fault("settings", where, remedy or "config/kioskd.yaml explains every setting")
             for where, remedy in (split_remedy(str(one)) for one in context.faults)
         ]
     if (trouble := unit.reported_fault(context, "settings")) is not None:
         return [trouble]
-    # The check of the key tells of a key that cannot be seen from here.
+    # The check `key` reports a key that this user cannot see.
     remarks = [one for one in notes(context.settings, context.environ) if not one.startswith("service key")]
     return [note(*split_remedy(one)) for one in remarks] or [ok(f"{context.path}: no faults")]
 
 
 def libraries(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the Python libraries that the settings need can be found."""
+    """Prove that the Python libraries that the settings need are installed."""
     missing = [(module, how) for module, how in _needed(context.settings) if not _is_here(module)]
-    return [fault("library-missing", f"{module}: cannot be imported", how) for module, how in missing] or [
-        ok("all that the settings need are here")
-    ]
+    return [
+        fault("library-missing", f"{module}: this Python library is not installed", how)
+        for module, how in missing
+    ] or [ok("all Python libraries that the settings need are installed")]
 
 
-_PYAUDIO: Final = "sudo apt install python3-pyaudio, in an environment that sees the system's packages; or run scripts/install.sh"
-_AGAIN: Final = "sudo scripts/install.sh, again"
+_SITE_PACKAGES: Final = "a virtual environment needs --system-site-packages to see it"
+_PYAUDIO: Final = f"run sudo scripts/install.sh; or sudo apt install python3-pyaudio ({_SITE_PACKAGES})"
+_AGAIN: Final = "run sudo scripts/install.sh again"
 
 
 def _extra(name: str) -> str:
-    return f"{_AGAIN}: it installs what the settings need; in an environment of your own: pip install 'kioskd[{name}]'"
+    return f"{_AGAIN}, which installs all that the settings need; without it: pip install 'kioskd[{name}]'"
 
 
 def _remedy(library: Library) -> str:
     if library.debian:
-        return f"sudo apt install {library.debian}, in an environment that sees the system's packages"
+        return f"sudo apt install {library.debian} ({_SITE_PACKAGES})"
     return _extra(library.extra) if library.extra else _AGAIN
 
 
@@ -63,5 +65,5 @@ def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
 def _is_here(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # of the package that it is part of
+    except ImportError:  # its parent package is missing
         return False

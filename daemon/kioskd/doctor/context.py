@@ -1,4 +1,4 @@
-"""What the checks examine: an owner's settings, and the machine that they are for."""
+"""The context of all checks: an owner's settings, and the machine that they are for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from kioskd.yamlconf.document import Fault
 
 
 class Technician(Protocol):
-    """A person at the kiosk who presses and looks."""
+    """A person at the kiosk who presses buttons and watches lamps when doctor asks."""
 
     def show(self, text: str) -> None:
         """Show a line."""
 
     async def ask(self, question: str) -> bool | None:
-        """Return the answer to a question, yes or no; None where none comes in time."""
+        """Return the answer to a yes-or-no question; None if no answer comes in time."""
 
 
 def this_machines_parts(settings: Settings) -> app.Parts:
-    """Return the devices that `settings` name. Nothing is opened yet.
+    """Return the devices that `settings` name, without opening them.
 
     Raises:
-        ConfigError: an optional library is missing that one of them needs.
+        ConfigError: a device needs an optional library that is missing.
     """
     # No device needs the service's key.
     return app.real_parts(settings, {"GEMINI_API_KEY": "not-used"})
@@ -36,21 +36,21 @@ def this_machines_parts(settings: Settings) -> app.Parts:
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What all checks examine."""
+    """The settings, the machine and the options that all checks work with."""
 
     settings: Settings
-    """The defaults where `faults` has any."""
+    """The owner's settings; the defaults if the file has faults."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     machine: Machine = field(default_factory=Machine)
     path: Path = Path("/etc/kioskd/kioskd.yaml")
     faults: Sequence[Fault] = ()
-    """What is wrong with the file."""
+    """The faults of the settings file."""
     person: Technician | None = None
-    """None: no question is asked."""
+    """The person who answers questions; None: doctor asks none."""
     clock: ports.Clock = field(default_factory=SystemClock)
     parts: Callable[[Settings], app.Parts] = this_machines_parts
     wear: bool = False
-    """Whether to measure for a minute what is written to the card."""
+    """Whether to measure for a minute how much the daemon writes to the memory card."""
     inside: SandboxView | None = None
     """The sandbox in which devices are opened; None: this process opens them."""
 
@@ -76,6 +76,6 @@ class CheckContext:
         return cls(settings, environ, machine or Machine(), path, faults, person, wear=wear, inside=inside)
 
     def only(self, *sections: str) -> app.Devices:
-        """Return the devices of the named sections of the settings: another section's fault does not matter then."""
+        """Return the devices of these sections of the settings; faults of other sections do not matter."""
         only = Settings.model_validate({name: getattr(self.settings, name) for name in sections})
         return self.parts(only).devices

@@ -1,4 +1,7 @@
-"""Checks that buttons and lamps can be opened, and, with a person there to press and look, that they work."""
+"""Checks that buttons and lamps can be opened.
+
+If a person presses and watches, it also proves that they work.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,28 +14,28 @@ from kioskd.doctor.sound import beside
 from kioskd.errors import DeviceLost
 
 MOST_EDGES: Final = 1000
-"""Edges of a button that wait. A device that sends more is no button, and the later ones are dropped."""
+"""Edges of a button that are kept until they are read. Further edges are dropped: no button sends as many."""
 
 PRESS_S: Final = 20.0
 _FIRST_EDGE_S: Final = 0.5
-"""The time for a line to report its level, or to fail."""
+"""Seconds for a line to report its level, or to fail."""
 _BLINKS: Final = 3
-"""One without a person: it shows that the lamp can be driven."""
+"""Blinks that a person watches. Without a person one blink shows that the lamp can be driven."""
 _BLINK_S: Final = 0.4
 
 
 async def buttons(context: CheckContext) -> Sequence[Finding]:
-    """Prove that each is at rest, and can be pressed."""
+    """Prove that each button is at rest, and can be pressed."""
     if not context.settings.controls.all_buttons:
-        return [skipped("none is set (controls.button)")]
+        return [skipped("no button is set (controls.button)")]
     return [await _button(context, each) for each in context.only("controls").buttons]
 
 
 async def lamps(context: CheckContext) -> Sequence[Finding]:
-    """Prove that each can be lit, and is seen to blink."""
+    """Prove that each lamp can be lit, and that a person sees it blink."""
     settings = context.settings.controls.all_lamps
     if not settings:
-        return [skipped("none is set (controls.lamp)")]
+        return [skipped("no lamp is set (controls.lamp)")]
     names = [f"lamp {one.source or ' '.join(one.command or ())}" for one in settings]
     specs = context.only("controls").lamps
     return [await _lamp(context, name, spec.lamp) for name, spec in zip(names, specs, strict=True)]
@@ -48,24 +51,26 @@ async def _button(context: CheckContext, spec: app.ButtonSpec) -> Finding:
     try:
         return await beside(_press(context.person, spec.name, edges), spec.button.watch(note))
     except DeviceLost as lost:
-        return of_error("button-missing", lost, "see `kioskd devices`")
+        return of_error("button-missing", lost, "`kioskd devices` lists what is here")
 
 
 async def _press(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
     if await _next(edges, _FIRST_EDGE_S):
-        remedy = "let go of it; else see its wiring, `pull` and `active` under controls.button"
-        return fault("button-stuck", f"{name}: reads as pressed while nobody presses it", remedy)
+        remedy = "release it; else check its wiring, and `pull` and `active` under controls.button"
+        return fault("button-stuck", f"{name}: reads as pressed, although no press was asked for", remedy)
     if person is None:
-        return ok(f"{name}: opens, and is at rest; nobody was asked to press it")
-    person.show(f"Press and let go of the {name} within {PRESS_S:.0f} s.")
+        return ok(f"{name}: opens, and is not pressed; doctor asked for no press")
+    person.show(f"Press and release the {name} within {PRESS_S:.0f} s.")
     if await _next(edges, PRESS_S, wanted=True):
-        return ok(f"{name}: opens, and was pressed")
-    remedy = "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button"
-    return fault("button-not-pressed", f"{name}: no press came", remedy)
+        return ok(f"{name}: opens, and a press arrived")
+    remedy = (
+        "check its wiring (line, ground), the line's number, and `pull` and `active` under controls.button"
+    )
+    return fault("button-not-pressed", f"{name}: opens, but no press arrived", remedy)
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:
-    """Return the next edge, or the next one that is `wanted`; False where none comes in time."""
+    """Return the next edge, or the next one that equals `wanted`; False if none comes in time."""
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -86,13 +91,13 @@ async def _lamp(context: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
                 await context.clock.sleep(_BLINK_S)
 
     if person is not None:
-        person.show(f"Look at the {name}: it blinks {_BLINKS} times now.")
+        person.show(f"Watch the {name}: it blinks {_BLINKS} times now.")
     try:
         await beside(blink(), lamp.run())
     except DeviceLost as lost:
-        return of_error("lamp-missing", lost, "see `kioskd devices`")
+        return of_error("lamp-missing", lost, "`kioskd devices` lists what is here")
     seen = None if person is None else await person.ask(f"Did the {name} blink?")
     if seen is False:
-        remedy = "see its wiring and resistor, its line's number, and `active` under controls.lamp"
-        return fault("lamp-dark", f"{name}: can be driven, and was not seen to blink", remedy)
-    return ok(f"{name}: can be driven{', and was seen to blink' if seen else '; nobody was asked to look'}")
+        remedy = "check its wiring and resistor, the line's number, and `active` under controls.lamp"
+        return fault("lamp-dark", f"{name}: can be driven, but you did not see it blink", remedy)
+    return ok(f"{name}: can be driven{', and you saw it blink' if seen else '; no person watched it'}")

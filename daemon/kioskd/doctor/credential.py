@@ -15,16 +15,20 @@ if TYPE_CHECKING:
 _LARGEST_BYTES: Final = 100_000
 
 ENCRYPTED: Final = f"/etc/credstore.encrypted/{CREDENTIAL}"
+"""The file in which `kioskd key` stores the encrypted key, and from which systemd gives it to the unit."""
 PLAIN: Final = f"/etc/credstore/{CREDENTIAL}"
-"""The places from which systemd takes the unit's credential, and where `kioskd key` stores it."""
+"""The file for the plain key, on a machine that cannot encrypt."""
 
 PLAIN_DROP_IN: Final = "/etc/systemd/system/kioskd.service.d/60-plain-key.conf"
 PLAIN_LOADED: Final = f"""\
-# Written by `kioskd key`: this machine cannot encrypt, and the unit itself takes its key encrypted only.
+# Written by `kioskd key`: this machine cannot encrypt the key, and the unit itself loads an encrypted one.
 [Service]
 LoadCredential={CREDENTIAL}
 """
-"""The drop-in that makes systemd take the plain key: without it the unit would not start (seen with systemd 257)."""
+"""The drop-in that makes systemd load the plain key.
+
+Without it the unit does not start (seen with systemd 257).
+"""
 
 
 class OutOfSightError(KeyUnusableError):
@@ -36,34 +40,34 @@ def credential(context: CheckContext) -> Finding:
     service = context.settings.service
     if service.provider == "vertex" or service.token_url is not None:
         vertex = service.provider == "vertex"
-        how = "vertex is opened by an account" if vertex else "each connection fetches a token"
-        return skipped(f"no key is needed: {how}, as the session will show")
+        how = "vertex uses an account" if vertex else "each connection fetches a token"
+        return skipped(f"no key is needed: {how}; the check session tries it")
     try:
         key, where = found(context)
     except OutOfSightError as error:
         return skipped(str(error), "run doctor with sudo")
     except KeyMissingError:
-        said = f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file"
+        said = f"there is no key in {ENCRYPTED}, {PLAIN}, the environment or service.key_file"
         return fault("key-missing", said, "sudo kioskd key")
     except KeyUnusableError as error:
-        return fault("key-unusable", str(error), "sudo kioskd key, or mend what it names")
+        return fault("key-unusable", str(error), "sudo kioskd key stores a new one")
     assert key is not None
     if where == PLAIN and not _loads_plain(context.machine):
-        said = f"{PLAIN} is there, and the unit takes its key encrypted only: it does not start with this one"
+        said = f"{PLAIN} is not encrypted: the unit does not start, as it loads only an encrypted key"
         remedy = "sudo kioskd key; sudo systemctl daemon-reload; sudo systemctl restart kioskd"
         return fault("key-not-loaded", said, remedy)
     return ok(f"a key of {len(key.get_secret_value())} characters, from {where}")
 
 
 def found(context: CheckContext) -> "tuple[SecretStr | None, str]":
-    """Return the service's key and its place; None where the settings need none.
+    """Return the service's key and its place; the key is None if the settings need none.
 
-    The first place is this process's own environment, the second the unit's credentials, which only root can see.
+    This process's own environment comes first, then the unit's credentials, which only root can see.
 
     Raises:
         KeyMissingError: there is none.
         OutOfSightError: only root can see whether there is one.
-        KeyUnusableError: there is one that cannot be used, or that this user cannot read.
+        KeyUnusableError: there is one, but it cannot be used, or this user cannot read it.
     """
     service, environ = context.settings.service, context.environ
     try:
@@ -91,25 +95,25 @@ def _stored(machine: Machine) -> tuple[str, str] | None:
             if key is None:
                 raise KeyUnusableError(
                     ENCRYPTED,
-                    "cannot be decrypted by us here: only root on the very machine that encrypted it can; "
-                    "run doctor with sudo, or store the key anew: sudo kioskd key",
+                    "cannot be decrypted: only root can, on the machine that encrypted it; "
+                    "run doctor with sudo, or store the key again: sudo kioskd key",
                 )
             return ENCRYPTED, key
         if plain.exists():
             return PLAIN, regular_file.content(plain, _LARGEST_BYTES).decode("ascii", errors="replace")
     except PermissionError:
-        raise OutOfSightError("/etc/credstore*", "may be read by root only") from None
+        raise OutOfSightError("/etc/credstore*", "only root can read these folders") from None
     return None
 
 
 def _loads_plain(machine: Machine) -> bool:
-    # `systemctl show` calls credentials unprintable.
+    # `systemctl show` does not print credentials.
     text = machine.unit_text()
     return text is None or f"LoadCredential={CREDENTIAL}" in text
 
 
 def secrets(context: CheckContext) -> list[str]:
-    """Return the texts that must not be shown."""
+    """Return the secrets that must not be shown."""
     try:
         key, _ = found(context)
     except KeyUnusableError:

@@ -1,8 +1,9 @@
-"""A tone that sweeps through all pitches, twice, and what a room has made of it: when it came back, how loud. Pure.
+"""Measures the delay and the level of an echo by a tone that sweeps through all pitches, twice. Pure.
 
-What was heard, divided by what was played (a deconvolution), is the room's answer to a click: a high first peak, and
-what the walls add to it. Noise has no such peak, and a sweep as long as this raises it by some 40 dB out of noise. A door
-that slams may have one, but not twice, as loud, and as long after the sweep.
+Dividing the captured sound by the played one (a deconvolution) gives the room's answer to a click: a high
+first peak, and the reflections of the walls. Noise has no such peak. A sweep of this length raises the peak
+by some 40 dB out of noise. A slamming door can make a peak, but not twice, at the same level and with the
+same delay.
 """
 
 from dataclasses import dataclass
@@ -14,33 +15,39 @@ import numpy.typing as npt
 from kioskd.media import pcm
 
 SECONDS: Final = 3.3
-"""How long both last, with the pause between them."""
+"""Duration of both sweeps, with the pause between them."""
 
 _ONCE_S: Final = 1.5
 _APART_S: Final = 1.8
-"""From the beginning of the first to that of the second: more than what is looked for after each."""
+"""Seconds from the start of the first sweep to the start of the second: longer than any echo of the first."""
 
 LOW_HZ: Final = 120.0
 HIGH_HZ: Final = 7000.0
-"""What small loudspeakers give, and what passes at the microphone's 16 kHz."""
+"""Highest pitch.
+
+Small loudspeakers play all pitches from `LOW_HZ` to it, and the microphone's 16 kHz hold them.
+"""
 
 PEAK: Final = 0.5
 LONGEST_S: Final = 1.0
-"""The longest delay that is looked for. Sound systems have 20 to 300 ms, Bluetooth up to 500."""
+"""Longest delay that is measured. Sound systems have 20 to 300 ms, Bluetooth up to 500."""
 
 EARLY_S: Final = 0.1
-"""How much too early an echo may seem to come: the two devices' times are told to some ms only."""
+"""Seconds by which an echo may seem too early: the times of both devices are exact to some ms only."""
 
 _FADE_S: Final = 0.02
 _RINGING_S: Final = 0.3
 _BEFORE_PEAK_S: Final = 0.005
 _CLEAR: Final = 8.0
-"""Times the noise of the answer: the highest of 20000 samples of steady noise is 4 to 5 times."""
+"""Least height of a peak over the noise, as a factor.
+
+The highest of 20000 samples of steady noise has 4 to 5.
+"""
 _AGREE_S: Final = 0.06
+"""Largest difference of the two delays: a busy machine puts a pause of up to 40 ms between the sweeps."""
 _AGREE_DB: Final = 6.0
-"""How far the two may be apart: a busy machine puts a pause of up to 40 ms between them."""
 _LEAST_SHARE: Final = 0.25
-"""Of the power that is found, taken for the echo's however much the noise has."""
+"""Least share of the power found that counts as the echo's, whatever the noise has."""
 _CLIPPED: Final = 0.995
 _CLIPPED_SHARE: Final = 0.001
 
@@ -49,22 +56,22 @@ FloatSamples = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class EchoMeasurement:
-    """The kiosk's own voice at its microphone."""
+    """Measurements of the kiosk's own voice at its microphone."""
 
     delay_s: float
-    """From the moment at which a sample is fetched for the speaker to the one at which the microphone delivers it."""
+    """Seconds from the fetch of a sample for the speaker to its delivery by the microphone."""
     jitter_s: float
-    """How far it was from that, the other time: what the devices, or a busy machine, put in."""
+    """Difference of the delays of both sweeps, which the devices or a busy machine add."""
     return_db: float
-    """How loud it is against what the speaker was given (volume included): -10 is what a small case has."""
+    """Level against the sound that the speaker got (volume included); a small case has about -10."""
     clear_db: float
-    """How far it stands out of the noise."""
+    """Level against the noise."""
     clipped: bool
-    """Whether it overdrives the microphone."""
+    """Whether the echo overdrives the microphone."""
 
 
 def sweep(rate_hz: int = pcm.DOWNLINK_HZ, gain: float = 1.0) -> bytes:
-    """Return both sweeps as PCM, `SECONDS` long; `gain` is the volume's."""
+    """Return both sweeps as PCM, `SECONDS` long; `gain` is the factor of the volume."""
     sound = np.zeros(round(SECONDS * rate_hz))
     tone = _sweep(rate_hz)
     for begin in (0, round(_APART_S * rate_hz)):
@@ -73,9 +80,10 @@ def sweep(rate_hz: int = pcm.DOWNLINK_HZ, gain: float = 1.0) -> bytes:
 
 
 def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> EchoMeasurement | None:
-    """Return the echo of `sweep` in `heard` (16 kHz), which was played `played_at_s` after its beginning.
+    """Return the echo of `sweep` in `heard` (16 kHz); None if the noise hides it after either sweep.
 
-    None where there is none that stands out of both. `heard` has to go on for a second after the sweep's end.
+    `played_at_s` is the start of the first sweep in `heard`, which lasts until a second after the second
+    sweep.
     """
     one, other = _find_both(heard, played_at_s, gain)
     if one is None or other is None:
@@ -86,7 +94,7 @@ def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> EchoMeasur
     return EchoMeasurement(
         delay_s=max(one.delay_s, other.delay_s),
         jitter_s=jitter_s,
-        # Noise adds to either: the one with less of it is nearer to the truth.
+        # Noise raises both levels: the lower one is nearer to the truth.
         return_db=min(one.return_db, other.return_db),
         clear_db=min(one.clear_db, other.clear_db),
         clipped=one.clipped or other.clipped,
@@ -94,7 +102,8 @@ def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> EchoMeasur
 
 
 def is_spoilt(heard: bytes, played_at_s: float, gain: float = 1.0) -> bool:
-    """Whether one of both sweeps was heard. If `find_echo` found nothing, a noise disturbed it: try again.
+    """Whether at least one sweep was heard; if `find_echo` found no echo then, a noise disturbed it: try
+    again.
 
     The arguments are those of `find_echo`.
     """
@@ -116,14 +125,14 @@ def _find_once(sound: FloatSamples, played_at_s: float, peak: float) -> EchoMeas
     highest = int(np.argmax(sizes))
     before = max(0, highest - round(_BEFORE_PEAK_S * rate))
     after = highest + round(_RINGING_S * rate)
-    # What is neither the echo nor its ringing.
+    # The samples of neither the echo nor its ringing.
     rest = np.concatenate([sizes[:before], sizes[after:]])
     noise = max(float(np.sqrt(np.mean(np.square(rest)))), _NOTHING)
     clear = float(sizes[highest]) / noise
     if clear < _CLEAR:
         return None
     first = before + int(np.argmax(sizes[before : highest + 1] > 0.5 * sizes[highest]))
-    # As long a window of noise has as much of it.
+    # The window after the echo has the same length, and so the same power of noise.
     size = len(answer)
     found, beside = _power(answer[before:after], size), _power(answer[after : 2 * after - before], size)
     power = max(found - beside, _LEAST_SHARE * found, _NOTHING**2)
@@ -140,7 +149,7 @@ _NOTHING: Final = 1e-6
 
 
 def _power(response: FloatSamples, size: int) -> float:
-    """Return the mean power of a response over the sweep's pitches."""
+    """Return the mean power of a response within the sweep's pitches."""
     pitches = np.fft.rfftfreq(size, 1 / pcm.UPLINK_HZ)
     inside = (pitches > 1.2 * LOW_HZ) & (pitches < HIGH_HZ / 1.2)
     return float(np.mean(np.square(np.abs(np.fft.rfft(response, size)))[inside]))
@@ -151,13 +160,13 @@ def _answer(piece: FloatSamples, peak: float) -> FloatSamples:
     size = 1 << (len(piece) + len(tone) - 1).bit_length()
     given = np.fft.rfft(tone, size)
     power = np.square(np.abs(given))
-    # Outside the sweep's pitches the division would divide by nothing.
+    # Outside the sweep's pitches it would divide by nearly zero.
     floor = 1e-3 * float(np.max(power))
     return np.fft.irfft(np.fft.rfft(piece, size) * np.conj(given) / (power + floor), size)
 
 
 def _sweep(rate_hz: int) -> FloatSamples:
-    """An exponential sweep (as long in each octave) of amplitude 1."""
+    """Return an exponential sweep of amplitude 1, which spends the same time in each octave."""
     times = np.arange(round(_ONCE_S * rate_hz)) / rate_hz
     octaves = np.log(HIGH_HZ / LOW_HZ)
     tone = np.sin(2 * np.pi * LOW_HZ * _ONCE_S / octaves * (np.exp(times / _ONCE_S * octaves) - 1))

@@ -1,4 +1,4 @@
-"""Checks that the daemon may read the files that the settings name: the user of doctor may see more than it does."""
+"""Checks that the daemon can read the files that the settings name. The user of doctor may see more files."""
 
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +18,15 @@ SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 
 _PRIVATE: Final = ("service.key_file", "service.credentials_file")
 _PROGRAMS: Final = (".argv", ".command")
-"""The ends of names of programs: those are run, and need not be read."""
-_UNSEEN: Final = skipped("not all of them can be seen from here", "run doctor with sudo")
+"""Ends of the names of settings that hold programs, which are run and need not be readable."""
+_UNSEEN: Final = skipped("this user cannot see all files that the settings name", "run doctor with sudo")
 
 
 def files(context: CheckContext) -> Sequence[Finding]:
-    """Prove that neither their owner and mode nor the unit's sandbox keeps them from it."""
+    """Prove that neither owner and mode nor the unit's sandbox keeps the daemon from its files."""
     machine, user = context.machine, account(context)
     if context.path != machine.at(SETTINGS):
-        return [skipped(f"these settings are not the service's own, {SETTINGS}")]
+        return [skipped(f"the service reads {SETTINGS}, not these settings")]
     if user is None:
         return [NO_USER]
     unit = machine.properties(*PROPERTIES, "ReadWritePaths")
@@ -40,7 +40,7 @@ def files(context: CheckContext) -> Sequence[Finding]:
     except PermissionError:
         return [_UNSEEN]
     return [one for one in found if one is not None] or [
-        ok(f"{user.name} may read what the settings need: {len(there)} in all")
+        ok(f"{user.name} can read all files that the settings need ({len(there)})")
     ]
 
 
@@ -49,7 +49,8 @@ def _read_fault(
 ) -> Finding | None:
     real = machine.shown(path)
     if why := ServiceSandbox.of_unit(unit).hides(real):
-        return fault("file-hidden", f"{name} = {real}: {why}", "move it to /etc/kioskd, and name it there")
+        remedy = "move it to /etc/kioskd, and change the setting"
+        return fault("file-hidden", f"{name} = {real}: {why}", remedy)
     shut = None if name.endswith(_PROGRAMS) else _shut(path, user, machine)
     if shut is None:
         return None
@@ -64,7 +65,7 @@ def _read_fault(
 
 
 def _shut(path: Path, user: UnixAccount, machine: Machine) -> Path | None:
-    """Return the first folder above `path` that `user` may not enter, or `path` itself; None where it can be read."""
+    """Return `path` or the folder above it that keeps `user` from reading it; None if nothing does."""
     real, root = path.resolve(), machine.root.resolve()
     for folder in reversed(real.parents):
         if folder.is_relative_to(root) and folder != root and not may(folder, user, stat.S_IXOTH):
@@ -76,27 +77,28 @@ def _write_fault(
     name: str, path: Path, user: UnixAccount, machine: Machine, unit: Mapping[str, str]
 ) -> Finding | None:
     real = machine.shown(path)
-    # A minus stands for: if it is there; a plus for the unit's own root.
+    # In ReadWritePaths= a minus means "if it exists", and a plus "below the unit's own root".
     places = (STATE, *(place.lstrip("-+") for place in unit.get("ReadWritePaths", "").split()))
     if unit and not any(real.is_relative_to(place) for place in places):
         return fault(
             "folder-not-writable",
-            f"{name} = {real}: the service's sandbox lets it write to {STATE} alone",
+            f"{name} = {real}: the service's sandbox lets it write only to {STATE}",
             f"name a folder there; or sudo install -d -m 700 -o {user.name} -g {user.name} {real}, "
-            # The minus: a folder that is away some day is no reason not to start.
+            # With the minus the service also starts without the folder.
             f"and sudo systemctl edit kioskd: [Service] ReadWritePaths=-{real}",
         )
     if path.is_dir() and (path.stat().st_uid != user.uid or path.stat().st_mode & 0o077):
         return fault(
             "folder-open",
-            f"{name} = {real}: not {user.name}'s alone ({owners(path, machine)}), so nothing is kept in it",
+            f"{name} = {real}: nothing is stored there, as it is not private to {user.name} "
+            f"({owners(path, machine)})",
             f"sudo chown {user.name}: {real}; sudo chmod 700 {real}",
         )
     return None
 
 
 def _named(context: CheckContext) -> Iterator[tuple[str, Path]]:
-    """Yield the files that the daemon reads, by their names in the settings."""
+    """Yield each file that the daemon reads, with the name of its setting."""
     yield "the settings", context.path
     written = {path for _, path in _records(context)}
     for loc, path in paths(context.settings):

@@ -1,8 +1,7 @@
-"""Checks in the place of the service: in the sandbox of its unit, as its user.
+"""Runs checks in the place of the service: as its user, in the sandbox of its unit.
 
-Root at a terminal does not see what the daemon sees. So commands that list or open devices run once more as a transient
-unit, with all properties of the kiosk's unit that hide or forbid something. They are read from the installed unit's files,
-drop-ins included.
+Root at a terminal can open more than the daemon can. So commands that list or open devices run once more, as
+a transient unit. It gets all properties of the kiosk's unit that hide or forbid something, drop-ins included.
 """
 
 import asyncio
@@ -20,14 +19,16 @@ from kioskd.doctor.finding import Finding, Verdict, fault
 from kioskd.doctor.machine import UNIT, Machine
 
 LONGEST_S: Final = 300
-"""The most time for a check. A person may be asked to press each button, and to look at each lamp."""
+"""Longest duration of a check in seconds. A person may have to press each button, and to watch each lamp."""
 
 _LISTING_S: Final = 60.0
 
-# What hides, forbids or limits, and the service's own folders. Not what starts, watches and ends a service.
+# Properties that hide, forbid or limit, and the service's own folders; none that start, watch or end a
+# service.
 _SANDBOX: Final = re.compile(
     r"(User|Group|SupplementaryGroups|Environment|EnvironmentFile|UMask|NoNewPrivileges|RemoveIPC|KeyringMode"
-    r"|(Runtime|State|Cache)Directory(Mode)?|LockPersonality|MemoryDenyWriteExecute|MemoryMax|TasksMax|DevicePolicy|DeviceAllow|ProcSubset|SecureBits"
+    r"|(Runtime|State|Cache)Directory(Mode)?|LockPersonality|MemoryDenyWriteExecute|MemoryMax|TasksMax"
+    r"|DevicePolicy|DeviceAllow|ProcSubset|SecureBits"
     r"|(Protect|Private|Restrict|SystemCall|Limit|Capability|Ambient|IPAddress|Bind|Root)\w+"
     r"|(ReadWrite|ReadOnly|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem)"
 )
@@ -48,7 +49,7 @@ class SandboxView:
         return bool(self._properties())
 
     def unavailable_reason(self) -> str | None:
-        """Return why nothing can run inside, and what to do; None where it can. Blocks for seconds once."""
+        """Return why no program can run inside, and the remedy; None if one can. Blocks for seconds once."""
         if not self._reason_known:
             self._reason, self._reason_known = self._find_reason(), True
         return self._reason
@@ -59,13 +60,13 @@ class SandboxView:
         if not self._properties():
             return f"{UNIT} is not installed"
         if os.geteuid() != 0:
-            return "only root can look from inside; type sudo before the command"
+            return "only root can check inside it; type sudo before the command"
         ran = self.machine.run(*self.command("--version"), at_most_s=_LISTING_S)
         if ran is None:
-            return "systemd-run cannot be run here"
+            return "systemd-run does not work here"
         if ran.code:
             said = [f": {line}" for line in (ran.err or ran.out).splitlines()[-1:]]
-            hidden = f"; the unit may hide {sys.executable}"
+            hidden = f"; perhaps the unit hides {sys.executable}"
             home = "" if Path(sys.executable).is_relative_to("/usr") else hidden
             return f"systemd-run ended with {ran.code}{''.join(said)}{home}"
         return None
@@ -76,13 +77,16 @@ class SandboxView:
             "systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec",
             f"--unit=kioskd-look-{os.getpid()}-{next(_NUMBERS)}", f"--property=RuntimeMaxSec={LONGEST_S}",
             *(f"--property={line}" for line in self._properties()),
-            # Else the end of this unit would remove the running daemon's folder.
+            # Without it the end of this unit would remove the running daemon's folder.
             "--property=RuntimeDirectoryPreserve=yes",
             "--", sys.executable, "-P", "-m", "kioskd", *arguments,
         ]  # fmt: skip
 
     def list_inside(self, *arguments: str) -> dict[str, Any] | None:
-        """Run a command that prints one JSON object, and return it; None where it printed none. Blocks for seconds."""
+        """Run a command that prints one JSON object, and return it; None if it printed none.
+
+        Blocks for seconds.
+        """
         ran = self.machine.run(*self.command(*arguments), at_most_s=_LISTING_S)
         try:
             found: dict[str, Any] = json.loads(ran.out if ran is not None else "")
@@ -91,7 +95,10 @@ class SandboxView:
         return found
 
     async def examine_inside(self, check: str, *arguments: str) -> Sequence[Finding]:
-        """Run a check inside, and return what it found. Its questions go to this terminal. Cancelling ends it."""
+        """Run a check inside, and return its findings.
+
+        Its questions go to this terminal. Cancelling ends it.
+        """
         command = self.command("doctor", "--look", check, *arguments)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         try:
@@ -107,12 +114,12 @@ class SandboxView:
                 for one in json.loads(out)["findings"]
             ]
         except (ValueError, KeyError, TypeError):
-            ended = f"ended with {process.returncode}, without a word"
-            said = f"the look from inside the service's sandbox {ended}"
-            return [fault(f"{check}-failed", said, "see the journal: journalctl -n 30")]
+            ended = f"ended with exit code {process.returncode} and no result"
+            said = f"the check inside the service's sandbox {ended}"
+            return [fault(f"{check}-failed", said, "journalctl -n 30 may say why")]
 
     def _properties(self) -> list[str]:
-        """Return the lines of the unit that make its sandbox, in their order: later ones add to earlier ones."""
+        """Return the lines of the unit that make its sandbox, in order: later ones add to earlier ones."""
         return sandbox_lines(self.machine.unit_text() or "")
 
 

@@ -1,4 +1,4 @@
-"""What a microphone's sound shows about the microphone. Pure."""
+"""Measures level, clipping and rate of a microphone's sound, and names its faults. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -8,12 +8,16 @@ from typing import Final
 import numpy as np
 
 QUIETEST_DB: Final = -84.0
-"""Below this only the last bits move: no room is as quiet, and no voice would be understood."""
+"""Lowest usable level. Below it only the last bits move: no room is as quiet, and no voice is understood."""
 
 _CLIPPED: Final = 32_600
 _CLIPPED_SHARE: Final = 0.001
 _PACE: Final = 0.04
-"""A device that captures at 44.1 kHz and says 48 is off by 0.08; a busy machine's few frames are less."""
+"""Largest accepted difference from the right rate, as a share.
+
+A device that captures at 44.1 kHz and says 48 is off by 0.08. The few frames that a busy machine loses are
+less.
+"""
 
 RATE: Final = "microphone-rate"
 
@@ -22,21 +26,21 @@ _SILENCE_DB: Final = -120.0
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneLevel:
-    """Three seconds of a microphone."""
+    """Measurements of three seconds of a microphone's sound."""
 
     level_db: float
-    """Of full scale, without what is constant."""
+    """Level against full scale, without the constant part."""
     peak_db: float
     clipped: float
-    """Share of the samples that are at the end of the scale."""
+    """Share of the samples at the end of the scale."""
     flat: bool
-    """Nothing but one and the same value."""
+    """Whether all samples have the same value."""
     pace: float
-    """Sound that came, against the time that it took; 1.0."""
+    """Seconds of sound that came in a second; 1.0 is right."""
 
     @property
     def figures(self) -> Mapping[str, float]:
-        """What was measured, for programs."""
+        """The measured values, for programs."""
         rounded = {"level_db": round(self.level_db, 1), "peak_db": round(self.peak_db, 1)}
         return {**rounded, "pace": round(self.pace, 3)}
 
@@ -55,30 +59,30 @@ def measure(sound: bytes, pace: float) -> MicrophoneLevel:
 
 
 def fault_of(hearing: MicrophoneLevel) -> tuple[str, str, str] | None:
-    """Return what is wrong: the fault's name, what was heard, what to do; None where all is well."""
+    """Return the fault's name, its words and its remedy; None where all is well."""
     if hearing.flat:
         return (
             "microphone-silent",
-            "opens, and gives nothing but one and the same value",
-            "switch it on (a key or slider on it, alsamixer's Capture), or set another microphone.channel",
+            "opens, but captures no sound: every sample has the same value",
+            "switch it on (its own switch, and Capture in alsamixer), or set another microphone.channel",
         )
     if abs(hearing.pace - 1) > _PACE:
         return (
             RATE,
-            f"gives sound at {hearing.pace:.2f} times the rate that it promises: voices would be out of tune",
-            "name the card itself by microphone.device (kioskd devices), or take it from behind a hub",
+            f"delivers sound at {hearing.pace:.2f} times the promised rate: voices would be out of tune",
+            "set microphone.device to the card itself (see kioskd devices), or plug it in without a hub",
         )
     if hearing.clipped > _CLIPPED_SHARE:
         return (
             "microphone-clipped",
-            f"is overdriven: {hearing.clipped:.1%} of its sound is cut off",
-            "lower its gain: alsamixer, F4, Capture or Mic Boost; sudo alsactl store",
+            f"is overdriven: {hearing.clipped:.1%} of its samples are cut off",
+            "lower its gain: alsamixer, F4, Capture or Mic Boost; then sudo alsactl store",
         )
     if hearing.level_db < QUIETEST_DB:
         return (
             "microphone-faint",
             f"hears next to nothing ({hearing.level_db:.0f} dB)",
-            "raise its gain: alsamixer, F4, Capture; sudo alsactl store",
+            "raise its gain: alsamixer, F4, Capture; then sudo alsactl store",
         )
     return None
 

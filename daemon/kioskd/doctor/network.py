@@ -18,18 +18,20 @@ _NAME_S: Final = 10.0
 _CONNECT_S: Final = 15.0
 
 _OUT_OF_TIME: Final = (9, 10)
-"""OpenSSL's verify codes for a certificate that is not valid yet, or no more."""
+"""OpenSSL's verify codes for a certificate that is not valid yet, or has expired."""
 
 
 async def name(context: CheckContext) -> Finding:
-    """Prove that the name server knows the service, or the proxy before it."""
+    """Prove that the name server knows the service, or the proxy in front of it."""
     try:
         proxy = _proxy(context.settings)
     except proxies.ProxyError as error:
-        return fault("proxy-unusable", str(error), "set it right, or remove it, where this machine has it")
+        return fault(
+            "proxy-unusable", str(error), "correct or remove this variable where this machine sets it"
+        )
     host, port = _host(proxy or endpoint(context.settings))
     if _is_address(host):
-        return skipped(f"{host} needs no name server")
+        return skipped(f"{host} is an address, and needs no name server")
     loop, began = asyncio.get_running_loop(), context.clock.now()
     try:
         async with asyncio.timeout(_NAME_S):
@@ -38,20 +40,20 @@ async def name(context: CheckContext) -> Finding:
         return fault(
             "name-not-resolved",
             f"{host} cannot be resolved: {_reason(error)}",
-            "see that the network is up (ip route) and names a server (resolvectl status, /etc/resolv.conf)",
+            "check that the network is up (ip route) and names a server (resolvectl, /etc/resolv.conf)",
         )
     took_ms = round((context.clock.now() - began) * 1000)
     return ok(f"{host} has {len(found)} addresses, found in {took_ms} ms", took_ms=took_ms)
 
 
 async def tls(context: CheckContext) -> Finding:
-    """Prove that the service can be reached, and that its certificate is valid by this device's clock and authorities."""
+    """Prove that the service can be reached, and that its certificate is valid on this device."""
     try:
         proxy = _proxy(context.settings)
     except proxies.ProxyError:
-        return skipped("the environment's proxy cannot be used; see above")
+        return skipped("the environment names a proxy that cannot be used; see the check name")
     if proxy:
-        return skipped(f"the way is by the proxy {_host(proxy)[0]}: the session will show")
+        return skipped(f"connections go through the proxy {_host(proxy)[0]}; the check session tries them")
     host, port = _host(endpoint(context.settings))
     ca_file = context.settings.service.ca_file
     try:
@@ -72,13 +74,15 @@ async def tls(context: CheckContext) -> Finding:
     except ssl.SSLCertVerificationError as error:
         return _certificate_fault(host, error)
     except ssl.SSLError as error:
-        remedy = "see that no sign-in page or filter of this network answers in the service's place"
-        return fault("tls-broken", f"{host}: no TLS: {error.reason or error}", remedy)
+        remedy = "check whether a sign-in page or filter of this network answers in place of the service"
+        return fault("tls-broken", f"{host}: it answers, but not by TLS: {error.reason or error}", remedy)
     except (OSError, TimeoutError) as error:
-        remedy = "see that the network lets TCP port 443 out (firewall, cable, Wi-Fi), and service.endpoint"
+        remedy = (
+            "check cable, Wi-Fi, the firewall (it must let TCP port 443 out), and service.endpoint if set"
+        )
         return fault("not-reached", f"{host}, port {port}: {_reason(error)}", remedy)
     took_ms = round((context.clock.now() - began) * 1000)
-    return ok(f"{host}: {version}, its certificate holds, in {took_ms} ms", took_ms=took_ms)
+    return ok(f"{host}: {version}, connected in {took_ms} ms; its certificate is valid", took_ms=took_ms)
 
 
 def _reason(error: OSError) -> str:
@@ -88,10 +92,11 @@ def _reason(error: OSError) -> str:
 def _certificate_fault(host: str, error: ssl.SSLCertVerificationError) -> Finding:
     said = f"{host}: {error.verify_message}"
     if error.verify_code in _OUT_OF_TIME:
-        remedy = "see that the clock is right: timedatectl; sudo timedatectl set-ntp true"
-        return fault("certificate-out-of-time", f"{said} by this device's clock", remedy)
+        remedy = "check the clock with timedatectl, and set it: sudo timedatectl set-ntp true"
+        return fault("certificate-out-of-time", f"{said}, by this device's clock", remedy)
     remedy = (
-        "see that no sign-in page or filter is in between; name a gateway's own authority by service.ca_file"
+        "check whether a sign-in page or filter is in between; "
+        "for a gateway of your own, set service.ca_file to its authority's certificate"
     )
     return fault("certificate-unknown", said, remedy)
 

@@ -1,4 +1,4 @@
-"""Checks that the programs of tools reach nothing of the daemon's: a probe tries it, in their sandbox."""
+"""Checks that the programs of tools cannot reach the daemon's secrets: a probe tries it, in their sandbox."""
 
 import json
 import os
@@ -34,11 +34,11 @@ got = [path for path in wanted["paths"] if tried(lambda: read(path))]
 got += [path for path in wanted["sockets"] if tried(lambda: ask(path))]
 print(json.dumps(got))
 """
-"""It prints the paths and sockets that it reached. It uses Python's own library only."""
+"""A program that prints the paths and sockets that it reached. It uses Python's standard library only."""
 
 
 async def programs(context: CheckContext) -> Sequence[Finding]:
-    """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
+    """Prove that no program of a tool can read the key, the memory or the state of the daemon."""
     tools = context.settings.tools
     risks = [(tool, kind_of(tool).risk(tool)) for tool in tools]
     notes = [note(f"{kind_of(tool).label(tool)} {risk}") for tool, risk in risks if risk is not None]
@@ -46,8 +46,8 @@ async def programs(context: CheckContext) -> Sequence[Finding]:
     if not names:
         return notes or [skipped("no tool runs a program")]
     if (why := program.missing()) is not None:
-        said = f"{', '.join(names)}: refused, no sandbox: {why}"
-        remedy = "sudo systemctl start kioskd-tool.socket; or run scripts/install.sh"
+        said = f"{', '.join(names)}: calls are refused, as there is no sandbox for their programs: {why}"
+        remedy = "sudo systemctl start kioskd-tool.socket; if that fails, run sudo scripts/install.sh"
         return [*notes, fault("tool-sandbox-missing", said, remedy)]
     return [*notes, await _probe_finding(context)]
 
@@ -72,9 +72,11 @@ async def _probe_finding(context: CheckContext) -> Finding:
         )
         got = json.loads(ended.output)
     except (OSError, TimeoutError, ValueError) as error:
-        said = f"the probe did not run: {type(error).__name__}: {error}"
+        said = f"the program that tests the tools' sandbox failed: {type(error).__name__}: {error}"
         return fault("tool-sandbox-broken", said, "see journalctl -u 'kioskd-tool@*'")
     if got:
-        remedy = "run scripts/install.sh again, and see what was changed by systemctl edit kioskd-tool@"
-        return fault("tool-sandbox-leaks", f"a tool's program reaches {', '.join(got)}", remedy)
-    return ok(f"a probe reached none of {len(paths)} files and memories of the daemon's")
+        remedy = "run sudo scripts/install.sh again; undo changes made by systemctl edit kioskd-tool@"
+        return fault("tool-sandbox-leaks", f"a tool's program can reach {', '.join(got)}", remedy)
+    return ok(
+        f"a test program in the tools' sandbox reached none of the daemon's {len(paths)} private places"
+    )

@@ -1,4 +1,4 @@
-"""Checks that the service takes the key, the model and the settings, by a real session of two seconds of silence."""
+"""Checks that the service accepts key, model and settings, in a real session of two seconds of silence."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 SILENCE_S: Final = 2.0
 _FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)
 _DEADLINE_S: Final = 30.0
-"""Dialing, setup, the silence and hanging up have deadlines of their own; all together take less."""
+"""Longest duration of the session.
+
+Dialing, setup, silence and hanging up have deadlines that add up to less.
+"""
 
 _FAULTS_OF_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.SETTINGS: "refused",
@@ -32,15 +35,16 @@ _FAULTS_OF_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.STOP: "sdk-unknown",
 }
 
-
 _LATER_REMEDY: Final = (
-    "try again in a minute; if it stays so, ask whoever looks after the network, or the service's status page"
+    "try again in a minute; then see the service's status page, or ask who runs the network"
 )
-_QUOTA_REMEDY: Final = "see in Google AI Studio how much this key's project may use, and what else uses it; try again in a minute"
+_QUOTA_REMEDY: Final = (
+    "try again in a minute; Google AI Studio shows the quota of this key's project, and its other users"
+)
 
 
 async def session(context: CheckContext) -> Finding:
-    """Prove it with the key that the daemon will use."""
+    """Prove that the service accepts the settings, with the key that the daemon will use."""
     key, _ = await asyncio.to_thread(credential.found, context)
     from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - slow to load
 
@@ -53,19 +57,20 @@ async def session(context: CheckContext) -> Finding:
     except LinkLost as lost:
         name = _FAULTS_OF_REMEDIES.get(lost.remedy)
         if lost.remedy is Remedy.QUOTA or name is None:
-            # The daemon tries again by itself, and the message ends in that; a person can do something else.
+            # The message ends in what the daemon does: it tries again. A person can do something else.
             remedy = _LATER_REMEDY if name is None else _QUOTA_REMEDY
             return fault(name or "session-lost", split_remedy(str(lost))[0], remedy)
         return of_error(name, lost, _LATER_REMEDY)
     setup_s = round(setup_s, 2)
-    said = f"{context.settings.service.model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
+    frames = f"the service received {delivered} of {_FRAMES} frames of silence"
+    said = f"{context.settings.service.model}: set up in {setup_s:.1f} s; {frames}"
     if trial.left_out:
         refused = "; ".join(f"{one.name}, set at {one.place} ({one.why})" for one in trial.left_out)
-        said = f"{said}, without tools that the service refuses: {refused}"
-        remedy = "simplify the parameters of these tools, or take them out"
+        said = f"{said}; the model cannot use these tools, as the service rejects them: {refused}"
+        remedy = "simplify the parameters of these tools, or remove the tools"
         return note(said, remedy, setup_s=setup_s)
     if not delivered:
-        return note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)
+        return note(said, "try again: if the service receives sound late, it answers late", setup_s=setup_s)
     return ok(said, setup_s=setup_s)
 
 
@@ -77,13 +82,13 @@ async def try_service(
     tools: Sequence[ports.Tool] = (),
     trial: "ToolTrial | None" = None,
 ) -> tuple[float, int]:
-    """Hold a session of two seconds of silence. Return the seconds until it was set up, and the frames taken.
+    """Hold a session of two seconds of silence. Return the seconds of its setup, and the frames received.
 
-    `tools` are declared, and `trial` finds out which of them the service refuses. Tool servers are not started for it.
+    `tools` are declared, and `trial` finds those that the service rejects. Tool servers are not started.
 
     Raises:
-        LinkLost: the service was not reached, or turned something down; the message says what.
-        ConfigError: the settings name what cannot be used.
+        LinkLost: the service was not reached, or rejected something that the message names.
+        ConfigError: the settings name something that cannot be used.
     """
     live = app.live(settings, key, lambda: tools, trial)
     await live.warm_up()
@@ -93,7 +98,8 @@ async def try_service(
             setup_s = clock.now() - began
             await beside(_send_silence(connection, clock), _receive(connection))
     except TimeoutError:
-        raise LinkLost(f"no end after {_DEADLINE_S:.0f} s: the service hangs; try again") from None
+        words = f"the session did not end within {_DEADLINE_S:.0f} s: the service hangs; try again"
+        raise LinkLost(words) from None
     return setup_s, connection.delivered
 
 

@@ -1,4 +1,4 @@
-"""Listening and playing for a while, with the times at which the sound came."""
+"""Captures and plays sound for a while, and records its times."""
 
 import asyncio
 import math
@@ -13,11 +13,11 @@ from kioskd.media import pcm
 T = TypeVar("T")
 
 _OPENING_S: Final = 15.0
-"""A device has its own deadline for opening (10 s); this is for one that has opened and gives nothing."""
+"""Seconds that an open device may take to deliver or fetch sound. Opening has its own deadline (10 s)."""
 
 
 async def beside(main: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, object]) -> T:
-    """Run `others` until `main` has ended, and return its result; the first error ends them all, and is raised."""
+    """Run `others` until `main` has ended, and return its result. The first error ends all, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in others]
@@ -34,10 +34,10 @@ def _first(error: BaseException) -> BaseException:
 
 
 class CapturedSound:
-    """What a microphone gave, and the time of each frame; a sink of `ports.Microphone.capture`."""
+    """Sound of a microphone, with the time of each frame; a sink of `ports.Microphone.capture`."""
 
     def __init__(self, clock: ports.Clock, seconds: float = math.inf) -> None:
-        """Start with nothing. `enough` is set after so many seconds of sound. For use within a loop."""
+        """Start without sound. `enough` is set after `seconds` of sound. For use within a loop."""
         self.frames: list[bytes] = []
         self.enough = asyncio.Event()
         self._clock = clock
@@ -45,7 +45,7 @@ class CapturedSound:
         self._times_s: list[float] = []
 
     def __call__(self, frame: bytes) -> None:
-        """Take a frame."""
+        """Keep a frame."""
         self.frames.append(frame)
         self._times_s.append(self._clock.now())
         if len(self.frames) * pcm.FRAME_S >= self._seconds:
@@ -53,12 +53,12 @@ class CapturedSound:
 
     @property
     def sound(self) -> bytes:
-        """All of it."""
+        """All captured sound."""
         return b"".join(self.frames)
 
     @property
     def began_s(self) -> float:
-        """The time of the first sample, if all had come as regularly as they were captured."""
+        """Time of the first sample, as if all had come as regularly as they were captured."""
         return statistics.median(at - (number + 1) * pcm.FRAME_S for number, at in enumerate(self._times_s))
 
     @property
@@ -69,10 +69,13 @@ class CapturedSound:
 
 
 class Player:
-    """Plays one piece, and silence after it; a `ports.AudioSource`. Records the time at which each part was fetched."""
+    """A `ports.AudioSource` of one piece and silence after it, which records the time of each fetch."""
 
     def __init__(self, piece: bytes, clock: ports.Clock, over: asyncio.Event) -> None:
-        """`piece`: 24 kHz. `over` is set in the loop's thread after the last of it was fetched. For use within a loop."""
+        """`piece`: 24 kHz.
+
+        `over` is set in the loop's thread after its end was fetched. For use within a loop.
+        """
         self._piece = piece
         self._clock = clock
         self._over = over
@@ -96,27 +99,27 @@ class Player:
 
     @property
     def began_s(self) -> float:
-        """The time of the first sample's fetch, if all had been fetched as regularly as they are played."""
+        """Time of the first sample's fetch, as if all had been fetched as regularly as they are played."""
         return statistics.median(self._offsets)
 
     @property
     def took_s(self) -> float:
-        """Seconds from the first fetch to that of the end of the piece."""
+        """Seconds from the first fetch to the fetch of the piece's end."""
         return self._last_s - self._first_s
 
 
 async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: float) -> CapturedSound:
-    """Return what the microphone hears in so many seconds.
+    """Return the sound that the microphone captures in `seconds`.
 
     Raises:
-        DeviceLost: it is not there, went away, or gave less.
+        DeviceLost: the microphone is not there, was lost, or delivered less.
     """
     heard, most_s = CapturedSound(clock, seconds), _OPENING_S + seconds
     try:
         async with asyncio.timeout(most_s):
             await beside(heard.enough.wait(), microphone.capture(heard))
     except TimeoutError:
-        gave = f"gave {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {most_s:.0f} s"
+        gave = f"delivered only {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {most_s:.0f} s"
         raise DeviceLost(f"microphone: {gave}; unplug it and plug it in again") from None
     return heard
 
@@ -125,7 +128,7 @@ async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Play
     """Play `piece` (24 kHz) to its end, and return the player that holds its times.
 
     Raises:
-        DeviceLost: the speaker is not there, went away, or did not take it all.
+        DeviceLost: the speaker is not there, was lost, or did not play it all.
     """
     over = asyncio.Event()
     player = Player(piece, clock, over)
@@ -135,6 +138,6 @@ async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Play
         async with asyncio.timeout(most_s):
             await beside(over.wait(), speaker.play(player))
     except TimeoutError:
-        missed = f"did not take {seconds:.1f} s of sound in {most_s:.0f} s"
+        missed = f"did not play {seconds:.1f} s of sound in {most_s:.0f} s"
         raise DeviceLost(f"speaker: {missed}; unplug it and plug it in again") from None
     return player

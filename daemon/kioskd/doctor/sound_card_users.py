@@ -18,10 +18,10 @@ _STREAM: Final = re.compile(r"card(?P<card>\d+)/pcm(?P<pcm>\d+)(?P<way>[cp])")
 
 @dataclass(frozen=True, slots=True)
 class CardUser:
-    """One direction of a card that a program has open."""
+    """One direction of a sound card, and the program that has it open."""
 
     card: str
-    """The kernel's own name for it."""
+    """The card's name in the kernel."""
     number: str
     pcm: str
     captures: bool
@@ -30,7 +30,7 @@ class CardUser:
 
 
 def cards(context: CheckContext) -> Sequence[Finding]:
-    """Prove that they are free for the daemon, or held by a sound server that shares them."""
+    """Prove that the sound cards are free for the daemon, or held by a sound server that shares them."""
     machine, settings = context.machine, context.settings
     if not machine.at("/proc/asound").is_dir():
         return [skipped("this kernel knows no sound card")]
@@ -38,7 +38,7 @@ def cards(context: CheckContext) -> Sequence[Finding]:
     wanted = {True: settings.microphone.device, False: settings.speaker.device}
     others = [one for one in _card_users(machine) if one.pid != ours]
     held = [one for one in others if not _names_another(wanted[one.captures], one)]
-    # A sound server shares the devices that have its own names.
+    # A sound server shares its own devices ("default", "pulse"), but not the card itself.
     faults = [
         _held_fault(one)
         for one in held
@@ -47,10 +47,10 @@ def cards(context: CheckContext) -> Sequence[Finding]:
     if faults:
         return faults
     if not held:
-        return [ok("held by nobody else")]
+        return [ok("no other program uses them")]
     programs = ", ".join(sorted({one.program for one in held}))
-    said = f"shared by {programs}: a service's user reaches it only if it runs for the whole system"
-    remedy = "if a device is missing below, name the card itself by microphone.device and speaker.device"
+    said = f"shared by {programs}: the service can use it only if it runs for the whole system"
+    remedy = "if a device is missing below, set microphone.device and speaker.device to the card itself"
     return [note(said, remedy)]
 
 
@@ -58,11 +58,11 @@ def _held_fault(one: CardUser) -> Finding:
     which = "microphone" if one.captures else "speaker"
     if one.program in SERVERS:
         remedy = (
-            f"take {one.program} off this machine (a kiosk needs none: systemctl --user --global disable --now "
+            f"switch {one.program} off, as a kiosk needs none (systemctl --user --global disable --now "
             f"{one.program}), or set {which}.device: default"
         )
     else:
-        remedy = f"end it (sudo kill {one.pid}), and see what starts it"
+        remedy = f"end it (sudo kill {one.pid}), and find out what starts it"
     said = f"{one.program} (process {one.pid}) holds the {which} of card {one.card}"
     return fault("card-held", said, remedy)
 
@@ -96,7 +96,7 @@ def _names_another(wanted: str, held: CardUser) -> bool:
 
 
 def _is_card(wanted: str, held: CardUser, machine: Machine) -> bool:
-    """Whether the settings' name means the card itself, and not a sound server's device for it."""
+    """Whether the name in the settings means the card itself, not a sound server's device for it."""
     if "hw:" in wanted:
         return wanted.partition("CARD=")[2].partition(",")[0] == held.card or f"hw:{held.number}" in wanted
     listed = machine.text("/proc/asound/cards") or ""

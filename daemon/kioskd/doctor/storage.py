@@ -1,4 +1,4 @@
-"""Checks that the disk has room, and that next to nothing is written to it: cards wear out."""
+"""Checks that the disk has room, and that the daemon writes next to nothing to it: memory cards wear out."""
 
 import os
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from kioskd.doctor.machine import Machine
 STATE: Final = "/var/lib/kioskd"
 CACHE: Final = "/var/cache/kioskd"
 PLACES: Final = ("/", STATE, CACHE, "/var/log")
-"""The folders that are written to: releases, state, prompts, the journal."""
+"""The folders to which the kiosk writes releases, state, prompts and the journal."""
 
 LEAST_MB: Final = 200
 FEW_MB: Final = 500
 
 WEAR_S: Final = 60.0
 LARGEST_BYTES: Final = 64 * 1024
-"""In a minute: one small file, with the blocks that its file system writes for it."""
+"""Most bytes that the daemon may write in a minute: one small file, with its file system's own blocks."""
 
 
 def space(context: CheckContext) -> Sequence[Finding]:
-    """Prove that each place has room, and that what outlives a restart can be written."""
+    """Prove that each folder has room, and that the daemon can store its state."""
     found = []
     free_mb: dict[int, tuple[str, float]] = {}
     for place in PLACES:
@@ -31,63 +31,65 @@ def space(context: CheckContext) -> Sequence[Finding]:
         try:
             device, disk = path.stat().st_dev, context.machine.statvfs(path)
         except OSError:
-            continue  # not there yet: it is made where its parent is, which is examined as well
+            continue  # not there yet: it will be on the disk of its parent, which is checked as well
         free_mb.setdefault(device, (place, disk.f_bavail * disk.f_frsize / 1e6))
         if place == STATE and disk.f_flag & os.ST_RDONLY:
-            said = f"{place}: cannot be written to: volume, mute and budgets are forgotten at each restart"
-            remedy = "give it a small partition of its own that can be; or a tmpfs, if forgetting is meant"
+            said = f"{place}: read-only: volume, mute and the day's budget are lost at each restart"
+            remedy = "mount a small writable partition there; or a tmpfs, if they may be lost"
             found.append(fault("disk-read-only", said, remedy))
     found += [_room_finding(place, free) for place, free in free_mb.values() if free < FEW_MB]
     if all(one.verdict is not Verdict.FAULT for one in found):
-        # Some faults are found by writing only.
+        # The daemon finds some faults only when it writes.
         trouble = unit.reported_fault(context, "space")
         found += [trouble] if trouble else []
     least = round(min((free for _, free in free_mb.values()), default=0.0))
-    return found or [ok(f"at least {least} MB are free in each place that is written to", free_mb=least)]
+    return found or [ok(f"each disk that the kiosk writes to has at least {least} MB free", free_mb=least)]
 
 
 def _room_finding(place: str, free_mb: float) -> Finding:
-    said = f"{place}: {free_mb:.0f} MB are free"
+    said = f"{place}: only {free_mb:.0f} MB are free"
     if free_mb >= LEAST_MB:
         return note(said, "sudo apt clean", free_mb=round(free_mb))
-    remedy = f"see what fills it: sudo du -xh --max-depth=2 {place} | sort -h | tail; sudo apt clean"
+    remedy = f"find what fills it: sudo du -xh --max-depth=2 {place} | sort -h | tail; sudo apt clean"
     return fault("disk-full", said, remedy, free_mb=round(free_mb))
 
 
 async def wear(context: CheckContext) -> Finding:
-    """Prove that a running daemon writes next to nothing: over its life, or over the next minute with `context.wear`."""
+    """Prove that a running daemon writes next to nothing, since its start or in the next minute (`wear`)."""
     machine = context.machine
     pid = machine.daemon()
     if pid is None:
-        return skipped("kioskd does not run: nothing is written")
+        return skipped("kioskd is not running, so it writes nothing")
     written = _written_bytes(machine, pid)
     if written is None:
-        return skipped("what kioskd writes can be seen by root only", "run doctor with sudo")
+        return skipped("only root can see how much kioskd writes", "run doctor with sudo")
     if not context.wear:
         minutes = _running_minutes(machine, pid)
         if minutes is None or minutes < 1:
-            return skipped("kioskd has just started; look again in a minute")
-        # Prompts are rendered once, at the very first start. They never count, whichever start this was.
+            return skipped("kioskd started less than a minute ago; run doctor again in a minute")
+        # The very first start renders the prompts once. They are never counted, at whichever start.
         cached = sum(path.stat().st_size for path in machine.at(CACHE).rglob("*") if path.is_file())
         return _wear_finding(max(0, written - cached) / minutes, "a minute since it started")
     await context.clock.sleep(WEAR_S)
     later = _written_bytes(machine, pid)
     if later is None:
-        return skipped("kioskd has ended meanwhile; look again when it runs")
+        return skipped("kioskd stopped during this check; run doctor again when it runs")
     return _wear_finding((later - written) * 60 / WEAR_S, "in a minute")
 
 
 def _wear_finding(bytes_a_minute: float, when: str) -> Finding:
     figure = round(bytes_a_minute)
-    said = f"kioskd has written {bytes_a_minute / 1000:.1f} kB {when}"
+    said = f"kioskd wrote {bytes_a_minute / 1000:.1f} kB {when}"
     if bytes_a_minute <= LARGEST_BYTES:
         return ok(said, bytes_a_minute=figure)
-    remedy = "take privacy.recordings or a debug level (KIOSKD_LOG) back, if one is on; else please report it"
+    remedy = (
+        "switch off privacy.recordings and a debug level (KIOSKD_LOG); if neither is on, please report it"
+    )
     return fault("writes-much", said, remedy, bytes_a_minute=figure)
 
 
 def _written_bytes(machine: Machine, pid: int) -> int | None:
-    """Return the bytes that the process has had written to a disk so far (proc(5), /proc/PID/io)."""
+    """Return the bytes that the process has written to a disk so far (proc(5), /proc/PID/io)."""
     lines = (machine.text(f"/proc/{pid}/io") or "").splitlines()
     counts = {name: int(count) for name, _, count in (line.partition(": ") for line in lines) if count}
     if "write_bytes" not in counts:
@@ -96,7 +98,7 @@ def _written_bytes(machine: Machine, pid: int) -> int | None:
 
 
 def _running_minutes(machine: Machine, pid: int) -> float | None:
-    """How long the process has run (proc(5), /proc/PID/stat, field 22)."""
+    """Return the minutes for which the process has run (proc(5), /proc/PID/stat, field 22)."""
     stat, uptime = machine.text(f"/proc/{pid}/stat"), machine.text("/proc/uptime")
     if not stat or not uptime:
         return None

@@ -19,7 +19,7 @@ SANDBOX: Final[Mapping[str, tuple[str, ...]]] = {
     "CapabilityBoundingSet": ("",),
     "LimitCORE": ("0",),
 }
-"""Properties of the shipped unit: each protects sound, pictures and secrets."""
+"""Sandbox properties of the unit that protect sound, pictures and secrets, with their accepted values."""
 
 _LISTED: Final = "kioskd devices lists what is here"
 
@@ -27,17 +27,21 @@ REPORTED_FAULTS: Final[Mapping[Code, tuple[str, str, str]]] = {
     Code.MICROPHONE: ("microphone", "microphone-missing", _LISTED),
     Code.DEAF: ("microphone", "microphone-silent", _LISTED),
     Code.SPEAKER: ("speaker", "speaker-missing", _LISTED),
-    Code.FILE: ("settings", "settings-refused", "sudo kioskd reload, which says what is wrong with them now"),
-    Code.STORAGE: ("space", "not-kept", "make room or have it writable: journalctl -u kioskd names the file"),
+    Code.FILE: ("settings", "settings-refused", "sudo kioskd reload prints every fault in them"),
+    Code.STORAGE: (
+        "space",
+        "not-kept",
+        "journalctl -u kioskd names the file; free space, or make it writable",
+    ),
 }
-"""The faults that a running daemon reports, each with its check, name and remedy."""
+"""Check, fault name and remedy for each fault that a running daemon reports."""
 
 _INSTALL: Final = "sudo scripts/install.sh"
-_RESTORE: Final = f"take out the drop-in that changes it (systemctl cat kioskd shows all); else: {_INSTALL}"
+_RESTORE: Final = f"remove the drop-in that changes it (systemctl cat kioskd shows all); else run {_INSTALL}"
 
 
 def installed(context: CheckContext) -> Sequence[Finding]:
-    """Prove that systemd knows the unit, starts it with the machine, and watches it."""
+    """Prove that systemd knows the unit, starts it at boot, and watches it."""
     machine = context.machine
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
@@ -50,35 +54,35 @@ def installed(context: CheckContext) -> Sequence[Finding]:
     active = known.get("ActiveState") == "active"
     found = [_failure(known), _version_fault(machine) if active else None]
     if known.get("UnitFileState") not in ("enabled", "enabled-runtime", "static", "linked"):
-        said = f"{UNIT} does not start with the machine"
+        said = f"{UNIT} does not start at boot"
         found.append(fault("unit-not-enabled", said, "sudo systemctl enable kioskd"))
     if not _is_watched(machine):
-        said = f"{UNIT} has no watchdog: a kiosk that hangs would hang for ever"
+        said = f"{UNIT} has no watchdog: systemd would not restart a kiosk that hangs"
         found.append(fault("unit-unwatched", said, _RESTORE))
     if known.get("NeedDaemonReload") == "yes":
-        said = f"{UNIT} was changed on disk, and what was changed does not hold yet"
+        said = f"{UNIT} was changed on disk, but systemd still uses the old text"
         found.append(
             fault("unit-changed", said, "sudo systemctl daemon-reload; sudo systemctl restart kioskd")
         )
-    # The status text of a unit that is not active is an old one.
+    # The status text of a unit that is not active is out of date.
     words = f": {known['StatusText']}" if active and known.get("StatusText") else ""
     state = known.get("ActiveState", "unknown")
     return [one for one in found if one] or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
 
 
 def _failure(known: Mapping[str, str]) -> Finding | None:
-    """Return a fault where the daemon has failed, also while systemd is about to start it again."""
+    """Return a fault if the daemon has failed, also while systemd is about to start it again."""
     state, restarts = known.get("ActiveState"), known.get("NRestarts", "0")
     again = state == "activating" and (
         known.get("SubState", "").startswith("auto-restart") or restarts not in ("", "0")
     )
     if state != "failed" and not again:
         return None
-    said = f"ends as often as it is started (restarts: {restarts})" if again else "has failed"
+    said = f"ends after each start (restarts: {restarts})" if again else "has failed"
     said = f"{UNIT} {said}: {known.get('Result', 'unknown')}"
     if words := known.get("StatusText"):
-        said += f"; its last words: {words}"
-    return fault("unit-failed", said, "sudo journalctl -u kioskd -n 30 says more; mend that first")
+        said += f"; its last status: {words}"
+    return fault("unit-failed", said, "mend this first; sudo journalctl -u kioskd -n 30 says more")
 
 
 def _load_fault(state: str) -> Finding | None:
@@ -87,44 +91,44 @@ def _load_fault(state: str) -> Finding | None:
         case "loaded":
             return None
         case "masked":
-            said = f"{UNIT} is masked: nothing may start it, not even the machine"
+            said = f"{UNIT} is masked: it cannot be started, not even at boot"
             remedy = "sudo systemctl unmask kioskd; sudo systemctl enable --now kioskd"
             return fault("unit-masked", said, remedy)
         case "not-found":
             return fault("unit-missing", f"{UNIT} is not installed", _INSTALL)
         case _:
             said = f"systemd cannot use {UNIT}, or a drop-in of it: {state}"
-            remedy = "systemctl status kioskd says why, systemctl cat kioskd where; sudo systemctl edit kioskd mends it"
+            remedy = "systemctl status kioskd says why; to correct the file: sudo systemctl edit kioskd"
             return fault("unit-unusable", said, remedy)
 
 
 def _is_watched(machine: Machine) -> bool:
-    """Whether the next start has a watchdog: `systemctl show` tells of the last start, or nothing before the first."""
+    """Whether the next start has a watchdog. `systemctl show` describes only the last start."""
     lines = (machine.unit_text() or "").splitlines()
     said = [line.partition("=")[2].strip() for line in lines if line.startswith("WatchdogSec=")]
     return bool(said) and said[-1] not in ("", "0", "infinity")
 
 
 def _version_fault(machine: Machine) -> Finding | None:
-    """Return a fault where the running daemon tells another version than this program's."""
+    """Return a fault if the running daemon has another version than this program."""
     try:
         theirs = json.loads(machine.output("kioskd", "status", "--json") or "{}").get("version")
     except ValueError:
         return None
     if theirs in (None, __version__):
         return None
-    said = f"kioskd {theirs} runs, and {__version__} is installed: it was not restarted when that came"
+    said = f"kioskd {theirs} runs, but {__version__} is installed: it was not restarted after the update"
     return fault("other-version", said, "sudo systemctl restart kioskd")
 
 
 def sandbox(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the unit runs as a user of its own, and may use nothing but its devices."""
+    """Prove that the unit runs as its own user, in its sandbox."""
     machine = context.machine
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
     known = machine.properties("User", "DynamicUser", *SANDBOX)
     if not known:
-        return [skipped(f"systemd says nothing of {UNIT}")]
+        return [skipped(f"systemd reports nothing about {UNIT}")]
     found = []
     if known.get("User", "") in ("", "root", "0") and known.get("DynamicUser") != "yes":
         found.append(fault("runs-as-root", f"{UNIT} runs as root", _RESTORE))
@@ -134,22 +138,24 @@ def sandbox(context: CheckContext) -> Sequence[Finding]:
         if name in known and known[name] not in allowed
     ]
     if open_:
-        said = f"{UNIT} is less shut off than the one that comes with kioskd: {', '.join(open_)}"
+        said = f"{UNIT} has a weaker sandbox than the one that comes with kioskd: {', '.join(open_)}"
         found.append(fault("not-sandboxed", said, _RESTORE))
-    found = found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
+    found = found or [
+        ok(f"{UNIT} runs as {known.get('User')}, and its sandbox opens nothing but its devices")
+    ]
     inside = context.inside
     if inside is not None and inside.is_known and (why := inside.unavailable_reason()) is not None:
         said, _, remedy = why.partition("; ")
-        said = f"devices are looked at from outside the service's sandbox: {said}"
+        said = f"devices are checked from outside the service's sandbox: {said}"
         found.append(note(said, remedy or None))
     return found
 
 
 def reported_fault(context: CheckContext, check: str) -> Finding | None:
-    """Return the fault that the running daemon reports for `check`: no other program can try a device that it holds."""
+    """Return the fault that the running daemon reports for `check`. No other program can try its devices."""
     known = context.machine.properties("ActiveState", "StatusText")
     words = known.get("StatusText", "") if known.get("ActiveState") in ("active", "reloading") else ""
     for code, (check_of_code, name, remedy) in REPORTED_FAULTS.items():
         if check_of_code == check and f"(code {code})" in words:
-            return fault(name, f"kioskd says: {words}", remedy)
+            return fault(name, f"the running kioskd reports: {words}", remedy)
     return None

@@ -10,7 +10,7 @@ from kioskd.prompts import render_all
 
 
 def main() -> int:
-    """Return 0 where each code has its prompt, 1 where not; what is lacking is told on stderr."""
+    """Return 0 if each code has its prompt, else 1; stderr says which prompts are missing and why."""
     parser = argparse.ArgumentParser(
         prog="python -m kioskd.prompts", description="Render the spoken prompts once."
     )

@@ -1,4 +1,4 @@
-"""A sound for each code: the owner's, a cached one, or one rendered now."""
+"""Provides a sound for each code: the owner's recording, a cached rendering, or a new rendering."""
 
 import asyncio
 import logging
@@ -18,18 +18,19 @@ _FOLDER: Final = "prompts"
 
 
 class PromptLibrary:
-    """The prompts of one language. It has none until `prepare` is done."""
+    """The prompts of one language. It has no sounds until `prepare` is done."""
 
     def __init__(
         self, language: str, owner: Path | None, cache: Path | None, renderer: Renderer | None = None
     ) -> None:
-        """Read nothing yet.
+        """Store the arguments; `prepare` reads the files.
 
         Args:
-            language: a tag such as `de-AT`; it needs texts in `de-AT.yaml` or `de.yaml`, or English is spoken.
-            owner: the owner's folder: LANGUAGE/CODE.wav and LANGUAGE.yaml in it have precedence over the shipped ones.
+            language: a tag such as `de-AT`; it needs texts in `de-AT.yaml` or `de.yaml`, or English is
+                spoken.
+            owner: the owner's folder. LANGUAGE/CODE.wav and LANGUAGE.yaml in it replace the shipped texts.
             cache: the folder for renderings, or None to render at each start.
-            renderer: other than espeak-ng.
+            renderer: a renderer in place of espeak-ng.
         """
         self._language = language
         self._owner = owner
@@ -40,13 +41,14 @@ class PromptLibrary:
         self._why = "there is no text for them; add CODE: sentence to the owner's LANGUAGE.yaml"
 
     def get(self, code: Code) -> bytes | None:
-        """Return the sound of `code`, as 24 kHz PCM; None where there is none."""
+        """Return the sound of `code` as 24 kHz PCM; None if there is none."""
         return self._sounds.get(code)
 
     async def prepare(self) -> None:
         """Find or render each prompt, off the loop. Takes 20 ms from the cache, else 2 s. Safe to cancel.
 
-        A prompt that cannot be had costs one line in the journal, and is left out: the kiosk starts without it.
+        The kiosk starts without the prompts that can be neither found nor rendered; a line in the journal
+        names them.
         """
         sounds = await asyncio.to_thread(self._read_owned)
         owned = len(sounds)
@@ -59,7 +61,7 @@ class PromptLibrary:
         self._sounds = sounds
         if silent := [code for code in SPOKEN if code not in sounds]:
             log.warning(
-                "prompts missing, the lamp alone tells: language=%s codes=%s: %s",
+                "prompts missing, only the lamp shows these codes: language=%s codes=%s: %s",
                 self._language,
                 ",".join(silent),
                 self._why,
@@ -78,7 +80,7 @@ class PromptLibrary:
             for code, file in files.items():
                 if code not in found:
                     found[code] = fresh[file] = await read_aloud(self._renderer, sentences[code], language)
-            # Only new renderings make others out of date, and only once all of them are there.
+            # Old renderings are out of date only after all new ones are there.
             outdated = bool(fresh)
         except UNREADABLE as error:
             missing = {code: text for code, text in sentences.items() if code not in found}
@@ -90,7 +92,10 @@ class PromptLibrary:
         return found
 
     async def question(self, name: str, words: str) -> bytes | None:
-        """Return a question for a press aloud; see `ports.Prompts`. Takes 0.05 s, or below 1 s on the slowest Pi."""
+        """Return the sound of a question that asks for a press; see `ports.Prompts`.
+
+        Takes 0.05 s, or below 1 s on the slowest Pi.
+        """
         try:
             if self._language_spoken is None:
                 read = await asyncio.to_thread(texts.read, self._language, None)
@@ -98,7 +103,7 @@ class PromptLibrary:
             text = texts.question(name, words, self._language_spoken)
             return await read_aloud(self._renderer, text, self._language_spoken)
         except UNREADABLE as error:
-            log.warning("question not said, the lamp alone asks: tool=%s: %s", name, error)
+            log.warning("question not spoken, only the lamp asks: tool=%s: %s", name, error)
             return None
 
     # In a thread: files.
@@ -111,7 +116,8 @@ class PromptLibrary:
             next(self._owner.iterdir(), None)
         except OSError as error:
             log.warning(
-                "prompts of the owner left out: speaker.prompts_folder=%s cannot be read: %s; mend the path or its permissions",
+                "prompts of the owner not used: speaker.prompts_folder=%s cannot be read: %s; "
+                "correct the path or its permissions",
                 self._owner,
                 error.strerror,
             )
@@ -124,7 +130,7 @@ class PromptLibrary:
                 except FileNotFoundError:
                     continue
                 except UnfitWav as error:
-                    log.warning("prompt left out: file=%s %s", path, error)
+                    log.warning("prompt not used: file=%s %s", path, error)
                 else:
                     break
         return found
@@ -135,7 +141,7 @@ class PromptLibrary:
                 self._cached.save(file, sound)
         except OSError as error:
             log.warning(
-                "prompts not kept, rendering them at each start: error=%s; make room in the cache directory",
+                "prompts not stored, so each start renders them: error=%s; free space in the cache directory",
                 error.strerror,
             )
 
@@ -148,7 +154,7 @@ async def render_all(language: str, owner: Path | None, cache: Path | None) -> b
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return the service manager's directory for a cache (CacheDirectory=), else the one for state."""
+    """Return the service manager's cache directory (CacheDirectory=), else its state directory."""
     for variable in ("CACHE_DIRECTORY", "STATE_DIRECTORY"):
         if first := environ.get(variable, "").split(":")[0]:
             return Path(first)

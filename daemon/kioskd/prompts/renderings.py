@@ -1,7 +1,7 @@
 """Rendered prompts on disk: written once, so that a start needs no renderer.
 
-A file's name holds text, language and version, so its content is never out of date. It begins with the digest of its content,
-so a file that a power cut left short, or full of zeros, does not count.
+A file's name holds text, language and version, so its content is never out of date. The file begins with the
+digest of its content. So a file that a power cut left short, or full of zeros, is ignored.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ def _short(text: str) -> str:
 
 
 class Renderings:
-    """A folder of renderings, readable by its owner alone. Each call reads or writes files."""
+    """A folder of renderings that only its owner can read. Each call reads or writes files."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Use `directory`, which is made when it is needed; None: keep nothing."""
+        """Use `directory`, which the first `save` creates; None: store nothing."""
         self._directory = directory
 
     def load_all(self, files: Mapping[KeyT, str]) -> dict[KeyT, bytes]:
-        """Return the renderings of these names that are there and whole."""
+        """Return those of the named renderings that exist and are whole."""
         if self._directory is None:
             return {}
         loaded = {key: _content(self._directory / file) for key, file in files.items()}
         return {key: sound for key, sound in loaded.items() if sound is not None}
 
     def load_any_version(self, sentences: Mapping[KeyT, str], language: str) -> dict[KeyT, bytes]:
-        """Return the renderings of these texts by any version that are there and whole."""
+        """Return the whole renderings of these texts, made by any version of the renderer."""
         found: dict[KeyT, bytes] = {}
         for key, text in sentences.items():
             for path in self._paths(f"{_stem(text, language)}-"):
@@ -54,7 +54,7 @@ class Renderings:
         return found
 
     def save(self, file: str, sound: bytes) -> None:
-        """Write a rendering: all of it or nothing.
+        """Write a rendering as a whole.
 
         Raises:
             OSError: it cannot be written.
@@ -62,7 +62,7 @@ class Renderings:
         if self._directory is None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The draft has one name, so that a kill leaves one at most; two writers at once make one that is not whole.
+        # The draft has a fixed name, so a kill leaves one at most. Two writers at once break the rendering.
         draft = self._directory / f".{file}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as stream:

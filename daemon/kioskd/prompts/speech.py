@@ -1,4 +1,4 @@
-"""Speech as PCM for the speaker: a WAV file converted, or a text read aloud by this machine."""
+"""Speech as PCM for the speaker: a converted WAV file, or a text that this machine reads aloud."""
 
 import asyncio
 import io
@@ -15,28 +15,28 @@ from kioskd.prompts.texts import DEFAULT
 log = logging.getLogger(__name__)
 
 LONGEST_S: Final = 30.0
-"""A prompt is a sentence or two; a longer one would only take memory."""
+"""Longest prompt in seconds. A prompt is a sentence or two; longer sounds would only take memory."""
 
 UNREADABLE: Final = (RenderingFailed, UnfitWav)
 """The errors of `read_aloud`."""
 
 
 class Renderer(Protocol):
-    """Reads a sentence aloud; see `adapters.espeak`."""
+    """A program that reads a sentence aloud; see `adapters.espeak`."""
 
     async def version(self) -> str:
-        """Return the part of a rendering's identity that is neither text nor language."""
+        """Return the renderer's version: with another version the same text may sound different."""
 
     async def render(self, text: str, language: str) -> bytes:
-        """Return `text` read aloud, as a WAV."""
+        """Return the spoken `text` as a WAV."""
 
 
 def read_wav(source: Path | bytes) -> bytes:
     """Return a WAV (see `media.wav`; any rate, channels averaged) as 24 kHz 16-bit mono PCM.
 
     Raises:
-        UnfitWav: it is none, is empty, or longer than `LONGEST_S`.
-        FileNotFoundError: it is not there.
+        UnfitWav: it is no WAV, is empty, or is longer than `LONGEST_S`.
+        FileNotFoundError: the file does not exist.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else regular_file.opened(source) as file:
@@ -48,20 +48,29 @@ def read_wav(source: Path | bytes) -> bytes:
 
 
 async def read_aloud(renderer: Renderer, text: str, language: str) -> bytes:
-    """Return `text` as 24 kHz 16-bit mono PCM. Safe to cancel. Raises `UNREADABLE`."""
+    """Return the spoken `text` as 24 kHz 16-bit mono PCM. Safe to cancel. Raises `UNREADABLE`."""
     return await asyncio.to_thread(read_wav, await renderer.render(text, language))
 
 
 class TextToSpeech:
-    """The kiosk's own voice in one language, for a reply that came in writing. Costs nothing until it is needed."""
+    """The kiosk's own voice in one language, for a reply that came as text.
+
+    Costs nothing until it is needed.
+    """
 
     def __init__(self, language: str, renderer: Renderer | None = None) -> None:
-        """`language`: a tag such as `de-AT`; English where espeak-ng does not know it. `renderer`: in place of espeak-ng."""
+        """`language`: a tag such as `de-AT`. It speaks English if espeak-ng does not know the language.
+
+        `renderer`: a renderer in place of espeak-ng.
+        """
         self._languages = dict.fromkeys((language, DEFAULT))
         self._renderer = renderer or Espeak()
 
     async def read(self, text: str) -> bytes | None:
-        """Return `text` as 24 kHz PCM; None where it cannot be read (one line in the journal says why). Safe to cancel."""
+        """Return the spoken `text` as 24 kHz PCM; None if that fails (the journal says why).
+
+        Safe to cancel.
+        """
         for language in self._languages:
             try:
                 return await read_aloud(self._renderer, text, language)

@@ -1,1 +1,1 @@
-"""A whole conversation on this machine: the Live service's simulator, a scripted visitor, and the report."""
+"""Rehearses conversations with a simulator of the service and a scripted visitor, and reports on them."""

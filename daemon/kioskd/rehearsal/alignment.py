@@ -1,8 +1,8 @@
-"""Compares what the microphone captured with what the service received, frame by frame.
+"""Compares the frames that the microphone captured with the frames that the service received.
 
-Every frame of a rehearsal's microphone differs from every other one (see `visitor`), so a received frame names the
-moment it was captured at. Counting is therefore exact: no tolerance. Only a frame that the daemon has taken a chime out
-of is known by its likeness.
+Each frame of a rehearsal's microphone differs from all others (see `fake_microphone`). So each received frame
+tells when it was captured, and counts are exact. Only a frame from which the daemon removed a chime is found
+by its likeness.
 """
 
 import bisect
@@ -18,28 +18,30 @@ import numpy as np
 from kioskd.media import pcm
 
 MOST_TAKEN: Final = 0.4
-"""The share of a frame's power that may have been taken out with a chime, which takes a twentieth of a frame of noise.
-Two frames of noise differ by all of it."""
+"""Largest share of a frame's power that the removal of a chime may take. It takes a twentieth from noise.
+
+Two different frames of noise differ by their whole power.
+"""
 
 
 class Gate(enum.Enum):
-    """What the daemon means to do with a microphone frame."""
+    """The daemon's plan for a microphone frame."""
 
     PREROLL = enum.auto()
-    """Asleep: the last ones are kept for the wake."""
+    """The kiosk is asleep; the last frames are kept for the wake."""
     PAUSED = enum.auto()
-    """Awake, and nobody speaks, or holds the talk button: the last ones are kept for when somebody does."""
+    """The visitor neither speaks nor holds the talk button; the last frames are kept until then."""
     HOLD = enum.auto()
-    """Kept until there is a connection."""
+    """Frames are kept until there is a connection."""
     SEND = enum.auto()
-    """Sent."""
+    """Frames are sent."""
     SHUT = enum.auto()
-    """Dropped on purpose: the kiosk would hear itself."""
+    """Frames are dropped: the kiosk would hear itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateChange:
-    """From the frame with index `at_frame` on, the gate was `gate`."""
+    """A change of the gate to `gate`, from the frame with index `at_frame` on."""
 
     at_frame: int
     gate: Gate
@@ -47,38 +49,38 @@ class GateChange:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How the uplink fared, in milliseconds of sound."""
+    """Comparison of captured and received sound, in milliseconds."""
 
     sent_ms: int = 0
-    """Received by the service, each frame counted once."""
+    """Received sound, each frame counted once."""
     lost_ms: int = 0
-    """Meant to be sent, captured between a conversation's first and last received frame, and never received."""
+    """Sound to be sent that never arrived, between a conversation's first and last received frame."""
     duplicated_ms: int = 0
-    """Received again."""
+    """Sound that was received again."""
     reordered_ms: int = 0
-    """Received at another place than captured: the fewest frames that would have to be moved."""
+    """Sound that was received in the wrong order: the fewest frames whose moving would restore it."""
     unasked_ms: int = 0
-    """Received although the gate was shut or nobody had woken the kiosk."""
+    """Sound that was received although the gate was shut or the kiosk asleep."""
     foreign_ms: int = 0
-    """Received, but never captured."""
+    """Sound that was received, but never captured."""
     first_word_lost_ms: tuple[int, ...] = ()
-    """For each conversation of which anything was received: what was meant to be sent before its first frame."""
+    """For each conversation that was received: the sound to be sent before its first received frame."""
     lost_frames: tuple[int, ...] = ()
-    """The indices of the lost frames."""
+    """Indices of the lost frames."""
     duplicated_frames: tuple[int, ...] = ()
-    """The indices of the frames received again, once for each time."""
+    """Indices of the frames that were received again, once for each time."""
     arrivals: tuple[int | None, ...] = field(default=(), compare=False, repr=False)
-    """The index of each received frame, in the order of its arrival; None for a foreign one."""
+    """Index of each received frame, in order of arrival; None for a foreign frame."""
 
 
 def conversations(
     gates: Sequence[GateChange], frame_count: int, preroll_frames: int, after_frames: int = 0
 ) -> list[list[int]]:
-    """Return the indices of the frames that were meant to be sent, for each conversation.
+    """Return the indices of the frames to be sent, for each conversation.
 
-    A conversation lasts from the gate's leaving PREROLL to its return. The last `preroll_frames` captured before
-    belong to it (fewer where the gate had not been at PREROLL for that long), and so do those before the end of a pause,
-    and the `after_frames` with which a pause begins.
+    A conversation lasts while the gate is not PREROLL. These frames belong to it, too: the last
+    `preroll_frames` before it (fewer if PREROLL was shorter), those before the end of a pause, and the first
+    `after_frames` of a pause.
     """
     found: list[list[int]] = []
     before, asleep, margin_from = Gate.PREROLL, True, 0
@@ -109,12 +111,16 @@ def align(
     preroll_frames: int,
     after_frames: int = 0,
 ) -> Alignment:
-    """Return what became of each captured frame.
+    """Compare captured with received frames.
 
-    `captured`: the microphone's frames in order. `gates`: what held before the first change is PREROLL. `received`:
-    for each session, in the order in which they began, the sound of all its connections, end to end.
+    Frames that are not unique (digital silence of a real microphone) are taken to be in order.
 
-    Frames that are not unique (a real microphone's digital silence) are taken to be in order.
+    Args:
+        captured: the microphone's frames in order.
+        gates: changes of the gate, which is PREROLL before the first one.
+        received: the sound of each session, in order of their begin: that of all its connections, end to end.
+        preroll_frames: frames that are kept for the wake or the end of a pause.
+        after_frames: frames that are still sent when a pause begins.
     """
     arrivals = _identify(captured, received)
     indices = [index for index in arrivals if index is not None]
@@ -145,7 +151,7 @@ def align(
 
 
 def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) -> list[int | None]:
-    """Return the index of each received frame; None for one that was not captured."""
+    """Return the index of each received frame; None for a frame that was not captured."""
     places: dict[bytes, list[int]] = {}
     for index, frame in enumerate(captured):
         places.setdefault(frame, []).append(index)
@@ -160,7 +166,7 @@ def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) 
             if not candidates:
                 indices.append(None)
                 continue
-            # The next one not yet received; the first one, where the frame comes again or belatedly.
+            # The next one not yet received; the first one if the frame comes again or late.
             later = bisect.bisect_right(candidates, last)
             index = candidates[later] if later < len(candidates) else candidates[0]
             if index in used and len(candidates) > 1:
@@ -173,7 +179,7 @@ def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) 
 
 
 class _Likeness:
-    """Finds what a frame was before something was taken out of it."""
+    """Finds the captured frame from which the daemon removed a chime."""
 
     def __init__(self, captured: Sequence[bytes]) -> None:
         whole = [frame.ljust(pcm.FRAME_BYTES, b"\0")[: pcm.FRAME_BYTES] for frame in captured]
@@ -182,7 +188,7 @@ class _Likeness:
         self._powers = (self._frames**2).sum(axis=1) + 1
 
     def find(self, frame: bytes) -> list[int]:
-        """Return the index of the frame that it was, if any."""
+        """Return the index of the captured frame in a list, which is empty if there is none."""
         if not len(self._frames) or len(frame) != pcm.FRAME_BYTES:
             return []
         samples = np.frombuffer(frame, "<i2").astype(np.float32)

@@ -1,4 +1,4 @@
-"""All that is captured of a rehearsal: the log, both sounds, what the service got, the daemon's log lines."""
+"""The record of a rehearsal: its events, its sounds, the data at the service, and the daemon's log lines."""
 
 import bisect
 import contextlib
@@ -18,36 +18,39 @@ from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.script import ScriptedFault
 
 CATCH_UP_S: Final = 1.0
-"""How long the service goes on reading the backlog after a slow stretch."""
+"""Seconds for which the service reads its backlog after it read slowly."""
 
 Span = tuple[float, float]
-"""A stretch of time, in the clock's seconds."""
+"""Start and end of a span of time, in the clock's seconds."""
 
 
 class Arrivals:
-    """When the visitor's sound arrived at the simulator. It is polled (`poll`), so it is exact to some 10 ms."""
+    """Times of arrival of the visitor's sound at the simulator.
+
+    As `poll` finds them, they are exact to some 10 ms.
+    """
 
     def __init__(self, clock: Clock, received: Callable[[], int]) -> None:
-        """`received` says how many bytes there are so far."""
+        """`received` returns the number of bytes received so far."""
         self.times: list[float] = []
         self._totals: list[int] = []
         self._clock = clock
         self._received = received
 
     def poll(self) -> None:
-        """Note what has come since the last poll."""
+        """Record the arrivals since the last poll."""
         total = self._received()
         if total > (self._totals[-1] if self._totals else 0):
             self.times.append(self._clock.now())
             self._totals.append(total)
 
     def time_of(self, frame: int) -> float | None:
-        """Return when a frame was there, counted in the order of arrival; None: it was not seen to come."""
+        """Return the time of arrival of a frame, counted in order of arrival; None if no poll saw it."""
         at = bisect.bisect_left(self._totals, (frame + 1) * pcm.FRAME_BYTES)
         return self.times[at] if at < len(self.times) else None
 
     def longest_gap_s(self, spans: Iterable[Span]) -> float | None:
-        """Return the longest time between two arrivals within one of `spans`; None where there were no two."""
+        """Return the longest time between two arrivals within one of `spans`; None if there are no two."""
         gaps = []
         for began, ended in spans:
             first, last = bisect.bisect_left(self.times, began), bisect.bisect_right(self.times, ended)
@@ -57,23 +60,23 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class ServicePicture:
-    """A picture at the service."""
+    """A picture that the service received."""
 
     at: float
-    """The clock's seconds."""
+    """Seconds of the clock."""
     byte_count: int
     px: int | None
     """The longer side."""
     by_itself: bool
-    """It was sent as a frame of video: nobody had asked for it."""
+    """Whether it was sent without a request, as a frame of video."""
     seen: bool
-    """The model had it before it when it answered."""
+    """Whether it was part of the model's context for an answer."""
     same_turn: bool
-    """... in an answer that the visitor waited for already when it came."""
+    """Whether that answer was due already when the picture came."""
 
 
 def service_pictures(sessions: Iterable[SessionRecord]) -> list[ServicePicture]:
-    """Return all pictures that the service got, in order of time."""
+    """Return all pictures that the service received, in order of time."""
     found = []
     for session in sessions:
         for picture in session.pictures:
@@ -93,7 +96,7 @@ def service_pictures(sessions: Iterable[SessionRecord]) -> list[ServicePicture]:
 
 
 def slow_spans(notes: Sequence[LoggedEvent], faults: Sequence[ScriptedFault], end: float) -> Iterator[Span]:
-    """Yield when the service, as scripted, read slowly and then read its backlog."""
+    """Yield the spans in which the service, as scripted, read slowly and then read its backlog."""
     begun = [
         note.t
         for note in notes
@@ -105,7 +108,7 @@ def slow_spans(notes: Sequence[LoggedEvent], faults: Sequence[ScriptedFault], en
 
 
 def called_functions(sessions: Sequence[SessionRecord]) -> dict[str, int]:
-    """Return the counts of the service's calls, by their names in the summary."""
+    """Return counts of the service's calls, by their names in the summary."""
     states = [call.state for session in sessions for call in session.calls]
     return {
         "tool_calls": len(states),
@@ -117,7 +120,7 @@ def called_functions(sessions: Sequence[SessionRecord]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class RehearsalRecord:
-    """All that is known of a rehearsal when it is over."""
+    """All data of a rehearsal that is over."""
 
     name: str
     start: float
@@ -127,16 +130,16 @@ class RehearsalRecord:
     heard: PlayedSound
     gates: Sequence[GateChange]
     utterances: Sequence[tuple[str, Utterance]]
-    """What the visitor said: `say` or `interrupt`, and where it is in the track."""
+    """Utterances of the visitor: `say` or `interrupt`, and the place in the track."""
     received: Sequence[bytes | bytearray]
-    """For each session, the sound that the service received."""
+    """Sound that the service received, for each session."""
     arrivals: Arrivals
     shots: Sequence[ServicePicture]
     slow: Sequence[Span]
-    """When the service read slowly, as the script had it."""
+    """Spans in which the service read slowly, as scripted."""
     preroll_frames: int
     after_frames: int
-    """What is still sent when a talk button is let go."""
+    """Frames that are still sent after a talk button is released."""
     stopped_in_s: float
     exit_code: int
     trouble: str | None
@@ -144,11 +147,11 @@ class RehearsalRecord:
     """The counts of the service's calls, by their names in the summary."""
 
     def find(self, by: str, *what: str) -> list[LoggedEvent]:
-        """Return the notes of some kinds, in order."""
+        """Return the events of some kinds, in order."""
         return [note for note in self.notes if note.by == by and note.what in what]
 
     def spans(self, effect: str, field: str, value: object) -> Iterator[Span]:
-        """Yield from when to when an effect had set `field` to `value`."""
+        """Yield the spans in which `field` of the latest such effect was `value`."""
         began: float | None = None
         for note in [*self.find("daemon", effect), LoggedEvent(self.end, "daemon", effect, {field: None})]:
             if note.data[field] == value:
@@ -158,13 +161,13 @@ class RehearsalRecord:
                 began = None
 
     def holds(self) -> Iterator[Span]:
-        """Yield from when to when a button was held."""
+        """Yield the spans in which a button was held."""
         ends = [note.t for note in self.find("visitor", "lets the button go")]
         for note in self.find("visitor", "holds the button"):
             yield note.t, min((t for t in ends if t >= note.t), default=self.end)
 
     def spoken(self, how: str | None = None) -> list[Span]:
-        """Return the audible span of each utterance that was captured to its end; `how`: only those said so."""
+        """Return the audible span of each utterance that was captured to its end; `how` selects one kind."""
         captured = sum(map(len, self.track.frames)) // pcm.SAMPLE_BYTES
         return [
             (self.track.time_of(utterance.onset), self.track.time_of(utterance.end))
@@ -174,7 +177,7 @@ class RehearsalRecord:
 
 
 class _JournalKeeper(logging.Handler):
-    """Keeps the text of each line, and hands on what would have been written anyway."""
+    """Log handler that keeps the text of each line. It passes on lines of the level that is logged anyway."""
 
     def __init__(self, lines: list[str], written_from: int) -> None:
         super().__init__(logging.INFO)
@@ -189,9 +192,9 @@ class _JournalKeeper(logging.Handler):
 
 @contextlib.contextmanager
 def kept_journal(lines: list[str]) -> Iterator[None]:
-    """Append to `lines` what the daemon logs from INFO up while the block runs, at any level of the log.
+    """Append to `lines` each line that the daemon logs from INFO up during the block, whatever the log level.
 
-    One rehearsal a process at a time: the lines do not say which rehearsal they belong to.
+    Run one rehearsal in a process at a time: the lines do not say to which rehearsal they belong.
     """
     logger = logging.getLogger("kioskd")
     level, propagate = logger.level, logger.propagate

@@ -1,7 +1,7 @@
-"""Draws a rehearsal as one picture: who spoke when, what the kiosk showed, which connections carried it.
+"""Draws a rehearsal as one picture: speech of visitor and kiosk, states of the kiosk, connections.
 
-The first half turns the record into marks and spans, the second half draws them. The colours are Okabe and Ito's, which
-colour-blind people tell apart; each band also says in words what it means.
+The first half turns the record into marks and spans, the second half draws them. The colours are Okabe and
+Ito's, which colour-blind people can distinguish; each band also has words.
 """
 
 import itertools
@@ -53,19 +53,22 @@ WIDTH_PX: Final = 1600
 HEIGHT_PX: Final = 900
 DPI: Final = 100
 COLUMNS: Final = 1500
-"""Points of an envelope: about one a pixel."""
+"""Points of an envelope: about one for each pixel."""
 LETTER: Final = 0.0056
-"""The width of a letter of the labels, as part of the time axis."""
+"""Width of a letter of the labels, as a share of the time axis."""
 LINE_PX: Final = 21
 MOST_SIZES: Final = 12
-"""With more pictures than that their sizes are not written."""
+"""Largest number of pictures whose sizes are written."""
 
 ROWS: Final = {"visitor": 3.0, "kiosk": 3.0, "shows": 0.8, "uplink": 0.6, "pictures": 0.9, "connections": 1.6}
-"""What is drawn below one another, and how high. `pictures` only where there are some."""
+"""Rows of the picture from top to bottom, with their heights.
+
+The row `pictures` is drawn only if there are some.
+"""
 
 
 class ChartSpan(NamedTuple):
-    """A stretch of a band, in the clock's seconds."""
+    """A coloured part of a band, in the clock's seconds."""
 
     began: float
     ended: float
@@ -74,7 +77,7 @@ class ChartSpan(NamedTuple):
 
 
 class ChartMark(NamedTuple):
-    """A moment, in the clock's seconds."""
+    """A labelled moment, in the clock's seconds."""
 
     t: float
     words: str
@@ -90,7 +93,7 @@ def own_sounds(record: RehearsalRecord) -> Iterator[ChartMark]:
 
 
 def action(note: LoggedEvent) -> ChartMark | None:
-    """Return what the visitor did; None where a note is no action of the visitor."""
+    """Return a mark for an act of the visitor; None for any other event."""
     if note.by != "visitor":
         return None
     data = note.data
@@ -107,7 +110,7 @@ def action(note: LoggedEvent) -> ChartMark | None:
 
 
 def replies(record: RehearsalRecord) -> Iterator[ChartMark]:
-    """Yield when replies began, and were silenced."""
+    """Yield a mark for each begin of a reply, and for each reply that was silenced."""
     number = 0
     for note in record.find("kiosk", "reply began", "reply silenced"):
         if note.what == "reply silenced":
@@ -118,7 +121,7 @@ def replies(record: RehearsalRecord) -> Iterator[ChartMark]:
 
 
 def states(record: RehearsalRecord) -> Iterator[ChartSpan]:
-    """Yield what the kiosk showed, with the code of what was wrong."""
+    """Yield the states that the kiosk showed, with the codes of faults."""
     shown = [(record.start, "starting")]
     shown += [
         (note.t, f"{note.data['state']} {note.data.get('code', '')}".rstrip())
@@ -129,7 +132,7 @@ def states(record: RehearsalRecord) -> Iterator[ChartSpan]:
 
 
 def gates(record: RehearsalRecord) -> Iterator[ChartSpan]:
-    """Yield what became of the microphone's sound, or that the device was closed."""
+    """Yield the states of the gate, or that the microphone was closed."""
     if not record.track.frames:
         return
     gate, muted = Gate.PREROLL, False
@@ -147,7 +150,7 @@ def gates(record: RehearsalRecord) -> Iterator[ChartSpan]:
 
 
 def connections(record: RehearsalRecord) -> Iterator[ChartSpan]:
-    """Yield the dialing and the life of each connection, by epoch."""
+    """Yield the dialing and the duration of each connection, by epoch."""
     open_: tuple[float, str, str] | None = None
     steps = record.find("daemon", "Dial", "Up", "Lost", "Refused", "HangUp")
     for note in [*steps, LoggedEvent(record.end, "daemon", "HangUp")]:
@@ -163,7 +166,7 @@ def connections(record: RehearsalRecord) -> Iterator[ChartSpan]:
 
 
 def trouble(record: RehearsalRecord) -> Iterator[ChartMark]:
-    """Yield what the service did wrong, and what the daemon noticed of it."""
+    """Yield the faults of the service, and the losses that the daemon noticed."""
     for note in record.notes:
         match note.by, note.what:
             case "service", "fault":
@@ -177,12 +180,12 @@ def trouble(record: RehearsalRecord) -> Iterator[ChartMark]:
 
 
 def pictures(record: RehearsalRecord) -> Iterator[ChartMark]:
-    """Yield what is to be said of the pictures that the service got."""
+    """Yield marks about the pictures that the service received."""
     for began, _ in record.slow:
         yield ChartMark(began, "reads slowly", RED)
     for shot in record.shots:
         if not shot.by_itself:
-            yield ChartMark(shot.at, "seen in this very turn" if shot.same_turn else "shown")
+            yield ChartMark(shot.at, "seen in the same turn" if shot.same_turn else "shown")
     sizes = [f"{shot.byte_count / 1000:.0f}" for shot in record.shots]
     if sizes:
         words = f"kB each: {', '.join(dict.fromkeys(sizes))}" if len(sizes) < MOST_SIZES else ""
@@ -233,7 +236,7 @@ def draw(
     bands["connections"].spans(connections(record), top=0.48)
     bands["connections"].labels(trouble(record), from_y=0.5)
     _headline(figure, summary)
-    # Many a state is too short for its word, so the colours are explained once more.
+    # Many states are too short for their words, so a legend explains the colours.
     patches = [Patch(color=colour, label=label) for label, colour in LEGEND.items()]
     figure.legend(handles=patches, loc="lower right", ncols=len(patches), frameon=False, fontsize=10.5)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
@@ -262,7 +265,7 @@ def _headline(figure: Figure, summary: Summary) -> None:
 
 
 def _draw_pictures(axis: Axes, record: RehearsalRecord) -> None:
-    """Draw a stroke where a picture arrived: dark if the model had it before it."""
+    """Draw a stroke at the arrival of each picture: dark if the model saw it."""
     axis.set_ylim(0, 1)
     for began, ended in record.slow:
         axis.axvspan(began - record.start, ended - record.start, color=PALE, alpha=0.5, zorder=0)
@@ -272,7 +275,7 @@ def _draw_pictures(axis: Axes, record: RehearsalRecord) -> None:
 
 
 class _Band:
-    """One row of the picture, with the seconds of the rehearsal from left to right."""
+    """One row of the picture, with the rehearsal's time from left to right."""
 
     def __init__(self, axis: Axes, start: float, length: float) -> None:
         self._axis = axis
@@ -280,7 +283,7 @@ class _Band:
         self._length = length
 
     def envelope(self, samples: npt.NDArray[np.int16], colour: str) -> None:
-        """Draw the loudest excursions of each stretch, both ways."""
+        """Draw the lowest and the highest sample of each column."""
         per_column = max(1, len(samples) // COLUMNS)
         whole = samples[: len(samples) // per_column * per_column].reshape(-1, per_column)
         times = np.arange(len(whole)) * per_column / pcm.DOWNLINK_HZ
@@ -293,7 +296,7 @@ class _Band:
         self._axis.set_xlim(0, self._length)
 
     def labels(self, marks: Iterable[ChartMark], from_y: float = 0.7) -> None:
-        """Write each mark's words at its time, on the first line that has room; where none has, a stroke must do."""
+        """Draw a stroke for each mark, and its words on the first line that has room, if any."""
         height = self._axis.get_window_extent().height
         free_from = [0.0] * max(1, int((1 - from_y) * height / LINE_PX))
         where = self._axis.get_xaxis_transform()
@@ -312,7 +315,7 @@ class _Band:
                 )  # fmt: skip
 
     def spans(self, spans: Iterable[ChartSpan], top: float = 1.0) -> None:
-        """Draw each span as a bar, with its words where they have room."""
+        """Draw each span as a bar, with its words if they have room."""
         self._axis.set_ylim(0, 1)
         for began, ended, words, colour in spans:
             self._axis.broken_barh(

@@ -1,7 +1,7 @@
-"""The scenarios of a rehearsal that names none: a scripted conversation, or one with a person.
+"""The scenarios of a rehearsal without --scenario: a scripted conversation, or a conversation with a person.
 
-The person's own words are not known, so only what they were asked for is expected. The settings of the microphone and of
-the conversation are the owner's, but for the time that a person who reads needs.
+The words of a person are unknown, so the expectations cover only the acts that the script asks for. Settings
+of the microphone and the conversation are the owner's. But the kiosk waits longer, as a person has to read.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from kioskd.settings.model import Settings
 from kioskd.simulator import Reply, ServiceScript
 
 TURNS: Final = 2
-"""How often the person is asked to speak."""
+"""Number of times that the person is asked to speak."""
 
 AT_MOST_S: Final = 30.0
-"""How long a person may take for what they are asked to do, beside the time that reading takes."""
+"""Longest time in seconds for a person to do what the script asks, without the time for reading."""
 
 IDLE_S: Final = 60.0
-"""How long the kiosk waits for a person who reads; the owner's own time may be too short for that."""
+"""Seconds for which the kiosk waits for a person who reads; the owner's own setting may be too short."""
 
 REPLIES: Final = (
     "I have heard you. This is my first answer.",
@@ -33,12 +33,12 @@ REPLIES: Final = (
 def demo(settings: Settings) -> Scenario:
     """Return the scenario for a kiosk with these settings. Blocks.
 
-    Its visitor holds the button that is held to talk, or presses the first one that wakes. Where no button does either,
-    it is as if `kioskd wake` were typed.
+    The visitor holds the talk button, or presses the first button that wakes. Without such a button the
+    script wakes the kiosk as `kioskd wake` does.
     """
     does = {number: button.does for number, button in enumerate(settings.controls.all_buttons, 1)}
     held = next((number for number, deed in does.items() if deed == "hold"), None)
-    # Without any button the environment has a plain one.
+    # If the settings have no button, the environment adds a plain one.
     pressed = next(
         (number for number, deed in does.items() if deed in ("toggle", "wake")), None if does else 1
     )
@@ -46,14 +46,14 @@ def demo(settings: Settings) -> Scenario:
     with resources.as_file(resources.files("kioskd.rehearsal") / name) as file:
         scenario = load_scenario(file)
     steps = tuple(_with_button(step, held or pressed) for step in scenario.visitor)
-    # Where only speech is sent, nothing is before somebody speaks.
+    # If only speech is sent, the uplink begins with the visitor's speech and not with the wake.
     silent = uplink_mode(settings) is UplinkMode.VOICE
     expect = tuple(one for one in scenario.expect if not (silent and one.what == "wake_to_uplink_ms"))
     return scenario.model_copy(update={"visitor": steps, "expect": expect})
 
 
 def _with_button(step: Step, button: int | None) -> Step:
-    """Return `step`, done with that button."""
+    """Return `step` with this button in place of its own; without a button, a step that wakes the kiosk."""
     touched = next((name for name in ("press", "hold", "release") if getattr(step, name) is not None), None)
     if touched is None:
         return step
@@ -94,11 +94,9 @@ def _steps(settings: Settings, *, greeting: bool) -> Iterator[Step]:
     for turn in range(TURNS):
         what = "something" if turn == 0 else "something else"
         if held:
-            yield Step(
-                please=f"press {_button(settings, 'hold')} and keep it down, say {what}, and let it go"
-            )
+            yield Step(please=f"press {_button(settings, 'hold')} and hold it, say {what}, and release it")
         else:
-            yield Step(please=f"say {what} now: a short question, say")
+            yield Step(please=f"say {what} now, for example a short question")
         yield Step(wait=Wait(for_="reply_began", at_most_s=AT_MOST_S))
         yield Step(please="listen …")
         yield Step(wait=Wait(for_="reply_heard", at_most_s=AT_MOST_S))
@@ -114,15 +112,15 @@ def _waking(settings: Settings) -> Iterator[Step]:
     if button := _button(settings, *sorted(WAKING - {"hold"})):
         yield Step(please=f"press {button} now")
     elif "wakeword" in wake:
-        yield Step(please=f"say “{settings.conversation.wakeword.replace('_', ' ')}” now: that wakes it")
+        yield Step(please=f"say “{settings.conversation.wakeword.replace('_', ' ')}” now, to wake the kiosk")
     elif "voice" in wake:
-        yield Step(please="say something now: a voice wakes it")
+        yield Step(please="say something now, as a voice wakes the kiosk")
     else:
         yield Step(command="wake")
 
 
 def _button(settings: Settings, *does: str) -> str:
-    """Return how the first button is called that does one of these; empty where there is none."""
+    """Return words for the first button that does one of `does`; an empty text if there is none."""
     buttons = settings.controls.all_buttons
     source = next((each.source for each in buttons if each.does in does), "")
     if not source:

@@ -1,4 +1,4 @@
-"""The environment of a rehearsal's daemon: devices that keep what they heard and played, and an observer."""
+"""The environment of a rehearsed daemon: devices that keep their sound, the service's client, an observer."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ class RehearsalEnvironment:
     microphone: FakeMicrophone | RecordedMicrophone
     speaker: FakeSpeaker | RecordedSpeaker
     buttons: Mapping[int | str, MemoryButton] | None
-    """What the script presses, by number and by source; None where a person does."""
+    """Buttons that the script presses, by number and by source; None if a person presses real buttons."""
     control: Path
     """The daemon's control socket."""
 
@@ -43,10 +43,10 @@ class RehearsalEnvironment:
 def scripted_environment(
     settings: Settings, key: SecretStr | None, folder: Path, pictures: Path | None = None
 ) -> RehearsalEnvironment:
-    """Return an environment whose visitor is all script. Blocks: reads and draws pictures.
+    """Return an environment for a scripted visitor. Blocks: reads and draws pictures.
 
-    Without a key, tokens are fetched where the settings say. `folder` is for the control socket; `pictures` are seen in
-    place of what the settings' camera would see.
+    Without a key, the client fetches tokens from the place in the settings. `folder` gets the control socket.
+    The pictures of the folder `pictures` replace those of the camera.
 
     Raises:
         ConfigError: a picture in the settings cannot be used.
@@ -81,9 +81,11 @@ def scripted_environment(
 
 
 def real_environment(settings: Settings, key: SecretStr | None, folder: Path) -> RehearsalEnvironment:
-    """Return an environment with this machine's devices, as the settings name them. For use within a running loop.
+    """Return an environment with the devices of this machine that the settings name. For use within a running
+    loop.
 
-    Without a button in the settings the script presses one itself; without a key, tokens are fetched where they say.
+    Without a button in the settings the script presses one itself. Without a key, the client fetches tokens
+    from the place in the settings.
 
     Raises:
         ConfigError: a library that a setting needs is missing.
@@ -97,7 +99,7 @@ def real_environment(settings: Settings, key: SecretStr | None, folder: Path) ->
     speaker = RecordedSpeaker(devices.speaker, clock, lambda: _notify(loop, event_log))
     buttons, specs = (None, devices.buttons) if devices.buttons else _buttons(settings)
     control = folder / "control"
-    # The simulator in any case, also where the owner's settings name tokens or an account of a real service.
+    # Always the simulator, also if the owner's settings name tokens or an account of a real service.
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
     live = app.live(settings, key, tools.offered, tools.trial)
     devices = replace(
@@ -124,7 +126,7 @@ def _notify(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
 
 
 def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:
-    """Return the settings' buttons, each in memory; a plain one where there are none."""
+    """Return a button in memory for each button of the settings; a plain one if they have none."""
     buttons: dict[int | str, MemoryButton] = {}
     specs: list[app.ButtonSpec] = []
     for number, wanted in enumerate(settings.controls.all_buttons, 1):
@@ -143,7 +145,7 @@ def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
     if pictures is not None:
         from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415 - brings Pillow
 
-        # They are what is seen, so they are upright however the camera is mounted.
+        # The pictures are upright, however the camera is mounted.
         return FolderCamera(pictures, size=camera.size, quality=camera.quality)
     if camera.parsed.rehearsed:
         return camera.parsed.build(camera.form)
@@ -151,7 +153,7 @@ def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
 
 
 def colour_card(size: int, quality: int) -> bytes:
-    """Return a JPEG that shows a grid in many colours, 4:3."""
+    """Return a JPEG (4:3) of a grid in many colours."""
     from kioskd.media import raw_frame  # noqa: PLC0415 - brings Pillow
 
     height, width = CARD_PX
@@ -164,7 +166,7 @@ def colour_card(size: int, quality: int) -> bytes:
 
 
 def _cache() -> Path | None:
-    """Return the user's folder for rendered prompts, which take seconds to make."""
+    """Return the user's cache folder for rendered prompts, as rendering takes seconds."""
     home = os.environ.get("HOME")
     caches = os.environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache")
     return Path(caches, "kioskd") if caches else None

@@ -1,7 +1,7 @@
-"""The log of a rehearsal: who did what and when, in order. The report is made from it.
+"""The log of a rehearsal: all events in order, with time and originator. The report is made from it.
 
-`RehearsalObserver` fills it from the daemon and from the simulator. It knows the core's events and effects by
-name only: the names that it writes are those of `events.jsonl`.
+`RehearsalObserver` fills the log from the daemon and from the simulator. It knows the core's events and
+effects only by the names that it writes to `events.jsonl`.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from kioskd.ports import Clock
 from kioskd.rehearsal.alignment import Gate, GateChange
 
 EventSource = Literal["visitor", "kiosk", "daemon", "service"]
-"""Who: `daemon` for what happened inside it, `kiosk` for what people notice of that."""
+"""The originator of an event: `daemon` for events inside it, `kiosk` for events that people notice."""
 
 UNNOTED_EVENTS: Final = frozenset({"Heartbeat"})
 UNNOTED_EFFECTS: Final = frozenset({"SetTimer", "CancelTimer", "Show"})
-"""Show is noted as what the kiosk shows."""
+"""Effects that are not logged under their names; Show is logged as the state that the kiosk shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One thing that happened."""
+    """One event of a rehearsal."""
 
     t: float
-    """The clock's seconds."""
+    """Seconds of the clock."""
     by: EventSource
     what: str
     data: Mapping[str, object] = field(default_factory=dict)
-    """Numbers and words about it. Never speech, a handle or a key."""
+    """Numbers and words about the event. Never speech, a handle or a key."""
 
     def line(self, start: float) -> str:
         """Return a line of `events.jsonl`; times count from `start`."""
@@ -43,7 +43,7 @@ class LoggedEvent:
 
 
 class EventLog:
-    """Takes notes and wakes those who wait for something to happen. One event loop."""
+    """A list of events that wakes tasks waiting for an event. For one event loop."""
 
     def __init__(self, clock: Clock) -> None:
         self.notes: list[LoggedEvent] = []
@@ -53,15 +53,15 @@ class EventLog:
         self._watchers: list[Callable[[], None]] = []
 
     def listen(self, listener: Callable[[LoggedEvent], None]) -> None:
-        """Call `listener` with each new note."""
+        """Call `listener` with each new event."""
         self._listeners.append(listener)
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher` whenever something may have changed: with each note, and some hundred times a second."""
+        """Call `watcher` with each event and each `notify`, some hundred times a second."""
         self._watchers.append(watcher)
 
     def add(self, by: EventSource, what: str, t: float | None = None, /, **data: object) -> None:
-        """Note something; `t` defaults to now."""
+        """Append an event; `t` defaults to now."""
         note = LoggedEvent(self._clock.now() if t is None else t, by, what, data)
         self.notes.append(note)
         for listener in self._listeners:
@@ -69,13 +69,13 @@ class EventLog:
         self.notify()
 
     def notify(self) -> None:
-        """Wake those who wait: something changed that is no note."""
+        """Call all watchers and wake waiting tasks, as something changed that is no event."""
         for watcher in self._watchers:
             watcher()
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Return when `holds()` is true. It is asked at each note and `notify`. One caller at a time."""
+        """Return when `holds()` is true; each event and `notify` calls it. One caller at a time."""
         while not holds():
             self._changed.clear()
             await self._changed.wait()
@@ -85,7 +85,7 @@ class RehearsalObserver:
     """An `app.Observer` (`observe`) and the simulator's observer (`service`) in one."""
 
     def __init__(self, event_log: EventLog, frames_captured: Callable[[], int]) -> None:
-        """Take notes in `event_log`; `frames_captured` says how many frames the microphone has handed over so far."""
+        """Append to `event_log`; `frames_captured` returns the number of frames captured so far."""
         self.gates: list[GateChange] = []
         self.shown = "starting"
         """The state shown to people."""
@@ -97,7 +97,7 @@ class RehearsalObserver:
         self._sounded: set[int] = set()
 
     def observe(self, t: float, event: Any, before: Any, after: Any, effects: tuple[Any, ...]) -> None:
-        """Note one step of the core: the event, what it led to, and what the visitor notices."""
+        """Log one step of the core: the event, its effects, and the changes that the visitor notices."""
         kind = recorded_name(type(event))
         if kind not in UNNOTED_EVENTS:
             self._event_log.add("daemon", kind, t, **_plain(event))
@@ -111,7 +111,7 @@ class RehearsalObserver:
             if name not in UNNOTED_EFFECTS:
                 self._event_log.add("daemon", name, t, **_plain(effect))
             if name == "SetMute" and effect.muted:
-                # What was kept is forgotten: as if the gate had just come to where it is.
+                # Muting drops the kept frames, as if the gate had just changed to its present state.
                 self._gate(self.gates[-1].gate if self.gates else Gate.PREROLL)
             elif name == "SetUplink":
                 self._gate(Gate[effect.uplink.name])
@@ -131,7 +131,7 @@ class RehearsalObserver:
             )
 
     def service(self, kind: str, data: dict[str, object]) -> None:
-        """Note what the simulator reports, with our own clock's time."""
+        """Log an event of the simulator, with the time of this log's clock."""
         self._event_log.add("service", kind, **{key: value for key, value in data.items() if key != "t"})
 
     def _gate(self, gate: Gate) -> None:
@@ -148,7 +148,7 @@ class RehearsalObserver:
 
 
 def _plain(value: Any) -> dict[str, object]:
-    """Return an event's or effect's fields as JSON knows them; of a handle only whether there is one."""
+    """Return the fields of an event or effect for JSON; of a handle only whether there is one."""
     plain: dict[str, object] = {}
     for item in dataclasses.fields(value):
         content = getattr(value, item.name)

@@ -1,7 +1,7 @@
-"""The visitor's side of the microphone: recordings, and the continuous track that the script speaks them into.
+"""Microphones that keep the sound that they capture, so that it can be compared with the sound at the
+service.
 
-Two devices meet `ports.Microphone` here: one that is all script, and one that wraps a real device and keeps a copy.
-Both keep the whole track, so that what the service received can be compared with it.
+`FakeMicrophone` captures the recordings that the script speaks. `RecordedMicrophone` wraps a real device.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,10 +20,10 @@ from kioskd.media.wav import UnfitWav, decoded
 FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
 
 NOISE_LSB: Final = 3
-"""Room noise, in steps of the converter: inaudible (-80 dBFS), and enough to make every frame unlike every other."""
+"""Room noise in steps of the converter: inaudible (-80 dBFS), but it makes all frames different."""
 
 AUDIBLE: Final = 330
-"""The sample value from which sound counts as speech: -40 dBFS, well above the noise of recordings."""
+"""Least sample value of speech: -40 dBFS, well above the noise of recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class SpeechRecording:
 
 
 def load_speeches(paths: Iterable[Path]) -> dict[Path, SpeechRecording]:
-    """Return the recordings, by path. Blocks; raises ConfigError for what is no WAV that `media.wav` reads."""
+    """Return the recordings by path. Blocks. Raises ConfigError for a file that `media.wav` cannot read."""
     return {path: _load(path) for path in paths}
 
 
@@ -54,25 +54,25 @@ def _load(path: Path) -> SpeechRecording:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Where a recording lies in the visitor's track, in samples from its start."""
+    """The place of a recording in the visitor's track, in samples from the start of the track."""
 
     began: int
-    """The recording's first sample."""
+    """First sample of the recording."""
     onset: int
-    """The first audible sample."""
+    """First audible sample."""
     end: int
-    """The last audible sample."""
+    """Last audible sample."""
 
 
 @dataclass(slots=True)
 class CapturedTrack:
-    """All that a microphone captured, and when."""
+    """All frames that a microphone captured, with their times."""
 
     frames: list[bytes] = field(default_factory=list)
     taken_at: list[float] = field(default_factory=list)
-    """For each frame the moment at which its last sample was captured, in the clock's seconds."""
+    """For each frame the time of its last sample, in the clock's seconds."""
     late_s: float = 0.0
-    """How long after that moment a frame was handed over, at worst."""
+    """Longest time from the last sample of a frame until the frame was handed over."""
 
     def add(self, frame: bytes, taken_at: float) -> None:
         """Append a frame."""
@@ -80,15 +80,16 @@ class CapturedTrack:
         self.taken_at.append(taken_at)
 
     def time_of(self, sample: int) -> float:
-        """Return when a sample was captured. Only for one that was."""
+        """Return the time at which `sample` was captured; it must have been."""
         frame, offset = divmod(sample, FRAME_SAMPLES)
         return self.taken_at[frame] - pcm.FRAME_S + offset / pcm.UPLINK_HZ
 
 
 class FakeMicrophone:
-    """Captures what the script says, and a faint room where it says nothing. In real time by `clock`.
+    """A microphone that captures the script's speech, and faint room noise otherwise, in real time by
+    `clock`.
 
-    Frames are due at absolute deadlines: a late one is followed by earlier ones, and the track never drifts.
+    Frames are due at absolute times: after a late frame the next ones come faster, so the track never drifts.
     """
 
     def __init__(self, clock: ports.Clock, *, seed: int = 1) -> None:
@@ -102,13 +103,14 @@ class FakeMicrophone:
 
     @property
     def closed(self) -> bool:
-        """Whether the device was closed again: what is said is gone."""
+        """Whether the device was opened and closed again; speech is lost then."""
         return self._closed_at is not None
 
     def say(self, speech: bytes) -> Utterance:
-        """Mix `speech` (16 kHz PCM) into the track, from the next frame on; to a device that is closed: nowhere.
+        """Mix `speech` (16 kHz PCM) into the track, from the next frame on. A closed device does not capture
+        it.
 
-        One at a time: what an earlier `say` has left to say is cut off.
+        It cuts off the speech of an earlier `say`.
         """
         samples = np.frombuffer(speech, "<i2")
         onset, end = audible_span(samples)
@@ -120,7 +122,7 @@ class FakeMicrophone:
         """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
         start, handed = self._clock.now(), 0
         if self._closed_at is not None:
-            # The visitor went on speaking meanwhile.
+            # The visitor went on speaking while the device was closed.
             missed_s = start - max(self._closed_at, self._said_at)
             self._said_from -= round(missed_s * pcm.UPLINK_HZ)
             self._closed_at = None
@@ -147,7 +149,7 @@ class FakeMicrophone:
 
 
 class RecordedMicrophone:
-    """A real microphone whose track is kept."""
+    """A real microphone that also keeps the frames that it captures."""
 
     def __init__(self, microphone: ports.Microphone, clock: ports.Clock) -> None:
         self.track = CapturedTrack()
@@ -165,6 +167,6 @@ class RecordedMicrophone:
 
 
 def audible_span(samples: npt.NDArray[np.int16]) -> tuple[int, int]:
-    """Return the indices of the first and the last audible sample; of all of them where none is."""
+    """Return the indices of the first and the last audible sample; of all samples if none is audible."""
     audible = np.flatnonzero(np.abs(samples.astype(np.int32)) >= AUDIBLE)
     return (int(audible[0]), int(audible[-1])) if audible.size else (0, max(0, len(samples) - 1))

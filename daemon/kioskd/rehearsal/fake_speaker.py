@@ -1,6 +1,6 @@
-"""The kiosk's side of the loudspeaker: what a visitor would hear, with its true timing.
+"""Speakers that keep the sound that a visitor would hear, with its true timing.
 
-As with the microphone there are two: one that pulls like a sound card and plays nowhere, one that wraps a real device.
+`FakeSpeaker` pulls like a sound card and plays nowhere. `RecordedSpeaker` wraps a real device.
 """
 
 import bisect
@@ -16,31 +16,31 @@ from kioskd import ports
 from kioskd.media import pcm
 
 AUDIBLE: Final = 33
-"""The sample value from which the kiosk is heard: -60 dBFS. Its silence is digital, so nothing else reaches this."""
+"""Least audible sample value: -60 dBFS. The kiosk's silence is digital, so only sound reaches it."""
 
 PAUSE_S: Final = 0.4
-"""A silence as long as this is no longer the pause between two words."""
+"""Least silence in seconds that ends a sound; pauses between two words are shorter."""
 
 
 @dataclass(slots=True)
 class PlayedSound:
-    """All that was played, and when."""
+    """All sound that was played, with its times in the clock's seconds."""
 
     sound: bytearray = field(default_factory=bytearray)
-    """24 kHz PCM: every byte that was pulled."""
+    """All bytes that were pulled: 24 kHz PCM."""
     periods: list[tuple[float, int]] = field(default_factory=list)
-    """For each pull the moment at which its first sample sounds, in the clock's seconds, and its place in `sound`."""
+    """For each pull the time at which its first sample sounds, and its place in `sound`."""
     pulled: list[float] = field(default_factory=list)
-    """For each pull the moment at which it was made: later than its time where this machine was busy."""
+    """For each pull the time at which it was made, which a busy machine delays."""
     late_s: float = 0.0
-    """How long after its time a period was pulled, at worst."""
+    """Longest delay of a pull."""
     sounding_since: float | None = None
-    """When the kiosk, after a pause, became audible; None while it is silent."""
+    """Time at which the kiosk became audible after a pause; None while it is silent."""
     last_audible: float = float("-inf")
-    """When the latest audible period ended."""
+    """Time at which the latest audible period ended."""
 
     def add(self, sound: bytes, at: float, *, pulled_at: float | None = None) -> None:
-        """Append sound that is due from `at` on. `pulled_at`: when it was asked for, by default in time."""
+        """Append sound that is due from `at` on and was pulled at `pulled_at`, by default in time."""
         self.periods.append((at, len(self.sound)))
         self.pulled.append(at if pulled_at is None else pulled_at)
         self.sound += sound
@@ -53,20 +53,20 @@ class PlayedSound:
             self.sounding_since = None
 
     def pieces(self) -> Iterator[tuple[float, bytes]]:
-        """Return each pull: when it sounds, and its sound."""
+        """Yield the time and the sound of each pull."""
         for (at, place), (_, end) in itertools.pairwise([*self.periods, (0.0, len(self.sound))]):
             yield at, bytes(self.sound[place:end])
 
     def first_audible(self, after: float, before: float) -> float | None:
-        """Return when the first audible sample in `[after, before)` sounded."""
+        """Return the time of the first audible sample in `[after, before)`."""
         return next(self._audible_times(after, before), (None,))[0]
 
     def last_audible_between(self, after: float, before: float) -> float | None:
-        """Return when the last audible sample in `[after, before)` sounded."""
+        """Return the time of the last audible sample in `[after, before)`."""
         return max((times[-1] for times in self._audible_times(after, before)), default=None)
 
     def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
-        """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
+        """Return `seconds` of sound from the first pull at or after `after`, or less at the end."""
         first = bisect.bisect_left(self.periods, (after, 0))
         if first == len(self.periods):
             return np.zeros(0, np.int16)
@@ -76,25 +76,25 @@ class PlayedSound:
         )
 
     def audible_s(self, after: float, before: float) -> float:
-        """Return for how many seconds between two moments the kiosk was audible, to a pull's length."""
+        """Return the seconds between two times in which the kiosk was audible, exact to a pull's length."""
         return sum(
             ended - began for began, ended, _ in self._audible_pulls() if began >= after and ended <= before
         )
 
     def spans_since_pulled(self) -> Iterator[tuple[float, float]]:
-        """Yield the audible spans without what was due before it was pulled: a sound cannot be heard before that."""
+        """Yield the audible spans, each from its pull on: a late pull is not heard before it is made."""
         for began, ended, pulled_at in self._audible_pulls():
             if pulled_at < ended:
                 yield max(began, pulled_at), ended
 
     def _audible_pulls(self) -> Iterator[tuple[float, float, float]]:
-        """Yield for each audible pull when its sound begins and ends, and when it was made."""
+        """Yield for each audible pull the times at which its sound begins, ends, and was pulled."""
         for (at, sound), pulled_at in zip(self.pieces(), self.pulled, strict=True):
             if _audible(sound).any():
                 yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ), pulled_at
 
     def _audible_times(self, after: float, before: float) -> Iterator[list[float]]:
-        """Yield for each pull the moments of its audible samples in `[after, before)`, where there are some."""
+        """Yield for each pull with audible samples in `[after, before)` the times of these samples."""
         for at, sound in self.pieces():
             if at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) > after and at < before:
                 times = at + np.flatnonzero(_audible(sound)) / pcm.DOWNLINK_HZ
@@ -103,9 +103,9 @@ class PlayedSound:
 
 
 class FakeSpeaker:
-    """Pulls 10 ms at a time, in real time by `clock`, and keeps it.
+    """A speaker that pulls 10 ms at a time, in real time by `clock`, and keeps the sound.
 
-    `on_period` is called after each pull.
+    It calls `on_period` after each pull.
     """
 
     def __init__(self, clock: ports.Clock, on_period: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class FakeSpeaker:
 
     @property
     def latency_s(self) -> float:
-        """What is pulled sounds at once."""
+        """Pulled sound is heard at once."""
         return 0.0
 
     async def play(self, source: ports.AudioSource) -> NoReturn:
@@ -133,7 +133,7 @@ class FakeSpeaker:
 
 
 class RecordedSpeaker:
-    """A real speaker whose sound is kept."""
+    """A real speaker that also keeps the sound that it plays."""
 
     def __init__(self, speaker: ports.Speaker, clock: ports.Clock, on_period: Callable[[], None]) -> None:
         self.heard = PlayedSound()
@@ -144,7 +144,7 @@ class RecordedSpeaker:
 
     @property
     def latency_s(self) -> float:
-        """As the device says."""
+        """Latency that the device reports."""
         return self._speaker.latency_s
 
     async def play(self, source: ports.AudioSource) -> NoReturn:
@@ -153,7 +153,7 @@ class RecordedSpeaker:
         await self._speaker.play(self)
 
     def pull(self, byte_count: int) -> bytes:
-        """Give the device what it asks for, and keep it. Called from the device's thread."""
+        """Return the next sound for the device, and keep it. Called from the device's thread."""
         sound = self._source.pull(byte_count)
         self.heard.add(sound, self._clock.now() + self.latency_s)
         self._on_period()

@@ -1,4 +1,4 @@
-"""Turns the record of a rehearsal into the numbers of its summary. Pure."""
+"""Computes the numbers of a rehearsal's summary from its record. Pure."""
 
 import math
 import statistics
@@ -14,14 +14,14 @@ from kioskd.rehearsal.fake_microphone import FRAME_SAMPLES
 from kioskd.rehearsal.summary import Summary
 
 SLACK_S: Final = 0.1
-"""How far a note may be from the sound it speaks of: it takes the way through the daemon's mailbox."""
+"""Longest time in seconds between a sound and its log entry, which passes through the daemon's mailbox."""
 
 SILENCE_S: Final = 2.0
-"""A visitor who has been silent for so long has finished: the longest pause within a sentence is 1.5 s."""
+"""Silence in seconds after which the visitor has finished; the longest pause within a sentence is 1.5 s."""
 
 
 def measure(record: RehearsalRecord) -> Summary:
-    """Return all numbers; nothing is expected of them yet."""
+    """Return the summary with all numbers and no expectations."""
     uplink = align(
         record.track.frames, record.gates, record.received, record.preroll_frames, record.after_frames
     )
@@ -100,7 +100,7 @@ def _within(moment: float, spans: Iterable[Span]) -> bool:
 
 
 def _connections(notes: Sequence[LoggedEvent]) -> dict[str, Any]:
-    """Count connections, those that were rollovers or redials, and the time without one before each of the latter."""
+    """Return counts of connections, rollovers and redials, and the gaps between connections."""
     connections = rollovers = redials = 0
     gaps: list[float] = []
     first, lost, up = True, False, False
@@ -131,7 +131,7 @@ def _connections(notes: Sequence[LoggedEvent]) -> dict[str, Any]:
 
 
 def _latest_s(record: RehearsalRecord, uplink: Alignment, sending: Sequence[Span]) -> float | None:
-    """Return the longest way of a frame that was captured while it could be sent at once."""
+    """Return the longest time from capture to arrival of a frame that could be sent at once."""
     firsts: dict[int, int] = {}
     for number, index in enumerate(uplink.arrivals):
         if index is not None:
@@ -143,15 +143,15 @@ def _latest_s(record: RehearsalRecord, uplink: Alignment, sending: Sequence[Span
 
 
 def _frames_ms(record: RehearsalRecord, frames: Iterable[int], spans: Sequence[Span]) -> int:
-    """Return how much of `frames` was captured within some times, by the middle of each frame."""
+    """Return the duration of those `frames` whose middle was captured within one of `spans`."""
     middles = (record.track.taken_at[index] - pcm.FRAME_S / 2 for index in frames)
     return sum(_within(middle, spans) for middle in middles) * pcm.FRAME_MS
 
 
 def _unheld_ms(record: RehearsalRecord, received: set[int]) -> int | None:
-    """Return what arrived of what was captured when no button was held; None where no script holds one.
+    """Return received sound that was captured while no button was held; None if the script holds none.
 
-    What the pre-roll has kept from before, and what is sent when the button is let go, belongs to the hold.
+    The pre-roll before a hold, and the sound that is still sent after the release, belong to the hold.
     """
     before, after = record.preroll_frames * pcm.FRAME_S + SLACK_S, record.after_frames * pcm.FRAME_S + SLACK_S
     held = [(began - before, ended + after) for began, ended in record.holds()]
@@ -159,9 +159,9 @@ def _unheld_ms(record: RehearsalRecord, received: set[int]) -> int | None:
 
 
 def _own_voice_ms(record: RehearsalRecord, received: set[int], chimes: Sequence[LoggedEvent]) -> int:
-    """Return what arrived of what was captured while the kiosk could be heard; its chimes do not count.
+    """Return received sound that was captured while the kiosk was audible; its chimes do not count.
 
-    A busy machine pulls sound after it was due. Only the time after the pull counts: before it, the kiosk was silent.
+    A busy machine pulls sound late. Only the time after the pull counts: before it, the kiosk was silent.
     """
     chiming = [
         (note.t, note.t + sound_detection.seconds_of(str(note.data["cue"])) + SLACK_S) for note in chimes
@@ -178,13 +178,13 @@ def _own_voice_ms(record: RehearsalRecord, received: set[int], chimes: Sequence[
 
 
 def _muted_ms(record: RehearsalRecord) -> int | None:
-    """Return what the microphone captured while the kiosk was muted; None where it never was."""
+    """Return sound that the microphone captured while the kiosk was muted; None if it never was."""
     muted = [(began + SLACK_S, ended) for began, ended in record.spans("SetMute", "muted", True)]
     return _frames_ms(record, range(len(record.track.frames)), muted) if muted else None
 
 
 def _speech_lost_ms(record: RehearsalRecord, received: set[int]) -> Iterator[int]:
-    """Yield for each utterance the milliseconds of it that did not arrive."""
+    """Yield for each utterance the milliseconds that did not arrive."""
     for _, utterance in record.utterances:
         frames = range(utterance.onset // FRAME_SAMPLES, utterance.end // FRAME_SAMPLES + 1)
         yield sum(index not in received for index in frames) * pcm.FRAME_MS
@@ -194,7 +194,7 @@ def _speech_lost_ms(record: RehearsalRecord, received: set[int]) -> Iterator[int
 
 
 def _touches(record: RehearsalRecord) -> list[float]:
-    """Return when a button was pressed."""
+    """Return the times at which a button was pressed."""
     return [note.t for note in record.find("visitor", "presses the button", "holds the button")]
 
 
@@ -211,7 +211,7 @@ def _wake_to_uplink_ms(record: RehearsalRecord) -> Iterator[float]:
 
 
 def _speech_to_sound_ms(record: RehearsalRecord) -> Iterator[float]:
-    """Yield for each utterance that was answered the time from its end to the answer's first sound."""
+    """Yield for each answered utterance the time from its end to the first sound of the answer."""
     spoken = record.spoken()
     nexts = [*(onset for onset, _ in spoken[1:]), math.inf]
     began = [note.t for note in record.find("kiosk", "reply began")]
@@ -224,7 +224,7 @@ def _speech_to_sound_ms(record: RehearsalRecord) -> Iterator[float]:
 
 
 def _to_silence_ms(record: RehearsalRecord, moments: Iterable[float]) -> Iterator[float]:
-    """Yield for each moment in mid-reply the time until that reply, silenced, was heard last."""
+    """Yield for each of `moments` during a reply that was silenced the time until its last sound."""
     for moment in moments:
         began = [note for note in record.find("kiosk", "reply began") if note.t <= moment]
         reply = began[-1].data["reply"] if began else None
@@ -235,7 +235,7 @@ def _to_silence_ms(record: RehearsalRecord, moments: Iterable[float]) -> Iterato
 
 
 def tools_at_once(notes: Sequence[LoggedEvent]) -> int:
-    """Return how many calls of functions were open at the same time at most."""
+    """Return the largest number of function calls that were open at the same time."""
     open_calls: set[object] = set()
     most = 0
     for note in notes:
@@ -254,7 +254,7 @@ def tools_at_once(notes: Sequence[LoggedEvent]) -> int:
 
 
 def reply_gaps_s(notes: Sequence[LoggedEvent]) -> Iterator[float]:
-    """Yield for each reply that was heard to its end how much longer that took than its sound lasts: gaps in it."""
+    """Yield the gaps of each reply heard to its end: the time it took, less the duration of its sound."""
     sent = [(note.t, float(str(note.data["sent_s"]))) for note in notes if note.what == "reply_sent"]
     came: dict[object, float] = {}
     began: dict[object, float] = {}

@@ -1,6 +1,6 @@
-"""Reports on a rehearsal: lines while it runs, and the four files that it leaves behind.
+"""Reports on a rehearsal: lines while it runs, and four files at its end.
 
-Writing the files blocks: call it where nothing waits.
+Writing the files blocks.
 """
 
 import os
@@ -33,16 +33,16 @@ IMPERATIVES: Final = {
 }
 
 GAP_S: Final = 0.1
-"""Up to this much a device may be early or late and still be taken to run evenly: scheduling, not a pause."""
+"""Longest difference from an even pace, in seconds, that is due to scheduling and is no pause."""
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, or take one that holds nothing but an earlier rehearsal's files, and take those out.
+    """Create the folder, or remove the files of an earlier rehearsal from it.
 
-    Under sudo it is the folder of the user who asked, and only what they may write is written.
+    Under sudo it acts with the rights of the user who called sudo.
 
     Raises:
-        ConfigError: the folder holds something else, or cannot be made or written.
+        ConfigError: the folder holds other files, or cannot be created or written.
     """
     try:
         with as_asker(os.environ):
@@ -50,8 +50,8 @@ def prepare(folder: Path) -> None:
             foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
             if foreign:
                 raise ConfigError(
-                    f"--out {folder}: holds files that are no rehearsal's ({foreign[0]}), which could be mistaken "
-                    "for one's; name an empty folder or a new one"
+                    f"--out {folder}: holds files that a rehearsal did not write ({foreign[0]}); "
+                    "name a new or an empty folder"
                 )
             for name in FILES:
                 (folder / name).unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def prepare(folder: Path) -> None:
 
 
 def write(folder: Path, record: RehearsalRecord, summary: Summary) -> None:
-    """Write all four files, as the user who asked by sudo. Needs matplotlib."""
+    """Write all four files, as the user who called sudo, if there is one. Needs matplotlib."""
     from kioskd.rehearsal.chart import draw  # noqa: PLC0415 - an optional library
 
     with as_asker(os.environ):
@@ -75,7 +75,7 @@ def write(folder: Path, record: RehearsalRecord, summary: Summary) -> None:
 
 
 def voices(record: RehearsalRecord) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Return the visitor's and the kiosk's track at 24 kHz, both from the rehearsal's start to its end."""
+    """Return the tracks of the visitor and the kiosk at 24 kHz, each as long as the rehearsal."""
     at_16k = _lay_out(
         (
             (t - pcm.FRAME_S, frame)
@@ -96,7 +96,10 @@ def voices(record: RehearsalRecord) -> tuple[npt.NDArray[np.int16], npt.NDArray[
 def _lay_out(
     pieces: Iterable[tuple[float, bytes]], start: float, end: float, rate_hz: int
 ) -> npt.NDArray[np.int16]:
-    """Put each piece where it belongs in time; one that follows on the last within reason goes right behind it."""
+    """Return a track with each piece at its time.
+
+    A piece due within `GAP_S` follows the last one directly.
+    """
     track = np.zeros(max(1, round((end - start) * rate_hz)), np.int16)
     position = 0
     for t, sound in pieces:
@@ -121,17 +124,20 @@ def write_stereo(path: Path, left: npt.NDArray[np.int16], right: npt.NDArray[np.
 
 
 class Narration:
-    """Turns notes into lines, and tells those that people care about."""
+    """Prints a line for each event that people care about."""
 
     def __init__(self, start: float, replies: tuple[Reply, ...], tell: Callable[[str], None]) -> None:
-        """`start`: when the clock's seconds begin to count; `replies`: what the service has to say, for its words."""
+        """`start`: the clock's seconds at the start of the rehearsal.
+
+        `replies`: the scripted replies, for their words.
+        """
         self._start = start
         self._replies = replies
         self._tell = tell
         self._spoken = replies[0]
 
     def note(self, note: LoggedEvent) -> None:
-        """Tell of a note, if it is worth a line."""
+        """Print the line of an event, if it has one."""
         if (note.by, note.what) == ("service", "reply_began"):
             reply = self._replies[int(str(note.data["place"]))]
             self._spoken = (reply.meanwhile if note.data["meanwhile"] else None) or reply
@@ -150,7 +156,7 @@ class Narration:
             case "daemon", "Up":
                 return f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
             case "daemon", "Lost":
-                return f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
+                return f"has lost the connection: {str(data['remedy']).replace('_', ' ')}"
             case "service", "picture":
                 return f"gets a picture ({int(str(data['bytes'])) / 1000:.0f} kB)"
         return _WORDS.get((note.by, note.what), "").format(**data)
@@ -162,7 +168,7 @@ class Narration:
 
 
 def _visitor_words(note: LoggedEvent) -> str:
-    """Return what the visitor does, or is to do."""
+    """Return words for an act of the visitor, or for a request to do it."""
     data, words = note.data, note.what
     match note.what:
         case "presses the button" | "holds the button" | "lets the button go":
@@ -181,12 +187,12 @@ def _visitor_words(note: LoggedEvent) -> str:
 
 
 _WORDS: Final = {
-    ("kiosk", "reply silenced"): "falls silent",
-    ("daemon", "Prompt"): "tells the visitor what is wrong: {code}",
+    ("kiosk", "reply silenced"): "stops the reply",
+    ("daemon", "Prompt"): "speaks the prompt for code {code}",
     ("daemon", "DeviceGone"): "has lost the {device}",
     ("service", "tool_call"): "calls {name}",
-    ("service", "tool_call_cancelled"): "takes a call back",
+    ("service", "tool_call_cancelled"): "cancels a call",
     ("service", "token_minted"): "mints a token",
-    ("service", "fault"): "fault, as scripted: {do}",
+    ("service", "fault"): "has a scripted fault: {do}",
     ("service", "go_away"): "will close the connection in {left_s:g} s",
 }

@@ -35,7 +35,7 @@ from kioskd.settings.model import Settings
 from kioskd.simulator import Simulator
 
 STOPS_IN_MS: Final = 5000
-"""What the service manager waits for the daemon's end."""
+"""Milliseconds for which the service manager waits for the daemon's end."""
 
 _ALWAYS_EXPECTED: Final = (
     Expectation(what="exit_code", is_=0),
@@ -45,7 +45,7 @@ _ALWAYS_EXPECTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RehearsalResult:
-    """A rehearsal that is over."""
+    """Summary and record of a rehearsal that is over."""
 
     summary: Summary
     record: RehearsalRecord
@@ -59,20 +59,22 @@ async def rehearse(
     real_devices: bool = False,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> RehearsalResult:
-    """Rehearse once, write the report into `folder`, and return what was measured and what it was measured from.
+    """Rehearse once, write the report into `folder`, and return summary and record.
 
-    Cancelling ends the rehearsal; the report on what there was is written all the same.
+    Cancelling ends the rehearsal; the report is still written.
 
-    The scenario's settings are merged over `settings`. With `real_devices` the microphone, speaker and buttons are those
-    of the settings, and a person plays the visitor. `tell` is given a line whenever something worth it happens.
+    The scenario's settings are merged over `settings`. With `real_devices` the microphone, speaker and
+    buttons are those of the settings, and a person plays the visitor. `tell` gets a line for each event that
+    people care about.
 
     Raises:
-        KioskError: settings, scenario, folder or this machine do not allow the rehearsal. What ends the daemon once
-            it runs is in the summary instead.
+        KioskError: settings, scenario, folder or this machine do not allow the rehearsal. An error that
+            ends the
+            running daemon is in the summary instead.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
-            "kioskd rehearse: matplotlib is not installed, which draws timeline.png; "
+            "kioskd rehearse: matplotlib, which draws timeline.png, is not installed; "
             "run sudo scripts/install.sh --extras rehearsal, or scripts/setup in a checkout"
         )
     settings = merged(settings, given(scenario.settings))
@@ -92,7 +94,7 @@ async def rehearse(
                 environment = real_environment(settings, key, Path(private))
             else:
                 environment = scripted_environment(settings, key, Path(private), scenario.pictures)
-            # As at installation: the first visitor finds them ready.
+            # An installation renders the prompts, too, so that the first visitor finds them ready.
             await environment.parts.service.prompts.prepare()
             player = ScriptPlayer(environment, speeches)
             return await _Performance(settings, scenario, environment, service, player).play(folder, tell)
@@ -100,7 +102,7 @@ async def rehearse(
 
 @dataclass(frozen=True, slots=True)
 class _Performance:
-    """All that takes part in one rehearsal."""
+    """The participants of one rehearsal."""
 
     settings: Settings
     scenario: Scenario
@@ -109,7 +111,7 @@ class _Performance:
     player: ScriptPlayer
 
     async def play(self, folder: Path, tell: Callable[[str], None]) -> RehearsalResult:
-        """Let the daemon run and the script be played, and write the report, also if it comes to a bad end."""
+        """Run the daemon, play the script, and write the report, also after an error."""
         environment, scenario, ending = self.environment, self.scenario, RehearsalEnding()
         start = environment.clock.now()
         arrivals = Arrivals(
@@ -123,7 +125,7 @@ class _Performance:
             with kept_journal(journal):
                 await perform(scenario, serving, self.player, environment.clock, ending)
         finally:
-            # Nothing waits any more, so blocking does no harm.
+            # Nothing else runs any more, so blocking does no harm.
             record = self._record(start, ending, arrivals)
             summary = judged(scenario, measure(record), journal)
             report.write(folder, record, summary)
@@ -155,7 +157,7 @@ class _Performance:
 
 
 def _at(service: Simulator) -> dict[str, object]:
-    """Return what lets the settings' `service` find the simulator."""
+    """Return settings of the section `service` that lead to the simulator."""
     found: dict[str, object] = {
         "endpoint": service.endpoint,
         "ca_file": service.ca_file,
@@ -168,7 +170,7 @@ def _at(service: Simulator) -> dict[str, object]:
 
 @dataclass(slots=True)
 class RehearsalEnding:
-    """How the script and the daemon ended; times are the clock's."""
+    """The end of the script and of the daemon; times are the clock's."""
 
     exit_code: int = 0
     trouble: str | None = None
@@ -183,7 +185,7 @@ async def perform(
     clock: Clock,
     ending: RehearsalEnding,
 ) -> None:
-    """Run the daemon, play the script, stop the daemon as SIGTERM would."""
+    """Run the daemon, play the script, and stop the daemon as SIGTERM would."""
     try:
         async with asyncio.timeout(scenario.longest_s), asyncio.TaskGroup() as group:
             serving = group.create_task(serve, name="kioskd")
@@ -193,7 +195,7 @@ async def perform(
                 ending.stop_ordered = clock.now()
             serving.cancel()
     except TimeoutError:
-        ending.trouble = f"longest_s: {scenario.longest_s:g} s were over before the visitor's script was"
+        ending.trouble = f"the script did not end within longest_s ({scenario.longest_s:g} s)"
     except BaseExceptionGroup as errors:
         bugs = False
         for error in _leaves(errors):
@@ -223,9 +225,9 @@ def _exit_code(error: BaseException) -> int:
 
 
 def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) -> Summary:
-    """Return the summary with every expectation checked: those of all rehearsals, and the scenario's.
+    """Return the summary with the results of all expectations: those of any rehearsal, and the scenario's.
 
-    `journal`: the daemon's log lines.
+    `journal` holds the daemon's log lines.
     """
     ended = ExpectationResult(
         text=f"the visitor's script ran to its end{f': {summary.trouble}' if summary.trouble else ''}",
@@ -236,19 +238,19 @@ def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) ->
 
 
 def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return the settings with `changes` made, section by section; raise ConfigError where they do not fit."""
+    """Return the settings with `changes` merged over them. Raises ConfigError if they do not fit together."""
     try:
         return Settings.model_validate(_merge(given(settings), changes))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"{key}: {first['msg']}: the scenario's settings do not go with the configuration's; mend one of them"
+            f"{key}: {first['msg']}: the scenario's settings contradict the configuration; change one of them"
         ) from None
 
 
 def given(settings: Settings) -> dict[str, Any]:
-    """Return what somebody has set, by the names of the YAML: what has a default may be refused beside another setting."""
+    """Return the explicit settings by their names in the YAML; a default may contradict another setting."""
     return settings.model_dump(exclude_unset=True, by_alias=True)
 
 

@@ -1,6 +1,6 @@
-"""A rehearsal's script: what the visitor does, what the service says, what is expected.
+"""A rehearsal's script: acts of the visitor, replies of the service, and expectations.
 
-Loaded like the settings: all faults at once, each with its line and column.
+Scenarios are loaded like the settings: all faults at once, each with its line and column.
 """
 
 import difflib
@@ -31,21 +31,21 @@ from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import OwnerText, PathOnDisk, Range, said, shown
 
 SPOKEN_BEFORE_INTERRUPTION_S: Final = 0.7
-"""How long the kiosk must have been heard before an `interrupt`: long enough to be a reply and not its first click."""
+"""Seconds for which the kiosk must be audible before an `interrupt`: more than a reply's first click."""
 
 _State = Literal[
     "asleep", "waking", "listening", "thinking", "speaking", "muted", "offline", "closed", "fault"
 ]
 STATES: Final = frozenset(get_args(_State))
-"""The states that are shown to people."""
+"""States that the kiosk shows to people."""
 
 # fmt: off
 Condition = Literal[
-    _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard", "reply_silenced",
-    "prompt_over", "picture_arrived", "asking",
+    _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard",
+    "reply_silenced", "prompt_over", "picture_arrived", "asking",
 ]
 # fmt: on
-"""What a visitor can wait for: a state shown to people, or something that happens."""
+"""A condition for which a visitor can wait: a state that the kiosk shows, or an event."""
 
 StepSeconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
 
@@ -62,7 +62,7 @@ def _file(path: Path, *, wanted: str) -> Path:
 
 def _folder(path: Path) -> Path:
     if not path.is_dir():
-        raise said(f"{shown(path.name)} is no folder: it has to hold pictures; mend the path, or make it")
+        raise said(f"{shown(path.name)} is not a folder; name a folder with pictures, or create it")
     return path
 
 
@@ -72,73 +72,75 @@ def _which(value: Any) -> int | str:
         return 1
     if (isinstance(value, int) and 1 <= value <= MOST_BUTTONS) or (isinstance(value, str) and value):
         return value
-    raise said(
-        f"{shown(value)} names no button: one is named by its number, from 1, or by its source; "
-        "write 2, or gpio:pi/17, say"
-    )
+    raise said(f"{shown(value)} is not a button; write its number or its source, for example 2 or gpio:pi/17")
 
 
 MOST_BUTTONS: Final = 17
-"""`controls.button`, and those of `controls.buttons`."""
+"""Most buttons that settings can have: `controls.button`, and those of `controls.buttons`."""
 
 ButtonChoice = Annotated[int | str, PlainValidator(_which)]
 _RECORDING: Final = (
-    "a recording is needed; mend the path (those in /usr/share/sounds/alsa come with Debian's alsa-utils)"
+    "a recording is needed; correct the path (Debian's alsa-utils brings those in /usr/share/sounds/alsa)"
 )
 Recording = Annotated[PathOnDisk, AfterValidator(partial(_file, wanted=_RECORDING))]
-_PICTURE: Final = "a JPEG, PNG or WebP is needed; mend the path"
+_PICTURE: Final = "a JPEG, PNG or WebP is needed; correct the path"
 
 
 class Wait(Section):
-    """Go on when a state is shown, or something has happened since the visitor last did something."""
+    """A wait until the kiosk shows a state, or until an event since the visitor's last act."""
 
     model_config = ConfigDict(validate_by_name=True)
 
     for_: Condition = Field(alias="for")
-    """A state that the kiosk shows, or something that happens."""
+    """A state that the kiosk shows, or an event."""
     at_most_s: StepSeconds = 15.0
-    """Longer is a failure, and ends the rehearsal."""
+    """Longest wait in seconds. After it the rehearsal ends as failed."""
 
 
 class Step(Section):
-    """One thing that the visitor does, or somebody at a distance: exactly one of these."""
+    """One act of the visitor or of an operator; exactly one of these."""
 
     press: ButtonChoice | None = None
-    """Press a button: the one with this number (2 is the first of `controls.buttons`) or source. The word `press` alone
-    is the first."""
+    """Press the button with this number (2 is the first of `controls.buttons`) or source.
+
+    The word `press` alone presses the first button.
+    """
     hold: ButtonChoice | None = None
-    """Press a button, and do not let it go. The word `hold` alone is the first."""
+    """Press a button and hold it. The word `hold` alone holds the first button."""
     release: ButtonChoice | None = None
-    """Let a button go. The word `release` alone is the first."""
+    """Release a button. The word `release` alone releases the first button."""
     wait: Wait | None = None
-    """Go on when something is so."""
+    """Wait until a condition is true."""
     pause_s: StepSeconds | None = None
-    """Do nothing for so long."""
+    """Do nothing for this time in seconds."""
     say: Recording | None = None
-    """Say this WAV, to its end. A relative path starts at the scenario's folder."""
+    """Play this WAV to the microphone, to its end. A relative path starts at the scenario's folder."""
     interrupt: Recording | None = None
-    """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
+    """Wait until the kiosk has been speaking for 0.7 s, then play this WAV to the microphone."""
     command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
-    """What somebody at a distance does by the command of that name, `kioskd mute` for example."""
+    """Run the command of this name, such as `kioskd mute`."""
     please: OwnerText | None = None
-    """What a person who stands there is asked to do, in words; a scripted visitor does nothing."""
+    """Ask the person at the kiosk to do this, in words. A scripted visitor does nothing."""
     ask: OwnerText | None = None
-    """A question that is typed, as by `kioskd ask`."""
+    """Send this typed question to the model, as `kioskd ask` does."""
     show: Annotated[PathOnDisk, AfterValidator(partial(_file, wanted=_PICTURE))] | None = None
-    """A picture that the model is shown, as by `kioskd show`. A relative path starts at the scenario's folder."""
+    """Show this picture to the model, as `kioskd show` does.
+
+    A relative path starts at the scenario's folder.
+    """
 
     @model_validator(mode="after")
     def _one(self) -> "Step":
         if len(self.model_fields_set) != 1:
             raise said(
-                "is no single step: each does one thing; "
-                f"use one of {', '.join(type(self).model_fields)}, one a list item"
+                "is not a single step; each list item has exactly one of "
+                f"{', '.join(type(self).model_fields)}"
             )
         return self
 
 
 def _spelled_out(step: Any) -> Any:
-    """`press` alone is a step too, and so are the others that have a first button."""
+    """Return the step with its value, also for the words `press`, `hold` and `release` alone."""
     return {step: True} if step in ("press", "hold", "release") else step
 
 
@@ -146,13 +148,13 @@ def _measure(name: str) -> str:
     if name not in MEASURES:
         near = difflib.get_close_matches(name, MEASURES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(MEASURES)}"
-        raise said(f"{shown(name)} is nothing that a rehearsal measures: {hint}")
+        raise said(f"{shown(name)} is not a number of summary.json: {hint}")
     return name
 
 
 def _code(value: Any) -> Code:
     if value not in set(Code):
-        raise said(f"{shown(value)} is no code of a prompt: use one of {', '.join(Code)}")
+        raise said(f"{shown(value)} is not the code of a prompt: use one of {', '.join(Code)}")
     return Code(value)
 
 
@@ -164,9 +166,9 @@ _BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
 
 
 class Expectation(Section):
-    """Something that a measured number must satisfy, or the number of what was heard or written.
+    """Bounds for a measured number, or for the number of prompts, chimes or journal lines.
 
-    What did not occur satisfies nothing.
+    A number that was not measured satisfies no bound.
     """
 
     model_config = ConfigDict(validate_by_name=True)
@@ -174,25 +176,28 @@ class Expectation(Section):
     what: Annotated[str, AfterValidator(_measure)] | None = None
     """The name of a number in `summary.json`."""
     journal: OwnerText | None = None
-    """In place of `what`: words that a line of the daemon's journal contains. Without a bound, one line at least."""
+    """In place of `what`: words that lines of the daemon's journal contain.
+
+    Without a bound: at least one line.
+    """
     prompt: Annotated[Code, PlainValidator(_code)] | None = None
-    """In place of `what`: the code of what the kiosk said for itself, and was heard. Without a bound, once at least."""
+    """In place of `what`: the code of a prompt that was heard. Without a bound: at least once."""
     cue: Literal["wake", "end", "mute", "unmute", "error"] | None = None
-    """In place of `what`: a chime that was heard. Without a bound, once at least."""
+    """In place of `what`: a chime that was heard. Without a bound: at least once."""
     is_: float | None = Field(default=None, alias="is")
-    """Exactly this."""
+    """The exact number."""
     at_least: float | None = None
-    """This or more."""
+    """The smallest number."""
     at_most: float | None = None
-    """This or less."""
+    """The largest number."""
 
     @model_validator(mode="after")
     def _bounded(self) -> "Expectation":
         about = [self.what, self.journal, self.prompt, self.cue]
         if len(about) - about.count(None) != 1:
-            raise said("is about nothing, or about two things: give one of what, journal, prompt and cue")
+            raise said("needs exactly one of what, journal, prompt and cue")
         if self.what is not None and not self._has_bound:
-            raise said("expects nothing of it: a bound is missing; give is, at_least or at_most")
+            raise said("has no bound; give is, at_least or at_most")
         return self
 
     @property
@@ -200,7 +205,7 @@ class Expectation(Section):
         return any(getattr(self, key) is not None for key, _, _ in _BOUNDS)
 
     def check(self, summary: Summary, journal: Sequence[str] = ()) -> ExpectationResult:
-        """Compare with what was measured, and with the daemon's log lines."""
+        """Compare with the measured numbers and the daemon's log lines."""
         name, seen = self._seen(summary, journal)
         if not self._has_bound:
             return ExpectationResult(text=f"{name} at least 1: {seen:g}", met=bool(seen))
@@ -215,7 +220,7 @@ class Expectation(Section):
         return ExpectationResult(text=f"{name} {' and '.join(wanted)}: {measured}", met=met)
 
     def _seen(self, summary: Summary, journal: Sequence[str]) -> tuple[str, float | None]:
-        """Return what this is about, in words, and its number."""
+        """Return words for the expected number, and the number."""
         if self.journal is not None:
             lines = sum(1 for line in journal if self.journal in line)
             return f'lines of the journal with "{self.journal}"', lines
@@ -228,36 +233,38 @@ class Expectation(Section):
 
 
 class Scenario(Section):
-    """One rehearsal."""
+    """The script of one rehearsal."""
 
     name: OwnerText
-    """What this rehearsal shows, in a few words."""
+    """Title of the rehearsal, in a few words."""
     settings: Settings = Settings()
-    """What it needs changed in the settings: merged over the owner's, key by key."""
+    """Changes of the settings for this rehearsal, merged over the owner's key by key."""
     visitor: tuple[Annotated[Step, BeforeValidator(_spelled_out)], ...]
-    """What the visitor does, in order. The rehearsal ends after the last step."""
+    """Acts of the visitor, in order. The rehearsal ends after the last one."""
     pictures: Annotated[PathOnDisk, AfterValidator(_folder)] | None = None
-    """A folder whose pictures are seen, one after the other, in place of what the settings' camera would see; with
-    scripted devices. A relative path starts at the scenario's folder. Without it a colourful card, and the settings' own
-    folder where their camera is one."""
+    """A folder whose pictures replace those of the camera, one after the other; with scripted devices only.
+
+    A relative path starts at the scenario's folder. Without it the camera sees a colourful card, or the
+    folder that the settings' own `camera.source` names.
+    """
     service: ServiceScript = ServiceScript()
-    """What the Live service's simulator says, and what goes wrong with it."""
+    """Replies and faults of the simulator."""
     expect: tuple[Expectation, ...] = ()
-    """What the numbers must be for the rehearsal to have succeeded."""
-    longest_s: Annotated[float, Range(1, 900, "all of it is kept in memory")] = 110.0
-    """The rehearsal is ended then, as failed."""
+    """Expectations that a successful rehearsal meets."""
+    longest_s: Annotated[float, Range(1, 900, "a rehearsal is kept in memory")] = 110.0
+    """Seconds after which the rehearsal is ended as failed."""
 
     @field_validator("visitor")
     @classmethod
     def _something_to_do(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         if not steps:
-            raise said("is an empty list: nothing would happen; begin with press")
+            raise said("is an empty list; write at least one step, such as press")
         return steps
 
     @field_validator("service")
     @classmethod
     def _from_the_folder(cls, service: ServiceScript, info: ValidationInfo) -> ServiceScript:
-        """Let the replies' relative paths start at the scenario's folder, as all others do."""
+        """Make the replies' relative paths start at the scenario's folder, like all other paths."""
         folder = Path((info.context or {}).get("folder", "."))
         replies = tuple(
             reply if reply.wav is None else reply.model_copy(update={"wav": folder / reply.wav})
@@ -267,15 +274,16 @@ class Scenario(Section):
 
     @property
     def recordings(self) -> tuple[Path, ...]:
-        """The WAVs that the visitor says, each once."""
+        """The WAVs of the visitor, each once."""
         said_ = (step.say or step.interrupt for step in self.visitor)
         return tuple(dict.fromkeys(path for path in said_ if path is not None))
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Return the scenario in `path`; raise ConfigError, which names all its faults, or that it is not there."""
+    """Return the scenario in `path`.
+
+    Raises ConfigError for a missing file, or with all faults of the file.
+    """
     if not path.exists():
-        raise ConfigError(
-            f"{path}: is not there: a rehearsal needs a scenario; mend --scenario, or leave it out"
-        )
+        raise ConfigError(f"{path}: there is no such scenario; correct --scenario, or leave it out")
     return read_as(Scenario, path)[0]

@@ -1,6 +1,6 @@
-"""Performs the visitor's script: presses, speaks, waits.
+"""Plays the visitor's script: presses, speaks, waits.
 
-By itself where the microphone is the script's own; with real devices it asks the person who stands there.
+With a scripted microphone it acts itself; with real devices it asks a person to act.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Ut
 from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, STATES, Step, Wait
 
 STARTING_AT_MOST_S: Final = 20.0
-"""How long the daemon may take to serve: opening real devices takes seconds on a small computer."""
+"""Longest time in seconds for the daemon to be ready: a small computer needs seconds to open real devices."""
 
 SPEAKING_AT_MOST_S: Final = 20.0
-"""How long an interruption waits for something to interrupt."""
+"""Longest time in seconds for which an interruption waits until the kiosk speaks."""
 
 LARGEST_PICTURE_BYTES: Final = 64_000_000
 
 ANSWERED_WITHIN_S: Final = 10.0
-"""How long a command waits for the kiosk's answer."""
+"""Longest time in seconds for which a command waits for the kiosk's answer."""
 
 PEOPLE_TAKE_S: Final = 45.0
-"""How much longer everything may take with a person who first has to read what to do."""
+"""Additional seconds for each wait with a person, who first has to read the request."""
 
 BUTTON_NOTES: Final = {
     "press": "presses the button",
@@ -40,16 +40,16 @@ BUTTON_NOTES: Final = {
 
 
 class OffScriptError(KioskError):
-    """What the script waited for did not come."""
+    """A condition that the script waited for did not come true, or a command of the script was refused."""
 
 
 class ScriptPlayer:
     """The scripted visitor."""
 
     def __init__(self, environment: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
-        """Enter `environment`; `speeches`: what the script says, by its path."""
+        """Act in `environment`. `speeches` holds the recordings of the script by their paths."""
         self.utterances: list[tuple[str, Utterance]] = []
-        """What was said: `say` or `interrupt`, and where it is in the track."""
+        """Utterances: `say` or `interrupt`, and the place in the track."""
         self._event_log = environment.event_log
         self._clock = environment.clock
         self._observer = environment.observer
@@ -62,13 +62,13 @@ class ScriptPlayer:
         self._speeches = speeches
         self._longer_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
         self._seen = 0
-        """How many notes are of no more interest to a `wait`."""
+        """The number of events at the start of the log that a `wait` ignores."""
 
     async def perform(self, steps: tuple[Step, ...]) -> None:
-        """Do all steps, in order.
+        """Play all steps in order.
 
         Raises:
-            OffScriptError: something that was waited for did not come in time.
+            OffScriptError: a condition did not come true in time, or a command was refused.
         """
         await self._until(
             lambda: self._observer.shown != "starting", STARTING_AT_MOST_S, "the daemon to be ready"
@@ -106,15 +106,16 @@ class ScriptPlayer:
                 await self._order({"do": "show"}, await asyncio.to_thread(_picture, path))
 
     def _touch(self, gesture: Literal["press", "hold", "release"], number: int | str) -> None:
-        """Press a button, hold it or let it go; or ask the person who is there to."""
+        """Press, hold or release a button, or ask the person to do it."""
         please = self._buttons is None
         self._event_log.add("visitor", BUTTON_NOTES[gesture], button=number, please=please)
         if self._buttons is None:
             return
         button = self._buttons.get(number)
         if button is None:
+            known = ", ".join(map(str, self._buttons))
             raise OffScriptError(
-                f"there is no button {number}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
+                f"there is no button {number}; use one of {known}, or add it to controls.buttons"
             )
         {"press": button.press, "hold": button.hold, "release": button.release}[gesture]()
 
@@ -144,7 +145,7 @@ class ScriptPlayer:
         await self._clock.sleep(seconds)
 
     async def _wait(self, wait: Wait) -> None:
-        """Return when the state is shown, or was since the last deed; or the thing has happened since."""
+        """Return when the state is shown, or if the condition came true since the visitor's last act."""
 
         def met() -> bool:
             if wait.for_ in STATES and self._observer.shown == wait.for_:
@@ -165,7 +166,7 @@ class ScriptPlayer:
                 await self._event_log.until(holds)
         except TimeoutError:
             raise OffScriptError(
-                f"waited {at_most_s:g} s for {what}, in vain: the kiosk shows {self._observer.shown}; "
+                f"waited {at_most_s:g} s in vain for {what}: the kiosk shows {self._observer.shown}; "
                 "see timeline.png, or give the step a longer at_most_s"
             ) from None
 
@@ -179,7 +180,7 @@ _HAPPENINGS: Final[Mapping[str, tuple[str, str, Mapping[str, object]]]] = {
     "picture_arrived": ("service", "picture", {}),
     "asking": ("daemon", "ConfirmWanted", {"wanted": True}),
 }
-"""What a visitor can wait for, and is no state and nothing that the kiosk is seen to do: the note that tells of it."""
+"""The log entry for each condition that is neither a state nor the name of the kiosk's own log entry."""
 
 
 def _matches(note: LoggedEvent, condition: str) -> bool:
@@ -190,15 +191,16 @@ def _matches(note: LoggedEvent, condition: str) -> bool:
 
 
 def _picture(path: Path) -> bytes:
-    """Return what is shown. More than a picture may have is for the kiosk to refuse."""
+    """Return the content of a picture's file. The kiosk itself refuses a picture that is too large."""
     try:
         return regular_file.content(path, LARGEST_PICTURE_BYTES)
     except OSError as error:
-        raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; mend the path") from None
+        raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; correct the path") from None
 
 
 async def order(socket: Path, request: Mapping[str, object], attachment: bytes = b"") -> dict[str, Any]:
-    """Send one request to a kiosk's control socket, and return the answer; see `adapters.remote.control_wire`.
+    """Send one request to a kiosk's control socket, and return the answer; see
+    `adapters.remote.control_wire`.
 
     Raises:
         OffScriptError: the request was refused, or was not answered within 10 s.

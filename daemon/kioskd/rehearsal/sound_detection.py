@@ -1,4 +1,4 @@
-"""What of the kiosk's own sounds a visitor has heard: chimes, and prompts."""
+"""Finds the kiosk's own sounds, chimes and prompts, in the sound that a visitor heard."""
 
 import itertools
 import math
@@ -13,21 +13,23 @@ from kioskd.rehearsal.event_log import LoggedEvent
 from kioskd.rehearsal.fake_speaker import PlayedSound
 
 EARLY_S: Final = 0.1
-"""How long before the note of its order a chime may have begun: the note is made when the order is carried out."""
+"""Seconds by which a chime may precede the log entry of its order, which is written last."""
 
 LATE_S: Final = 0.6
-"""How long after the order it may still be going on: it lasts a quarter of a second."""
+"""Longest time in seconds from the order to the end of the chime, which lasts a quarter of a second."""
 
 SAME_CHIME: Final = 0.5
-"""The correlation from which something is a chime, if it is no other one. Beside a voice that begins meanwhile it is 0.6,
-and two chimes that share a note reach as much."""
+"""Least correlation of a sound with a chime; the chime with the highest one counts.
+
+Together with a voice that begins, it is 0.6. Two chimes that share a note reach as much with each other.
+"""
 
 SHORTEST_PROMPT_S: Final = 0.4
-"""What is audible for so long is no chime."""
+"""Least audible duration of a prompt, in seconds; a chime is shorter."""
 
 
 def chimes(notes: Sequence[LoggedEvent], heard: PlayedSound) -> list[LoggedEvent]:
-    """Return the orders to sound a chime that were followed by its sound."""
+    """Return the log entries of ordered chimes that were heard."""
     orders = [note for note in notes if note.by == "daemon" and note.what == "Chime"]
     ends = [note.t - EARLY_S for note in orders[1:]] + [math.inf]
     return [
@@ -41,7 +43,7 @@ def chimes(notes: Sequence[LoggedEvent], heard: PlayedSound) -> list[LoggedEvent
 def prompts(
     notes: Sequence[LoggedEvent], heard: PlayedSound, end: float
 ) -> Iterator[tuple[float, float, str]]:
-    """Yield from when to when the visitor heard which code's prompt."""
+    """Yield start, end and code of each prompt that the visitor heard."""
     steps = [
         note for note in notes if note.by == "daemon" and note.what in {"Prompt", "PromptOver", "HushPrompt"}
     ]
@@ -63,7 +65,7 @@ def _chime_between(heard: PlayedSound, after: float, before: float) -> cues.CueS
 
 
 def _likeness(samples: npt.NDArray[np.float64], sought: npt.NDArray[np.float64]) -> float:
-    """Return the highest correlation of what is sought with any stretch of `samples`."""
+    """Return the highest correlation of `sought` with any part of `samples`."""
     if len(samples) < len(sought):
         return 0.0
     size = len(samples) + len(sought)
@@ -75,5 +77,5 @@ def _likeness(samples: npt.NDArray[np.float64], sought: npt.NDArray[np.float64])
 
 
 def seconds_of(cue: str) -> float:
-    """Return how long a chime lasts."""
+    """Return the duration of a chime in seconds."""
     return len(cues.sound(cues.CueSound(cue))) / pcm.byte_count(1, pcm.DOWNLINK_HZ)

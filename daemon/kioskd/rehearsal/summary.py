@@ -1,4 +1,4 @@
-"""What a rehearsal measured, in numbers, and what was expected of them."""
+"""The summary of a rehearsal: its measured numbers, and its expectations."""
 
 from typing import Final
 
@@ -15,22 +15,22 @@ class ExpectationResult(BaseModel):
 
 
 class Summary(BaseModel):
-    """The content of `summary.json`. A number is null where what it measures did not occur.
+    """The content of `summary.json`. A number is null if the thing that it measures did not occur.
 
-    Where something occurred several times, the named key holds the median and `…_all` each value, in order.
+    If it occurred several times, the named key holds the median, and `…_all` holds all values in order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
-    """The scenario's."""
+    """Name of the scenario."""
     duration_s: float
     conversations: int
-    """Wakes."""
+    """Number of wakes."""
     turns: int
-    """Replies that began to sound, greetings apart: each answers one utterance of the visitor."""
+    """Replies that began to sound, without greetings: each answers one utterance of the visitor."""
     greetings: int
-    """Times the model was asked to greet."""
+    """Times that the daemon asked the model for a greeting."""
     replies_heard: int
     """Replies that sounded to their end."""
     replies_interrupted: int
@@ -38,94 +38,101 @@ class Summary(BaseModel):
     connections: int
     """Connections that were set up."""
     rollovers: int
-    """Connections that went on with the session of one which was left in good time: announced to end, or old."""
+    """Connections that continued the session of a connection left in time, as it was old or about to end."""
     redials: int
-    """Connections of a conversation beyond its first that were no rollovers."""
+    """Later connections of a conversation that were no rollovers."""
     sessions: int
     """Sessions that the service began."""
     link_gap_ms: float | None
-    """From a connection's end, or its being left, until the next one of the conversation was up."""
+    """From the end of a connection until the next connection of the conversation was up."""
     link_gap_ms_all: tuple[float, ...]
     uplink_sent_ms: int
     """Microphone sound that the service received."""
     uplink_lost_ms: int
-    """Microphone sound that was meant to be sent, and is missing between a conversation's first and last frame."""
+    """Microphone sound to be sent that is missing between a conversation's first and last received frame."""
     uplink_duplicated_ms: int
     uplink_reordered_ms: int
     uplink_unasked_ms: int
     """Microphone sound that the service received although the gate was shut or the kiosk asleep."""
     uplink_foreign_ms: int
-    """Sound that the service received and the microphone never captured."""
+    """Sound that the service received, but the microphone never captured."""
     uplink_gap_ms: float | None
-    """The longest pause between two arrivals of sound at the service while it was to be sent, and there was a
-    connection."""
+    """Longest pause between two arrivals of sound, while sound had to be sent over a connection."""
     uplink_late_ms: float | None
-    """From a frame's capture, while there was a connection and nothing to wait for, to its arrival, at worst."""
+    """Longest way of a frame that could be sent at once, from its capture to its arrival at the service."""
     uplink_unheld_ms: int | None
-    """Sound that the service received and that was captured when no button was held, nor about to be (by the
-    pre-roll), nor just let go; null where no script holds one."""
+    """Received sound that was captured while no button was held; null if the script holds none.
+
+    The pre-roll before a hold, and the sound that is still sent after the release, belong to the hold.
+    """
     own_voice_sent_ms: int
-    """Sound that the service received and that was captured while the kiosk could be heard, chimes apart."""
+    """Received sound that was captured while the kiosk was audible, without chimes."""
     muted_captured_ms: int | None
-    """Sound that the microphone captured while the kiosk was muted; null where it never was."""
+    """Sound that the microphone captured while the kiosk was muted; null if it never was."""
     speech_began: int
-    """Times the service was told, or noticed, that the visitor begins to speak."""
+    """Times that the service noticed, or the daemon told it, that the visitor begins to speak."""
     speech_ended: int
     speech_lost_ms: float | None
-    """What the service has not received of what the visitor said, from its first to its last audible sample. Median."""
+    """Speech of an utterance that the service did not receive, from the first to the last audible sample.
+
+    Median.
+    """
     speech_lost_ms_all: tuple[float, ...]
     stream_ends: int
-    """Times the service was told that the microphone pauses (audioStreamEnd)."""
+    """Times that the daemon told the service that the microphone pauses (audioStreamEnd)."""
     pictures: int
-    """Pictures that the service received, in whatever way."""
+    """Pictures that the service received on any way."""
     pictures_in_silence: int
-    """Pictures that came by themselves when the visitor had been silent for 2 s, or had not spoken yet."""
+    """Unrequested pictures after the visitor had been silent for 2 s, or before the first word."""
     pictures_congested: int
-    """Pictures that came by themselves while the service, as scripted, read slowly, and then what had piled up."""
+    """Unrequested pictures that came while the service, as scripted, read slowly or read its backlog."""
     pictures_seen: int
-    """Pictures that the model had before it when it answered."""
+    """Pictures that were part of the model's context when it answered."""
     pictures_same_turn: int
-    """Those of them that came when the visitor had finished already: taken for the very answer they were seen in."""
+    """Seen pictures that were taken after the visitor had finished, for the answer of the same turn."""
     picture_px: int | None
-    """The longer side of the largest."""
+    """Longer side of the largest picture."""
     tool_calls: int
     """Functions that the model called."""
     tools_at_once: int
-    """How many of them were at work at the same time, at most."""
+    """Most functions that were at work at the same time."""
     tools_answered: int
     tools_cancelled: int
-    """Calls that the service took back, as the visitor spoke into the turn."""
+    """Calls that the service cancelled, because the visitor interrupted the turn."""
     tool_faults: int
-    """Answers that were missing, or too many, or for nothing that was called over that connection."""
+    """Answers that were missing, that were too many, or whose call came over another connection."""
     reply_gap_ms: float | None
-    """How much longer a reply took to be heard than its sound lasts, at worst: gaps in it."""
+    """Longest total of the gaps in a reply: the time that it took, less the duration of its sound."""
     prompts: tuple[str, ...]
-    """The codes of what the kiosk said for itself, and was heard, in order."""
+    """Codes of the prompts that were heard, in order."""
     cues: tuple[str, ...]
-    """The chimes that were heard, in order."""
+    """Chimes that were heard, in order."""
     first_word_lost_ms: float | None
-    """Microphone sound from the pre-roll on that is missing before a conversation's first received frame."""
+    """Sound from the pre-roll on that is missing before a conversation's first received frame."""
     first_word_lost_ms_all: tuple[float, ...]
     wake_to_uplink_ms: float | None
     """From the wake to the first sound at the service."""
     wake_to_uplink_ms_all: tuple[float, ...]
     end_of_speech_to_sound_ms: float | None
-    """From the last audible sample of the visitor to the first one of the reply."""
+    """From the last audible sample of the visitor to the first audible sample of the reply."""
     end_of_speech_to_sound_ms_all: tuple[float, ...]
     barge_in_to_silence_ms: float | None
-    """From the first audible sample of an interruption to the last one of the reply it silenced."""
+    """From the first audible sample of an interruption to the last audible sample of the reply."""
     barge_in_to_silence_ms_all: tuple[float, ...]
     press_to_silence_ms: float | None
     """From a press into a reply to that reply's last audible sample."""
     press_to_silence_ms_all: tuple[float, ...]
     stop_ms: float
-    """From the order to stop (as by SIGTERM) to the daemon's end."""
+    """From the signal to stop (like SIGTERM) to the daemon's end."""
     latest_ms: float
-    """How much later than real time a frame was captured or a period played, at worst: what else to trust here."""
+    """Longest delay of a captured frame or a played period against real time.
+
+    If it is long, distrust other times.
+    """
     exit_code: int
-    """What the daemon would have exited with."""
+    """Exit code that the daemon would have had."""
     trouble: str | None
-    """Why the daemon or the rehearsal ended before its time."""
+    """Why the daemon or the rehearsal ended too early; null if it did not."""
     expectations: tuple[ExpectationResult, ...]
 
     @property
@@ -139,4 +146,4 @@ MEASURES: Final = tuple(
     for name, field in Summary.model_fields.items()
     if field.annotation in (int, int | None, float, float | None)
 )
-"""The numbers of a summary, by name: what an expectation can be about."""
+"""Names of the numbers of a summary; an expectation can refer to each of them."""

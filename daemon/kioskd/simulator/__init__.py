@@ -1,4 +1,4 @@
-"""The simulator of the Live service: on loopback, by a script, with the real service's rules."""
+"""A simulator of the Live service on loopback: it follows a script, and the rules of the real service."""
 
 from kioskd.simulator.records import ConnectionRecord, ReceivedPicture, SessionRecord, VisitorTurn
 from kioskd.simulator.script import FaultAction, Reply, ScriptedCall, ScriptedFault, ServiceScript

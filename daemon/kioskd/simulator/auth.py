@@ -1,4 +1,4 @@
-"""Authentication: the request paths that the Live service answers, and the key or the tokens that they take."""
+"""Authentication: the request paths of the Live service, and the keys and tokens that they accept."""
 
 import hmac
 import re
@@ -27,18 +27,19 @@ _VERTEX: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """One of the service's methods, in one version of its interface."""
+    """A method of the service in one version of its interface."""
 
     backend: Backend
     version: str
     constrained: bool = False
-    """Whether it takes ephemeral tokens only."""
+    """Whether it accepts ephemeral tokens only."""
 
 
 class EphemeralTokens:
     """The tokens that the service accepts, each for one connection.
 
-    Google documents that a token may resume its session as often as needed. The real service was seen to refuse that.
+    Google documents that a token may resume its session as often as needed. But the real service refused it
+    (seen).
     """
 
     def __init__(self) -> None:
@@ -51,18 +52,18 @@ class EphemeralTokens:
         return token
 
     def redeem(self, token: str) -> bool:
-        """Return whether `token` is valid; it is not valid any more afterwards."""
+        """Return whether `token` is valid, and make it invalid."""
         valid = token in self._valid
         self._valid.discard(token)
         return valid
 
     def expire_all(self) -> None:
-        """Make every token invalid that was minted so far."""
+        """Make all tokens minted so far invalid."""
         self._valid.clear()
 
 
 def find_endpoint(target: str) -> ApiEndpoint | None:
-    """Return the endpoint that a request target names; None where there is none (HTTP 404)."""
+    """Return the endpoint that a request target names; None if there is none (HTTP 404)."""
     path = public_path(target)
     if match := _DEVELOPER.fullmatch(path):
         return ApiEndpoint("developer", match["version"], match["constrained"] is not None)
@@ -76,9 +77,9 @@ def authenticate(
 ) -> AuthResult:
     """Check the credential of a request.
 
-    The Developer API takes the key as `x-goog-api-key` or `?key=`. Its constrained method takes `Authorization: Token` or
-    `?access_token=` with one of `tokens`, or with the key if that is a token. Vertex takes `Authorization: Bearer`, or
-    `x-goog-api-key` (express mode).
+    The Developer API takes the key as `x-goog-api-key` or `?key=`. Its constrained method takes
+    `Authorization: Token` or `?access_token=`, with one of `tokens`, or with the key if that is a token.
+    Vertex takes `Authorization: Bearer`, or `x-goog-api-key` (express mode).
     """
     secret = key.get_secret_value()
     query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
@@ -90,7 +91,7 @@ def authenticate(
     elif endpoint.backend == "vertex":
         given = credential if scheme.lower() == "bearer" else api_key
     else:
-        # The other methods take no ephemeral token.
+        # The other methods accept no ephemeral tokens.
         given = api_key if not secret.startswith(_TOKEN_PREFIX) else None
     if not given:
         return "no_key"
@@ -101,5 +102,5 @@ def authenticate(
 
 def public_path(target: str) -> str:
     """Return a request target without its query, which may hold the key."""
-    # urlsplit would take the first segment after a doubled slash for a host.
+    # urlsplit takes the first segment after a double slash as a host.
     return target.partition("?")[0]

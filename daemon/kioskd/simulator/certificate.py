@@ -1,4 +1,4 @@
-"""A certificate for a server on loopback: made at start, trusted by its own clients only, removed at the end."""
+"""Makes a certificate for a server on loopback, which only its own clients trust."""
 
 import datetime as dt
 import ssl
@@ -38,10 +38,11 @@ def make_certificate(
     hosts: Sequence[str] = ("localhost", "127.0.0.1"),
     starts_in: dt.timedelta = -_BACKDATED,
 ) -> Certificate:
-    """Make a certificate authority and a certificate for `hosts`, and write them to `directory`, which exists.
+    """Make a certificate authority and a certificate for `hosts`, and write them to `directory`, which
+    exists.
 
-    The certificate becomes valid in `starts_in`. With a positive value a client sees it as a device does whose clock is
-    behind.
+    The certificate becomes valid after `starts_in`. With a positive value it looks to a client as to a device
+    whose clock is behind.
 
     Raises:
         ConfigError: trustme is not installed.
@@ -50,7 +51,7 @@ def make_certificate(
         import trustme  # noqa: PLC0415  belongs to the extra `rehearsal`
     except ModuleNotFoundError:
         raise ConfigError(
-            "simulator: trustme is not installed, which makes its certificate; "
+            "simulator: trustme, which makes its certificate, is not installed; "
             "run sudo scripts/install.sh --extras rehearsal, or scripts/setup in a checkout"
         ) from None
     starts = dt.datetime.now(dt.UTC) + starts_in

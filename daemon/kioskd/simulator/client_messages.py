@@ -1,4 +1,4 @@
-"""Handles what a client sends on a connection that is set up."""
+"""Handles a client's messages after the setup."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -29,7 +29,7 @@ _RATES_HZ: Final = range(8_000, 48_001)
 
 
 class ClientMessages:
-    """Handles a client's messages, and asks `turns` for the model's answers."""
+    """Handler of a client's messages, which asks `turns` for the model's answers."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class ClientMessages:
         self._replies = state.replies
         realtime = setup.realtime_input_config or Realtime()
         detection = realtime.automatic_activity_detection or Detection()
-        # None: the client says itself when the visitor speaks.
+        # None: the client itself tells when the visitor speaks.
         self._vad = None if detection.disabled else VoiceActivityDetector(detection, state.script.silence_ms)
         self._resampler = UplinkResampler()
         self._interruptible = realtime.activity_handling != "NO_INTERRUPTION"
         self._transcribes = setup.input_audio_transcription is not None
         history = setup.history_config or History()
-        # With a handle the service has the history; a client that seeds it again is refused.
+        # A resumed session has the history already; a client that sends it again is refused.
         self._takes_history = bool(history.initial_history_in_client_content) and not resumed
         self._input = TurnInput(session, setup, model)
         self._active = False
@@ -67,7 +67,7 @@ class ClientMessages:
         """Handle one message of the client.
 
         Raises:
-            RefusalError: the service would end the connection for it.
+            RefusalError: the service ends the connection because of it.
             ConnectionClosed: the connection is over.
         """
         self._turns.resumption.messages_handled += 1
@@ -222,7 +222,7 @@ class ClientMessages:
             self._input.add_text(len(text))
 
     def _record_history(self, turns: Sequence[Content]) -> None:
-        """Take what was said before this session into the context, and answer nothing."""
+        """Add the earlier conversation to the context, without an answer."""
         for turn in turns:
             self._session.initial_history.append((turn.role or "user", turn.words))
             self._input.add_text(len(turn.words))

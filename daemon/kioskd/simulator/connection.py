@@ -1,4 +1,4 @@
-"""One client's connection: what is sent and received on it, and the faults that the script plans for it."""
+"""One client's connection: sending and receiving on it, and executing the script's faults."""
 
 import asyncio
 import json
@@ -14,17 +14,17 @@ from kioskd.simulator.websocket import ServerSocket
 from kioskd.simulator.wire import INTERNAL, short_reason
 
 _DRAIN_S: Final = 1.0
-"""How long an ending waits for a message handler that is held up itself."""
+"""Longest time in seconds for which the end of a connection waits for the handler of messages."""
 
 pause: Final = SystemClock().sleep
-"""Returns after that many seconds."""
+"""Function that returns after the given seconds."""
 
 
 class ClientConnection:
-    """A client's connection. Every task that runs for it ends with it.
+    """A client's connection. All its tasks end with it.
 
-    The pongs of its WebSocket have acknowledged what was received. So all of that is handled, whatever happens: an ending
-    that the script wants waits for the handler of messages, and then takes place at once.
+    The pongs of its WebSocket acknowledge the received messages, so all of them must be handled. Therefore a
+    scripted end of the connection waits for the handler of messages, and then happens at once.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class ClientConnection:
         self._events.emit(kind, connection=self.number, **data)
 
     def spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyncio.Task[None]:
-        """Run `work(*args)` beside the reading; the end of the connection ends it."""
+        """Run `work(*args)` as a task that ends with the connection."""
         task = self._tasks.create_task(_until_closed(work, *args))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     def stop_all(self) -> None:
-        """Cancel what was spawned."""
+        """Cancel all spawned tasks."""
         for task in tuple(self._running):
             task.cancel()
         self._handled, self._waiting = self.websocket.received, True
         self._drained.set()
 
     async def receive(self) -> str | bytes:
-        """Return the client's next message; those received before the end come first. One task calls this, the reader.
+        """Return the client's next message. Only one task, the reader, may call this.
 
         Raises:
-            ConnectionClosed: there is none to come.
+            ConnectionClosed: the connection is over, and all received messages were returned.
         """
         self._reader = asyncio.current_task()
         self._waiting = True
@@ -89,7 +89,7 @@ class ClientConnection:
         return message
 
     async def drain(self) -> None:
-        """Wait until every message that was received has been handled; a second at most."""
+        """Wait until all received messages are handled, for a second at most."""
         try:
             async with asyncio.timeout(_DRAIN_S):
                 while not self._all_handled:
@@ -99,16 +99,16 @@ class ClientConnection:
             self.emit("held_up", messages=self.websocket.received - self._handled)
 
     async def send(self, message: dict[str, object]) -> None:
-        """Send one of the service's messages; waits while the client does not read.
+        """Send one of the service's messages; wait while the client does not read.
 
         Raises:
-            ConnectionClosed: the connection is over. The reader does not get it here, but from `receive`, after the
+            ConnectionClosed: the connection is over. For the reader only `receive` raises it, after the
                 last message.
         """
         await self.send_text(json.dumps(message, separators=(",", ":")))
 
     async def send_text(self, text: str) -> None:
-        """Send `text` as it is; otherwise like `send`."""
+        """Send `text` unchanged; otherwise like `send`."""
         if self._frozen:
             await self.websocket.wait_closed()
         try:
@@ -123,22 +123,22 @@ class ClientConnection:
         await self.send({"goAway": {"timeLeft": f"{left_s:g}s"}})
 
     async def close(self, code: int, reason: str) -> None:
-        """Close as the service does, with a code and a reason; a frozen connection stays as it is."""
+        """Close with a code and a reason, as the service does. A frozen connection stays frozen."""
         if self._frozen:
             await self.websocket.wait_closed()
         await self.websocket.close(code, short_reason(reason))
 
     def reset_in(self, seconds: float) -> None:
-        """Reset the TCP connection in `seconds`, if it is still there."""
+        """Reset the TCP connection after `seconds`, if it is still open."""
         self.spawn(_later, seconds, self.websocket.reset)
 
     async def trigger(self, occasion: Trigger) -> None:
-        """Count an occasion, and carry out the faults that it sets off."""
+        """Count an occasion, and execute the faults that it triggers."""
         for fault in self._faults.due(occasion):
             await self.inject(fault)
 
     async def inject(self, action: FaultAction) -> None:
-        """Carry out a fault of an open connection: at once, or in `after_s` seconds while the connection goes on."""
+        """Execute a fault of an open connection, at once or after `after_s` while the connection goes on."""
         if action.after_s:
             self.spawn(_later, action.after_s, self._inject, action)
         else:
@@ -148,11 +148,11 @@ class ClientConnection:
         self.emit("fault", do=action.do)
         match action.do:
             case "close" | "abort" | "freeze" | "stop_reading":
-                # Nothing more is read; what was received is handled first.
+                # Reading stops now, but received messages are handled first.
                 self.websocket.pause_reading()
                 ending = self.spawn(self._end, action)
                 if asyncio.current_task() is not self._reader:
-                    # The caller's next step must find it ended. Not awaited itself: the caller may be cancelled.
+                    # The caller must find it ended. It is not awaited itself, as the caller may be cancelled.
                     await asyncio.wait([ending])
             case "read_slowly":
                 self.websocket.read_slowly(action.bytes_per_s)
@@ -171,14 +171,14 @@ class ClientConnection:
         await self.drain()
         self.websocket.discarding = True
         if action.do == "close":
-            # After the close is written: a client that has read it heeds no pong behind it.
+            # Reading resumes after the close is written: a client that has read it ignores later pongs.
             asyncio.get_running_loop().call_soon(self.websocket.resume_reading)
             await self.close(action.code, action.reason)
         elif action.do == "abort":
             self.websocket.reset()
             await self.websocket.wait_closed()
         else:
-            # The client must notice it: bytes that are not read pile up on its side.
+            # The client can notice it, as unread bytes pile up on its side.
             self._frozen = action.do == "freeze"
             self.websocket.enable_keepalive()
             if action.lasts_s is not None:
@@ -200,4 +200,4 @@ async def _until_closed(work: Callable[..., Coroutine[Any, Any, None]], *args: A
     try:
         await work(*args)
     except ConnectionClosed:
-        return  # the reader of the connection sees it too, and ends everything
+        return  # The reader gets the same error, and ends the connection.

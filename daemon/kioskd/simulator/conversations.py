@@ -1,4 +1,4 @@
-"""Serves the connections of all clients: setup, the session, and the conversation until its end."""
+"""Serves the connections of all clients, from setup to the end of the conversation."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class Conversations:
 
     def __init__(self, state: ServiceState) -> None:
         self.records: list[ConnectionRecord] = []
-        """Every connection that was opened, oldest first."""
+        """All connections that were opened, oldest first."""
         self.open: list[ClientConnection] = []
         """The connections that are open, oldest first."""
         self._state = state
@@ -130,4 +130,4 @@ class Conversations:
                 if fault.after_s or fault.do not in ENDING_FAULTS:
                     continue
             while True:
-                await connection.receive()  # and drop it: there is no session
+                await connection.receive()  # dropped, as there is no session

@@ -1,15 +1,15 @@
-"""Reports what happens in the simulator, as it happens."""
+"""Reports events of the simulator at once."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
 EventObserver = Callable[[str, dict[str, object]], None]
-"""Is given each event's kind and data."""
+"""A function that gets kind and data of each event."""
 
 
 class EventFeed:
-    """Passes events on to an observer, and lets others wait for them."""
+    """Passes events to an observer, and lets tasks wait for events."""
 
     def __init__(self, observe: EventObserver) -> None:
         self._observe = observe
@@ -17,7 +17,7 @@ class EventFeed:
         self._waiting: list[tuple[str, int, asyncio.Future[dict[str, object]]]] = []
 
     def emit(self, kind: str, **data: object) -> None:
-        """Report that `kind` happened. `data` holds lengths and ids, never contents."""
+        """Report an event. `data` holds lengths and ids, never contents."""
         data["t"] = time.monotonic()
         past = self._past.setdefault(kind, [])
         past.append(data)
@@ -27,7 +27,7 @@ class EventFeed:
                 future.set_result(data)
 
     def count(self, kind: str) -> int:
-        """Return how often `kind` happened, since the last `forget`."""
+        """Return the number of events of this kind since the last `forget`."""
         return len(self._past.get(kind, ()))
 
     def forget(self) -> None:

@@ -15,20 +15,20 @@ from kioskd.simulator.script import ScriptedCall
 from kioskd.simulator.wire import FunctionResponse
 
 AnswerScheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
-"""When the model speaks of its calls' answers: not by itself, when it is silent, at once."""
+"""Time at which the model speaks about an answer: not by itself, when it is silent, or at once."""
 
 _URGENCY: Final[tuple[AnswerScheduling, ...]] = get_args(AnswerScheduling)
 
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call that was not answered yet."""
+    """A call without an answer so far."""
 
     scripted: ScriptedCall
     record: CallRecord
     turn: VisitorTurn
     repeats: int
-    """How often it will be made again if its answer is empty."""
+    """Most repetitions of the call after empty answers."""
     resolved: asyncio.Event = field(default_factory=asyncio.Event)
     response: FunctionResponse | None = None
     pictures: list[ReceivedPicture] = field(default_factory=list)
@@ -57,7 +57,7 @@ class FunctionCalls:
         self.declare(tools)
 
     def declare(self, tools: Iterable[WireTool]) -> None:
-        """Know these functions from now on, and no others."""
+        """Replace the known functions by those of `tools`."""
         self._behaviors = {
             function.name or "": function.behavior or ""
             for tool in tools
@@ -66,12 +66,12 @@ class FunctionCalls:
 
     @property
     def block_the_model(self) -> bool:
-        """Whether the model waits for an answer before anything else."""
+        """Whether the model does nothing until an answer comes."""
         return any(call.record.blocking for call in self._open.values())
 
     @property
     def any_open(self) -> bool:
-        """Whether an answer is still to come."""
+        """Whether a call has no answer yet."""
         return bool(self._open)
 
     async def make(self, scripted: Sequence[ScriptedCall], turn: VisitorTurn) -> list[PendingCall]:
@@ -83,9 +83,9 @@ class FunctionCalls:
     async def answers(
         self, calls: Sequence[PendingCall]
     ) -> tuple[AnswerScheduling | None, list[ReceivedPicture]]:
-        """Wait for all of `calls`; return when the model is to speak of the answers, and the pictures among them.
+        """Wait for all of `calls`; return the scheduling of the model's words about them, and their pictures.
 
-        The first is None if all calls were cancelled. Some models repeat a call whose answer is empty.
+        The scheduling is None if all calls were cancelled. Some models repeat a call whose answer is empty.
         """
         answered: list[PendingCall] = []
         for first in calls:
@@ -104,7 +104,7 @@ class FunctionCalls:
         return urgency, [picture for call in answered for picture in call.pictures]
 
     def answer(self, response: FunctionResponse, pictures: Sequence[ReceivedPicture]) -> None:
-        """Take a function's answer; one that is not waited for is recorded only."""
+        """Take a function's answer. If no call waits for it, it is only recorded."""
         call = self._open.get(response.id or "") or self._find_by_name(response)
         record = call.record if call else self._made.get(response.id or "")
         self._connection.emit("tool_response", id=response.id, known=call is not None, pictures=len(pictures))
@@ -122,7 +122,7 @@ class FunctionCalls:
             self._resolve(call, "answered")
 
     def cancel(self, turn: VisitorTurn) -> list[str]:
-        """Cancel the calls of `turn`, except those that outlive it; return the ids."""
+        """Cancel the calls of `turn`, except those that outlive it, and return their ids."""
         cancelled = [
             call
             for call in self._open.values()
@@ -134,13 +134,13 @@ class FunctionCalls:
         return [call.record.id for call in cancelled]
 
     def count_audio(self, byte_count: int) -> None:
-        """Count audio that comes while the model waits for an answer."""
+        """Count audio that arrives while the model waits for an answer."""
         for call in self._open.values():
             if call.record.blocking:
                 call.record.audio_bytes += byte_count
 
     def close(self) -> None:
-        """Give up the calls that are open: the connection is over."""
+        """Give up all open calls, as the connection is over."""
         for call in tuple(self._open.values()):
             self._resolve(call, "lost")
 
@@ -181,7 +181,7 @@ class FunctionCalls:
         call.resolved.set()
 
     def _find_by_name(self, response: FunctionResponse) -> PendingCall | None:
-        """Return the call that an answer without an id is for, as Vertex takes it."""
+        """Return the call that an answer without an id belongs to; Vertex accepts these."""
         if response.id is not None:
             return None
         return next((call for call in self._open.values() if call.record.name == response.name), None)

@@ -1,7 +1,7 @@
 """The rules for the functions that a setup declares.
 
-The rules are those of public reports about the same form of schema. Where Vertex and the Developer API differ, each has
-its own rule. A limit that is not published (the depth) stands where reports put it.
+They come from public reports about the same form of schema. Where Vertex and the Developer API differ, each
+has its own rule. The limit of the depth is not published; its value comes from reports.
 """
 
 import re
@@ -15,7 +15,7 @@ from kioskd.simulator.wire import RefusalError
 
 MOST_FUNCTIONS: Final = 512
 DEEPEST: Final = 12
-"""Levels of a function's parameters."""
+"""Most levels of a function's parameters."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _TYPES: Final = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"})
@@ -29,7 +29,7 @@ _FORMATS: Final = {
 def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Sequence[str] = ()) -> None:
     """Raise RefusalError for a declaration that the service does not accept.
 
-    `unwanted`: names, or patterns of them, that are refused without a reason.
+    `unwanted`: names or patterns that are rejected without a reason.
     """
     names: set[str] = set()
     functions = [
@@ -72,8 +72,8 @@ def _schema_errors(schema: ParameterSchema, place: str, backend: Backend, deep: 
     if schema.any_of is not None:
         if backend == "vertex" and schema.model_dump(exclude_none=True, exclude={"any_of"}):
             yield (
-                "Unable to submit request because `{function}` functionDeclaration schema specified other fields "
-                "alongside any_of. When using any_of, it must be the only field set."
+                "Unable to submit request because `{function}` functionDeclaration schema specified other "
+                "fields alongside any_of. When using any_of, it must be the only field set."
             )
     elif kind not in _TYPES:
         yield f"{place}.type: {kind or 'TYPE_UNSPECIFIED'} is no type that is supported"

@@ -1,4 +1,4 @@
-"""Answers WebSocket requests: with an open connection, or with an HTTP error."""
+"""Answers WebSocket requests with an open connection, or with an HTTP error."""
 
 import asyncio
 import http

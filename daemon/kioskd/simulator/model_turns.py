@@ -20,18 +20,18 @@ from kioskd.simulator.state import ServiceState
 
 @dataclass(slots=True)
 class _CurrentTurn:
-    """The turn that the model is at."""
+    """The turn that the model answers now."""
 
     turn: VisitorTurn
     reply: Reply | None
-    """The reply that it gives; None while that is not decided."""
+    """The model's reply; None while it is not chosen."""
     stage: Literal["thinking", "calling", "speaking"] = "thinking"
     stream: ReplyStream | None = None
     awaited_calls: Sequence[PendingCall] = ()
 
 
 class ModelTurns:
-    """Gives the script's replies, one a turn, and ends them when the visitor interrupts."""
+    """Answers each turn with a reply of the script, and ends it when the visitor interrupts."""
 
     def __init__(
         self,
@@ -56,42 +56,42 @@ class ModelTurns:
         self.calls = FunctionCalls(
             connection, session, model, setup.tools or (), script_repeats=state.script.sweeps
         )
-        """The functions that the model has called."""
+        """The model's function calls."""
         self.resumption = ResumptionUpdates(connection, session, state.sessions, setup.session_resumption)
-        """The handles that the client is sent."""
+        """The sender of resumption handles."""
 
     def visitor_speaks(self, speaks: bool) -> None:
-        """Note whether the visitor speaks: the model waits with functions' answers until that is over."""
+        """Record whether the visitor speaks: only afterwards the model speaks about functions' answers."""
         if speaks:
             self._visitor_silent.clear()
         else:
             self._visitor_silent.set()
 
     def answer(self, turn: VisitorTurn, reply: Reply | None = None) -> None:
-        """Answer `turn` with the script's next reply, or with `reply`: now, or after the current reply."""
+        """Answer `turn` with `reply` or the script's next reply, now or after the current reply."""
         self._queue.append((turn, reply))
         if self._task is None or self._task.done():
             self._task = self._connection.spawn(self._answer_all)
 
     async def new_content(self) -> None:
-        """Note content that asks for no answer: from 3.8 on it cancels calls that the model waits for.
+        """Handle content that asks for no answer. From 3.8 on it cancels calls for which the model waits.
 
-        Frames of video do not, as far as is known.
+        As far as is known, frames of video do not cancel calls.
         """
         if self._model.blocking_tools == "optional" and self.calls.block_the_model:
             await self.interrupt()
 
     async def interrupt(self) -> None:
-        """End the current reply, if there is one: the visitor has taken the turn.
+        """End the current reply, if there is one, as the visitor interrupts.
 
-        A reply that has not begun is dropped silently, and stays the next one to be given.
+        A reply that has not begun is put off: it is the next reply again.
         """
         current, self._current = self._current, None
         if current is None or self._task is None:
             return
         self._task.cancel()
         self._task, turn = None, current.turn
-        # Functions' answers are spoken of later; a visitor's turn that waited is over.
+        # The model speaks about functions' answers later; a waiting turn of the visitor is over.
         self._queue = deque(queued for queued in self._queue if queued[0].kind == "answer")
         if current.stage == "thinking":
             if turn.kind == "answer":
@@ -101,7 +101,7 @@ class ModelTurns:
         content: dict[str, object] = {"interrupted": True}
         unheard = current.stream.next_chunk if current.stream else b""
         if unheard and self._interruptions % 2 == 0:
-            # The real service does so at times: audio that is void as it arrives.
+            # The real service does so at times: it sends audio that must not be played.
             content["modelTurn"] = {"role": "model", "parts": [audio_part(unheard)]}
         self._connection.emit("interrupted", sent_s=current.stream.sent_s if current.stream else 0.0)
         turn.reply = "interrupted"
@@ -150,7 +150,7 @@ class ModelTurns:
         await self._end_turn(turn)
 
     async def _follow_up(self, reply: Reply, calls: Sequence[PendingCall]) -> None:
-        """Speak of the answers of functions that the model did not wait for."""
+        """Speak about the answers of functions for which the model did not wait."""
         scheduling, pictures = await self.calls.answers(calls)
         if scheduling in {None, "SILENT"}:
             await self._send_handle_if_resumable()
@@ -178,11 +178,11 @@ class ModelTurns:
             await self.resumption.send_not_resumable()
         await stream.send(turn, self._session, index=index, meanwhile=reply is not current.reply)
         await self._connection.trigger("reply_end")
-        # The service takes it that the reply is played as it comes, and ends the turn when it has been heard.
+        # The service assumes that the client plays the reply at once, and ends the turn after its last sound.
         await stream.wait_until_played()
 
     async def _send_handle_if_resumable(self) -> None:
-        """Send a handle, unless a call is open: the session cannot be resumed then."""
+        """Send a handle, unless a call is open, as the session cannot be resumed then."""
         if not self.calls.any_open:
             await self.resumption.send_handle()
 

@@ -1,4 +1,4 @@
-"""What the simulator received and did, for the checks of a test or a rehearsal. All of it is kept in memory."""
+"""Records of all that the simulator received and did, for tests and rehearsals. They are kept in memory."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from kioskd.simulator.auth import Backend
 from kioskd.simulator.schema import Setup
 
 _CROSSING_S: Final = 1.0
-"""An answer that comes within this time after its cancellation may have been on its way."""
+"""Longest time in seconds for which an answer may cross its cancellation on the way."""
 
 
 @dataclass(slots=True)
@@ -18,56 +18,56 @@ class ConnectionRecord:
 
     number: int
     path: str
-    """Without the query, which may hold the key."""
+    """The request's path, without the query, which may hold the key."""
     session: str | None = None
-    """The session's id, once there is one."""
+    """The id of the session, once there is one."""
     resumed: bool = False
     closed_at: float | None = None
     close_sent: int | None = None
     """The WebSocket close code that the simulator sent; None after an abort."""
     close_received: int | None = None
-    """The client's close code; None where it sent no close."""
+    """The client's close code; None if it sent none."""
 
 
 @dataclass(slots=True)
 class ReceivedPicture:
-    """One picture as it was received."""
+    """A picture as it was received."""
 
     at: float
     mime: str
     data: bytes = field(repr=False)
     way: Literal["realtime", "content", "answer"] = "realtime"
-    """As a frame of video, as a part of client content, or with a function's response."""
+    """Way of the picture: a frame of video, a part of client content, or a part of a function's response."""
     size: tuple[int, int] | None = None
-    """Width and height in pixels; None where the header does not say."""
+    """Width and height in pixels; None if the header does not say them."""
     turn: int | None = None
-    """The index, in the session's `turns`, of the turn in which the model first saw it; None: it has not."""
+    """Index in the session's `turns` of the turn in which the model first saw it; None if it did not."""
 
 
 @dataclass(slots=True)
 class VisitorTurn:
-    """What the visitor said or asked, and how the model answered."""
+    """An input of the visitor, and the model's answer."""
 
     kind: Literal["speech", "text", "content", "answer"]
-    """`answer`: the model speaks of functions that it had not waited for; the visitor said nothing."""
+    """`answer`: no input of the visitor, but results of functions for which the model did not wait."""
     ended_at: float
     audio_bytes: int
-    """Audio that belongs to the turn, by the session's turn coverage."""
+    """Audio of the turn, by the session's turn coverage."""
     seen: list[ReceivedPicture] = field(default_factory=list)
-    """Pictures that the model saw first in this turn: by the turn coverage, written, or from functions."""
+    """Pictures of the turn: by the session's turn coverage, from client content, or from functions."""
     reply: Literal["none", "spoken", "silent", "interrupted"] = "none"
     reply_s: float = 0.0
     """Seconds of sound sent."""
 
     @property
     def pictures(self) -> int:
-        """How many pictures belong to the turn."""
+        """Number of pictures of the turn."""
         return len(self.seen)
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """One function call, and how the client answered it."""
+    """A function call, and the client's answers."""
 
     id: str
     name: str
@@ -76,18 +76,18 @@ class CallRecord:
     blocking: bool
     """Whether the model waited for the answer before anything else."""
     state: Literal["open", "answered", "cancelled", "given_up", "lost"] = "open"
-    """`given_up`: the model has waited long enough. `lost`: its connection ended first."""
+    """`given_up`: the model waits no longer. `lost`: the connection ended before the answer."""
     cancelled_at: float | None = None
     answered_at: list[float] = field(default_factory=list)
     results: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
-    """The answers' contents."""
+    """Contents of the answers."""
     audio_bytes: int = 0
-    """Audio that came while the model waited for the answer."""
+    """Audio that arrived while the model waited for the answer."""
 
     def complaint(self) -> str | None:
-        """Return what was wrong with the client's answer; None if the call was answered once, or was cancelled.
+        """Return the fault of the client's answer; None if there is none.
 
-        An answer may cross its cancellation on the way.
+        Right is one answer, or none to a cancelled call. An answer may cross its cancellation on the way.
         """
         if len(self.answered_at) > 1:
             return f"{self.name} was answered {len(self.answered_at)} times"
@@ -96,46 +96,46 @@ class CallRecord:
         if self.cancelled_at is not None and any(
             at - self.cancelled_at > _CROSSING_S for at in self.answered_at
         ):
-            return f"{self.name} was answered though it was cancelled"
+            return f"{self.name} was answered although it was cancelled"
         return None
 
 
 @dataclass(slots=True)
 class SessionRecord:
-    """One session over all its connections."""
+    """A session over all its connections."""
 
     id: str
     model: str
     backend: Backend
     setups: list[Setup] = field(default_factory=list, repr=False)
-    """One for each connection."""
+    """Setup messages, one for each connection."""
     audio: bytearray = field(default_factory=bytearray, repr=False)
-    """Every byte of audio received, in order; a transparent resumption removes what will be sent again."""
+    """All received audio in order, without the part that a transparent resumption sends again."""
     pictures: list[ReceivedPicture] = field(default_factory=list)
     texts: list[str] = field(default_factory=list, repr=False)
-    """Typed input, from realtime text and client content."""
+    """Texts of realtime input and client content."""
     initial_history: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    """What was said before the session, as the client told: (role, text)."""
+    """Earlier conversation that the client sent: (role, text)."""
     turns: list[VisitorTurn] = field(default_factory=list)
     tool_responses: list[str] = field(default_factory=list)
-    """The ids of the answered calls."""
+    """Ids of the answered calls."""
     calls: list[CallRecord] = field(default_factory=list)
-    """Every call of a function, in order."""
+    """All function calls in order."""
     unknown_answers: list[str] = field(default_factory=list)
-    """Ids that were answered on a connection that had not called them."""
+    """Ids in answers over a connection on which they were not called."""
     context_updates: int = 0
-    """How many context updates came."""
+    """Number of context updates."""
     tokens: Counter[str] = field(default_factory=Counter)
-    """The context's tokens by modality: each turn bills them again."""
+    """Tokens of the context by modality; each turn is billed for all of them."""
 
     @property
     def complaints(self) -> list[str]:
-        """What was wrong with the answers to calls; empty if nothing was."""
+        """Faults of the answers to calls."""
         found = [complaint for call in self.calls if (complaint := call.complaint()) is not None]
         return found + ["an answer came for a call that was not made"] * len(self.unknown_answers)
 
     def show_pictures(self, pictures: Iterable[ReceivedPicture], turn: VisitorTurn) -> None:
-        """Note that the model sees these pictures in `turn`, which is one of `turns`."""
+        """Record that the model sees these pictures in `turn`, which is one of `turns`."""
         index = next(index for index, each in enumerate(self.turns) if each is turn)
         for picture in pictures:
             turn.seen.append(picture)

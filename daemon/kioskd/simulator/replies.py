@@ -15,9 +15,9 @@ from kioskd.simulator.script import Reply
 CHUNK_BYTES: Final = pcm.byte_count(0.040, pcm.DOWNLINK_HZ)
 AUDIO_TOKENS_PER_S: Final = 25
 _MIME: Final = f"audio/pcm;rate={pcm.DOWNLINK_HZ}"
-# Clients that look at the first part only lose a piece at every fourth message.
+# Every fourth message has two parts, so that a client that reads only the first part loses sound.
 _DOUBLE_EVERY: Final = 4
-# Shorter waits would wake the loop more often than a client can tell apart.
+# Shorter waits wake the loop often, and make no difference to a client.
 _SHORTEST_WAIT_S: Final = 0.01
 
 
@@ -39,16 +39,16 @@ class ReplyQueue:
         return min(max(self._next - 1, 0), len(self._replies) - 1)
 
     def take(self) -> int:
-        """Return the next reply's index in the script. It has begun, and will not be said again."""
+        """Begin the next reply, and return its index in the script. It will not be repeated."""
         self._next += 1
         return self.index
 
 
 class ReplyStream:
-    """Sends one reply's audio, faster than it plays by the script's `pace`."""
+    """Sends the audio of one reply, faster than real time by the factor `pace` of the script."""
 
     def __init__(self, connection: ClientConnection, sound: bytes, text: str | None, *, pace: float) -> None:
-        """`sound`: 24 kHz PCM. `text`: what is sent along as output transcription."""
+        """`sound`: 24 kHz PCM. `text`: the output transcription that is sent with it."""
         self._connection = connection
         self._sound = sound
         self._text = text
@@ -63,11 +63,11 @@ class ReplyStream:
 
     @property
     def next_chunk(self) -> bytes:
-        """The sound that would be sent next; empty at the end."""
+        """The sound to be sent next; empty at the end."""
         return self._sound[self._sent : self._sent + CHUNK_BYTES]
 
     async def send(self, turn: VisitorTurn, session: SessionRecord, *, index: int, meanwhile: bool) -> None:
-        """Send all of the reply, as the answer to `turn`, and announce that it is complete."""
+        """Send the whole reply as the answer to `turn`, and announce that it is complete."""
         self._began = asyncio.get_running_loop().time()
         for sent, content in messages(self._sound, self._text):
             first, self._sent = self._sent == 0, sent
@@ -84,12 +84,12 @@ class ReplyStream:
         await self._connection.send({"serverContent": {"generationComplete": True}})
 
     async def wait_until_played(self) -> None:
-        """Wait until a client that plays the reply as it comes has played all of it."""
+        """Wait until a client that plays the reply at once has played all of it."""
         await pause(max(0.0, self._began + self.sent_s - asyncio.get_running_loop().time()))
 
 
 class UsageReports:
-    """Reports the tokens of each turn: every other time with the end of the turn, else in a message of its own."""
+    """Reports the tokens of each turn, alternately with the end of the turn and in a message of its own."""
 
     def __init__(self, session: SessionRecord, *, enabled: bool) -> None:
         self._session = session
@@ -97,7 +97,7 @@ class UsageReports:
         self._count = 0
 
     def end_of_turn(self, turn: VisitorTurn, content: dict[str, object]) -> list[dict[str, object]]:
-        """Return the messages that end `turn` with this server content, and bill the reply."""
+        """Return the messages that end `turn` with this server content, and add the reply's tokens."""
         ending: dict[str, object] = {"serverContent": content}
         messages = [ending]
         if self._enabled:
@@ -112,14 +112,14 @@ class UsageReports:
 
 
 def audio_part(sound: bytes) -> dict[str, object]:
-    """Return `sound` (24 kHz) as a part of a model's turn."""
+    """Return `sound` (24 kHz PCM) as a part of a model's turn."""
     return {"inlineData": {"mimeType": _MIME, "data": base64.b64encode(sound).decode()}}
 
 
 def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield a reply's server contents, each with how many bytes of `sound` have gone out with it.
+    """Yield a reply's server contents, each with the bytes of `sound` sent so far.
 
-    Some hold two pieces of audio. With a `text`, its words come along as output transcription, spread evenly.
+    Some contents hold two pieces of audio. The words of `text` are spread evenly as output transcription.
     """
     words = (text or "").split()
     transcribed = number = offset = 0
@@ -138,7 +138,7 @@ def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, ob
 
 
 def usage(context: Counter[str], reply_s: float, backend: Backend) -> dict[str, object]:
-    """Return the usageMetadata of a turn: the whole context in, `reply_s` seconds of speech out."""
+    """Return the usageMetadata of a turn: the context as input, `reply_s` seconds of speech as output."""
     spoken = round(reply_s * AUDIO_TOKENS_PER_S)
     prompt = context.total()
     details = [{"modality": name, "tokenCount": count} for name, count in sorted(context.items()) if count]

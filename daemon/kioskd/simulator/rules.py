@@ -18,10 +18,12 @@ VOICES: Final = frozenset({
 })  # fmt: skip
 """Prebuilt voices; their names are case sensitive."""
 
-# The list that Vertex documents; the Developer API publishes none, so only the shape is checked there.
+# The list comes from Vertex's documentation. The Developer API publishes none; there only the form is
+# checked.
 _VERTEX_LANGUAGES: Final = frozenset({
-    "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP", "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR", "uk-UA",
-    "vi-VN",
+    "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP",
+    "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR",
+    "uk-UA", "vi-VN",
 })  # fmt: skip
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -38,11 +40,11 @@ class SimulatedModel:
     client_content: Literal["any_time", "seed_only"] = "any_time"
     coverage: Coverage = "TURN_INCLUDES_ONLY_ACTIVITY"
     answer_parts: bool = True
-    """Whether a function may answer with pictures: from Gemini 3 on."""
+    """Whether a function may answer with pictures, as from Gemini 3 on."""
     repeats_empty_calls: bool = False
     """Whether it repeats a call whose answer was empty."""
     reports_interaction_status: bool = False
-    """Whether the end of a turn says if the interaction goes on."""
+    """Whether the end of a turn tells if the interaction goes on."""
 
 
 _DEVELOPER: Final = frozenset[Backend]({"developer"})
@@ -79,7 +81,10 @@ PROFILES: Final[dict[str, SimulatedModel]] = {
 
 
 def check_setup(setup: Setup, endpoint: ApiEndpoint) -> tuple[str, SimulatedModel]:
-    """Return the model's short name and its abilities; raise RefusalError for what the service does not accept."""
+    """Return the model's short name and its abilities.
+
+    Raises RefusalError for a setup that is not accepted.
+    """
     name, profile = _model(setup.model, endpoint)
     _check_generation(setup.generation_config or Generation(), name, profile, endpoint)
     _check_session(setup, name, profile, endpoint)
@@ -116,7 +121,8 @@ def _model(given: str | None, endpoint: ApiEndpoint) -> tuple[str, SimulatedMode
     profile = PROFILES.get(match["name"]) if match else None
     if match is None or profile is None or endpoint.backend not in profile.backends:
         raise RefusalError(
-            f"{given} is not found for API version {endpoint.version}, or is not supported for bidiGenerateContent.",
+            f"{given} is not found for API version {endpoint.version}, "
+            "or is not supported for bidiGenerateContent.",
             POLICY,
         )
     return match["name"], profile
@@ -125,7 +131,8 @@ def _model(given: str | None, endpoint: ApiEndpoint) -> tuple[str, SimulatedMode
 def _check_generation(config: Generation, name: str, profile: SimulatedModel, endpoint: ApiEndpoint) -> None:
     _ensure(
         set(config.response_modalities or ("AUDIO",)) == {"AUDIO"},
-        f"The requested combination of response modalities is not supported by the model {name}: only AUDIO is",
+        "The requested combination of response modalities is not supported by the model "
+        f"{name}: only AUDIO is",
     )
     _ensure(
         not config.enable_affective_dialog or profile.affective_dialog,

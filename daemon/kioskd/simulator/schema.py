@@ -1,7 +1,8 @@
-"""The Live API's setup message: every field the service knows, and no other.
+"""The Live API's setup message, with exactly the fields that the service knows.
 
-Names may be in camelCase or snake_case at every level, and `null` means unset. A name that is not in the schema, or an
-unknown enum value, ends the connection with 1007: the service's JSON reader (proto3 JSON) refuses both.
+Names may be in camelCase or snake_case at every level, and `null` means unset. A name that is not in the
+schema, or an unknown enum value, ends the connection with 1007: the service's JSON reader (proto3 JSON)
+refuses both.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, Strict
 from pydantic.alias_generators import to_camel
 
 Int64 = StrictInt | Annotated[str, Field(pattern=r"^-?\d{1,19}$")]
-"""proto3 JSON writes 64-bit integers as strings and reads both."""
+"""A 64-bit integer: proto3 JSON writes it as a string, and reads strings and numbers."""
 Number = StrictFloat | StrictInt
 Anything = dict[str, Any]
 """An object whose contents change nothing in the simulator."""
 Coverage = Literal[
     "TURN_INCLUDES_ONLY_ACTIVITY", "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
 ]
-"""Which input belongs to a turn of the visitor."""
+"""Rule that selects the input of a visitor's turn."""
 _Start = Literal["START_SENSITIVITY_UNSPECIFIED", "START_SENSITIVITY_HIGH", "START_SENSITIVITY_LOW"]
 _End = Literal["END_SENSITIVITY_UNSPECIFIED", "END_SENSITIVITY_HIGH", "END_SENSITIVITY_LOW"]
 _Level = Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"]
@@ -49,7 +50,7 @@ class Blob(WireModel):
 
 
 class Part(WireModel):
-    """A piece of a content."""
+    """A part of a content."""
 
     text: str | None = None
     inline_data: Blob | None = None
@@ -84,7 +85,7 @@ class PrebuiltVoice(WireModel):
 
 
 class VoiceConfig(WireModel):
-    """Which voice speaks."""
+    """Choice of the voice."""
 
     prebuilt_voice_config: PrebuiltVoice | None = None
     replicated_voice_config: Anything | None = None
@@ -92,7 +93,7 @@ class VoiceConfig(WireModel):
 
 
 class SpeechConfig(WireModel):
-    """How the model speaks."""
+    """Settings of the model's speech."""
 
     voice_config: VoiceConfig | None = None
     language_code: str | None = None
@@ -100,7 +101,7 @@ class SpeechConfig(WireModel):
 
 
 class Thinking(WireModel):
-    """How much the model thinks."""
+    """Settings of the model's thinking."""
 
     include_thoughts: StrictBool | None = None
     thinking_budget: StrictInt | None = None
@@ -108,7 +109,7 @@ class Thinking(WireModel):
 
 
 class Generation(WireModel):
-    """How the model generates."""
+    """Settings of the model's output."""
 
     response_modalities: tuple[_Modality, ...] | None = None
     temperature: Number | None = None
@@ -167,7 +168,7 @@ class FunctionDeclaration(WireModel):
 
 
 class WireTool(WireModel):
-    """What the model may use."""
+    """Tools that the model may use."""
 
     function_declarations: tuple[FunctionDeclaration, ...] | None = None
     google_search: Anything | None = None
@@ -181,14 +182,14 @@ class WireTool(WireModel):
 
 
 class Resumption(WireModel):
-    """Whether handles are wanted, and which session goes on."""
+    """Request for resumption handles, and the handle of a session to be resumed."""
 
     handle: SecretStr | None = None
     transparent: StrictBool | None = None
 
 
 class Transcription(WireModel):
-    """That transcripts are wanted."""
+    """Request for transcripts."""
 
     language_codes: tuple[str, ...] | None = None
     language_auto: Anything | None = None
@@ -202,7 +203,7 @@ class Transcription(WireModel):
 
 
 class Detection(WireModel):
-    """How the service finds speech in the audio."""
+    """Settings of the service's speech detection."""
 
     disabled: StrictBool | None = None
     start_of_speech_sensitivity: _Start | None = None
@@ -212,7 +213,7 @@ class Detection(WireModel):
 
 
 class Realtime(WireModel):
-    """How turns are taken."""
+    """Settings of turn-taking."""
 
     automatic_activity_detection: Detection | None = None
     activity_handling: _Handling | None = None
@@ -221,13 +222,13 @@ class Realtime(WireModel):
 
 
 class Window(WireModel):
-    """How much of the context survives compression."""
+    """Size of the context after compression."""
 
     target_tokens: Int64 | None = None
 
 
 class Compression(WireModel):
-    """When the context is compressed."""
+    """Settings of the context's compression."""
 
     trigger_tokens: Int64 | None = None
     sliding_window: Window | None = None
@@ -241,7 +242,7 @@ class Proactivity(WireModel):
 
 
 class History(WireModel):
-    """Whether the conversation starts with a history that the client brings."""
+    """Whether the conversation starts with a history from the client."""
 
     initial_history_in_client_content: StrictBool | None = None
 

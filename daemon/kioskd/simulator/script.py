@@ -1,4 +1,4 @@
-"""The script of the service: what it says and does, as an owner writes it in a scenario."""
+"""The script of the service: its replies and faults, as an owner writes them in a scenario."""
 
 import http
 from collections import Counter
@@ -43,7 +43,7 @@ _REASON_BYTES: Final = 123  # RFC 6455: a control frame holds 125 bytes, two of 
 
 
 class ScenarioSection(BaseModel):
-    """Part of a scenario: cannot be changed, and refuses keys that it does not know."""
+    """A part of a scenario. It is immutable, and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -52,81 +52,88 @@ class ScriptedCall(ScenarioSection):
     """A function that the model calls before it speaks."""
 
     name: str
-    """The function's name, as the kiosk declares it."""
+    """Name of the function, as the kiosk declares it."""
     args: dict[str, Any] = {}
-    """Its arguments."""
+    """Arguments of the function."""
     wait_s: ScriptSeconds = 30.0
-    """How long the model waits for the answer before it goes on without."""
+    """Seconds for which the model waits for the answer."""
     outlives: bool = False
-    """Whether it goes on when the visitor interrupts the turn that it was called in. Where the kiosk has declared the
-    function as one that holds the model up, it never does."""
+    """Whether the call goes on when the visitor interrupts its turn. A blocking function never does."""
 
 
 class Reply(ScenarioSection):
-    """What the model does in one turn: exactly one of `text`, `wav` and `silent`."""
+    """The model's answer in one turn: exactly one of `text`, `wav` and `silent`."""
 
     text: str | None = Field(default=None, min_length=1)
-    """Spoken by espeak-ng."""
+    """The words of the model, which espeak-ng speaks."""
     wav: Path | None = None
-    """Played from this file (16-bit PCM of any rate)."""
+    """A file with the model's voice (16-bit PCM of any rate)."""
     silent: bool = False
-    """The model says nothing: it only ends its turn, as gemini-3.8-live may."""
+    """Whether the model only ends its turn, without a word, as gemini-3.8-live sometimes does."""
     think_s: ScriptSeconds | None = None
-    """Seconds from the end of the visitor's turn to the first sound, instead of the script's own `think_s`."""
+    """Seconds from the end of the visitor's turn to the first sound, in place of the script's `think_s`."""
     heard: str = "…"
-    """The transcript of the visitor's words, where the kiosk asks for transcripts."""
+    """The transcript of the visitor's words, if the kiosk asks for transcripts."""
     tool_calls: tuple[ScriptedCall, ...] = ()
-    """Functions called first, all at once. The model says this reply when all of them have answered; but nothing if
-    functions that do not hold it up have answered with SILENT scheduling."""
+    """Functions that the model calls first, all at once. It speaks this reply when all of them have answered.
+
+    It stays silent if functions that do not block have answered with SILENT scheduling.
+    """
     meanwhile: "Reply | None" = None
-    """Said while functions are at work that do not hold the model up: a turn of its own. This reply then follows when
-    they have answered, by their scheduling: when nobody speaks (WHEN_IDLE), or at once (INTERRUPT)."""
+    """A reply in a turn of its own, while functions are at work that do not block the model.
+
+    After their answers this reply follows by their scheduling: in the next silence (WHEN_IDLE) or at once
+    (INTERRUPT).
+    """
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
         if (self.text is not None) + (self.wav is not None) + self.silent != 1:
             raise ValueError("give exactly one of text, wav and silent: true")
         if self.meanwhile is not None and (not self.tool_calls or self.meanwhile.tool_calls):
-            raise ValueError("meanwhile goes with tool_calls, and has none itself; move it")
+            raise ValueError("meanwhile needs tool_calls beside it, and must have none itself")
         return self
 
 
 class FaultAction(ScenarioSection):
-    """A fault of the service, without the occasion that sets it off."""
+    """A fault of the service, without the occasion that triggers it."""
 
     do: FaultKind
     """
     - refuse: answer the request with an HTTP `status`
     - silent: never answer (the request, or the setup)
-    - expire: take no token any more that was minted so far, that of this request included
-    - wrong_first: a goAway where setupComplete should be
+    - expire: reject all tokens minted so far, including the token of this request
+    - wrong_first: send a goAway in place of setupComplete
     - close: close with `code` and `reason`
     - abort: reset the TCP connection
     - go_away: announce the end, and close with 1011 when `left_s` is over
     - freeze: neither read nor write any more; the connection stays open
-    - stop_reading: go on writing, but read no more
-    - read_slowly: take `bytes_per_s` of what comes, for `lasts_s`: a network that is too narrow
-    - junk: send `text` as it is
+    - stop_reading: read no more, but go on writing
+    - read_slowly: read only `bytes_per_s` for `lasts_s`, like a slow network
+    - junk: send `text` unchanged
     """
     after_s: ScriptSeconds = 0.0
-    """Seconds from the occasion to the fault. Nothing happens if the connection ends before."""
+    """Seconds from the occasion to the fault. If the connection ends before, the fault does not happen."""
     status: int = 503
     """refuse: the HTTP status, 400 to 599."""
     retry_after_s: int | None = Field(default=None, ge=0)
-    """refuse: sent as Retry-After."""
+    """refuse: the value of Retry-After, in seconds."""
     code: int = 1011
     """close: the WebSocket close code."""
     reason: str = "Internal error encountered."
-    """close: what goes with it, 123 bytes at most."""
+    """close: the reason, at most 123 bytes."""
     left_s: ScriptSeconds = 10.0
-    """go_away: how long the connection still lives."""
+    """go_away: seconds until the connection is closed."""
     text: str | None = None
-    """junk: what is sent."""
+    """junk: the text."""
     lasts_s: ScriptSeconds | None = None
-    """silent, freeze, stop_reading: after so many seconds the TCP connection is reset. Default: never. read_slowly:
-    after so many seconds all is read as it comes again. Default: never."""
+    """Seconds until the fault ends; by default it does not end.
+
+    After silent, freeze and stop_reading the TCP connection is reset; after read_slowly reading is normal
+    again.
+    """
     bytes_per_s: int = Field(default=8_000, ge=100, le=100_000_000)
-    """read_slowly: how much is taken each second. Audio alone is about 47,000."""
+    """read_slowly: bytes read each second. Audio alone needs about 47,000."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -135,7 +142,7 @@ class FaultAction(ScenarioSection):
             raise ValueError(f"{self.do} takes no {', '.join(sorted(unfit))}; leave it out")
         known = {int(status) for status in http.HTTPStatus}
         if self.do == "refuse" and not (400 <= self.status <= 599 and self.status in known):
-            raise ValueError(f"status {self.status} is no HTTP error; use 400 to 599, 503 for example")
+            raise ValueError(f"status {self.status} is not an HTTP error; use 400 to 599, for example 503")
         if self.do == "close" and not (
             self.code in {1000, 1001, 1002, 1003, *range(1007, 1015)} or 3000 <= self.code <= 4999
         ):
@@ -150,7 +157,7 @@ class FaultAction(ScenarioSection):
 
 
 class ScriptedFault(FaultAction):
-    """A fault and the occasion that sets it off. It happens once."""
+    """A fault, and the occasion that triggers it. It happens once."""
 
     on: Trigger
     """
@@ -159,20 +166,20 @@ class ScriptedFault(FaultAction):
     - setup: a connection's first message
     - audio: the first audio of a connection
     - picture: a picture has come
-    - speech, speech_end: the service notices that the visitor begins, has ended
+    - speech, speech_end: the service notices that the visitor begins to speak, or has ended
     - tool_call: the model has called functions
     - tool_response: a function has answered
     - reply: the first sound of a reply has been sent
-    - reply_end: all of a reply has been sent
+    - reply_end: a whole reply has been sent
     - turn_end: the model's turn is over
     """
     nth: int = Field(default=1, ge=1)
-    """At which occasion of this kind, counted over the whole rehearsal."""
+    """Number of the occasion of this kind, counted over the whole rehearsal."""
 
     @model_validator(mode="before")
     @classmethod
     def _on_is_a_word(cls, given: Any) -> Any:
-        # YAML 1.1 readers, PyYAML among them, take a bare `on` for true.
+        # YAML 1.1 readers such as PyYAML read a bare `on` as true.
         if isinstance(given, dict) and True in given and "on" not in given:
             return {"on" if key is True else key: value for key, value in given.items()}
         return given
@@ -190,60 +197,61 @@ class ScriptedFault(FaultAction):
 
 
 class ServiceScript(ScenarioSection):
-    """The other side of the conversation."""
+    """The script of the service."""
 
     replies: tuple[Reply, ...] = Field(default=(Reply(text="I can hear you."),), min_length=1)
-    """What the model says, one reply a turn, in order; the last one repeats."""
+    """The model's replies, one for each turn, in order; the last one repeats."""
     think_s: ScriptSeconds = 0.3
     """Seconds from the end of the visitor's turn to the first sound."""
     pace: float = Field(default=8.0, ge=1, le=1000, allow_inf_nan=False)
-    """How much faster than it plays a reply is sent."""
+    """Factor by which a reply is sent faster than real time."""
     silence_ms: int = Field(default=500, ge=20, le=10_000)
-    """How much silence ends the visitor's turn, where the kiosk does not set it (silenceDurationMs)."""
+    """Silence that ends the visitor's turn, if the kiosk does not set it (silenceDurationMs)."""
     sweeps: int = Field(default=2, ge=0, le=5)
-    """How often gemini-3.8-live calls a function again that answers with nothing to go by: neither a word on how it
-    went nor data."""
+    """Times that gemini-3.8-live repeats a call whose answer is empty, without a result or data."""
     voice: str = Field(default="en", min_length=1)
     """The espeak-ng voice."""
     usage: bool = True
     """Whether the service reports the tokens of each turn."""
     faults: tuple[ScriptedFault, ...] = ()
-    """The faults that happen."""
+    """Faults of the service."""
     key: SecretStr | None = None
-    """The key that is accepted; random if not given. `auth_tokens/...` makes it an ephemeral token."""
+    """The accepted key; random by default. `auth_tokens/...` makes it an ephemeral token."""
     tokens: bool = False
-    """Whether there is a token server too. The kiosk is then given no key: it has a token minted for each
-    connection, which opens that one alone."""
+    """Whether there is a token server. The kiosk then gets no key, but a token for each connection."""
     token_version: Literal["any", "v1beta", "v1alpha"] = "any"  # noqa: S105 - a version, and no token
-    """Which version of the interface takes tokens. The other has no place for them (404)."""
+    """The version of the interface that accepts tokens. The other one answers with HTTP 404."""
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
-    """How a wrong or missing key or token is refused: at the WebSocket request, or by closing at setup (1008 for
-    a missing one, 1007 for a wrong one)."""
+    """The refusal of a wrong or missing key or token: an HTTP status, or a close at setup.
+
+    The close code is 1008 for a missing one and 1007 for a wrong one.
+    """
     refused_functions: tuple[str, ...] = ()
-    """Names of functions that the service turns down at setup (1007) without naming the one. `*` stands for
-    any letters, so that `["*"]` refuses every tool."""
+    """Names of functions that the service rejects at setup (1007), without naming them in the reason.
+
+    `*` stands for any letters, so `["*"]` rejects every tool.
+    """
     unknown_handle: Literal[1007, 1008] = 1008
-    """The close code for a resumption handle that the service does not know. Both have been seen."""
+    """The close code for an unknown resumption handle. Both were seen with the real service."""
     handles_last_s: ScriptSeconds = 7200.0
-    """How long after its connection's end a session can be resumed."""
+    """Seconds after the end of its connection for which a session can be resumed."""
     frames: Literal["binary", "text"] = "binary"
-    """The kind of WebSocket frames that carry the service's JSON; clients have to take both."""
+    """The kind of WebSocket frames for the service's JSON; clients have to accept both."""
     certificate: Literal["valid", "not_yet_valid", "other_name"] = "valid"
-    """The service's certificate: a good one, one that is not valid yet by the device's clock, or one of another
-    host."""
+    """The service's certificate: valid, not valid yet by the device's clock, or made for another host."""
 
     @model_validator(mode="after")
     def _tokens_where_faults_need_them(self) -> Self:
         for fault in self.faults:
             if not self.tokens and (fault.on == "token" or fault.do == "expire"):
                 raise ValueError(
-                    f"a fault with on: {fault.on}, do: {fault.do} needs tokens: there are none; add tokens: true"
+                    f"a fault with on: {fault.on}, do: {fault.do} needs a token server; add tokens: true"
                 )
         return self
 
 
 class FaultSchedule:
-    """The faults still to come, and how often each occasion has occurred."""
+    """The faults that are still to come, and a counter of each occasion."""
 
     def __init__(self, faults: Iterable[ScriptedFault]) -> None:
         self._occurred: Counter[Trigger] = Counter()
@@ -254,7 +262,7 @@ class FaultSchedule:
         self._pending.append((self._occurred[fault.on] + fault.nth, fault))
 
     def due(self, trigger: Trigger) -> list[ScriptedFault]:
-        """Count one occasion; return the faults that it sets off."""
+        """Count one occasion, and return the faults that it triggers."""
         self._occurred[trigger] += 1
         now = self._occurred[trigger]
         due = [entry for entry in self._pending if entry[1].on == trigger and entry[0] == now]

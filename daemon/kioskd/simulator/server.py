@@ -27,49 +27,49 @@ from kioskd.simulator.websocket import ServerSocket
 
 log = logging.getLogger(__name__)
 
-# The library's own lines show headers and payloads at DEBUG: the key, and what was said.
+# At DEBUG the library logs headers and payloads, and with them the key and speech.
 _library_log = logging.getLogger(f"{__name__}.websockets")
 _library_log.setLevel(logging.WARNING)
 
 _LARGEST_MESSAGE: Final = 8 * 1024 * 1024
 _WRITE_LIMIT: Final = 64 * 1024
-# Small, so that a client soon notices that its data is not read.
+# Small, so that a client soon notices that its data are not read.
 _RECEIVE_BUFFER: Final = 64 * 1024
-# Longer than any client waits for an answer that does not come.
+# Longer than any client waits for an answer.
 _OPENING_S: Final = 120.0
 _TLS_S: Final = 5.0
 _CLOSING_S: Final = 1.0
 
 
 class Simulator:
-    """The Live service on this machine, while its `async with` block lasts.
+    """The Live service on this machine, during its `async with` block.
 
-    It accepts what Google's service accepts, from any client, and refuses what that refuses. `observe(kind, data)` is
-    called in the event loop's thread as things happen: token_minted, token_refused, connected, refused, setup,
-    setup_complete, turned_down, handle_issued, audio (the first of a connection), audio_stream_end, picture, text, recall,
-    held_up, speech_began, speech_ended, tool_call, tool_response, tool_call_cancelled, tool_call_unanswered,
-    tool_call_repeated, context_update, reply_began, reply_sent, interrupted, turn_complete, go_away, fault, closed.
-    `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
+    It accepts and rejects the same messages as Google's service, from any client. It calls `observe(kind,
+    data)` in the event loop's thread for each event: token_minted, token_refused, connected, refused, setup,
+    setup_complete, turned_down, handle_issued, audio (the first of a connection), audio_stream_end, picture,
+    text, recall, held_up, speech_began, speech_ended, tool_call, tool_response, tool_call_cancelled,
+    tool_call_unanswered, tool_call_repeated, context_update, reply_began, reply_sent, interrupted,
+    turn_complete, go_away, fault, closed. `data` holds lengths and ids, and as `t` the `time.monotonic()` of
+    the event.
 
-    Memory grows with what is said to it: the records keep every byte of audio and every picture, until
-    `state.sessions` forgets the session.
+    Memory grows: the records keep all audio and all pictures until `state.sessions` forgets the session.
 
     Raises:
-        ConfigError: on entering: a reply's WAV file cannot be used, or trustme is not installed.
-        KioskError: on entering: the port is taken, espeak-ng is missing, or it cannot speak with the script's voice.
+        ConfigError: on entering, a reply's WAV file cannot be used, or trustme is not installed.
+        KioskError: on entering, the port is in use, or espeak-ng is missing or lacks the script's voice.
     """
 
     endpoint: str
     """`https://127.0.0.1:PORT`, once entered."""
     ca_file: Path
-    """The certificate that a client must trust, as PEM; removed on the way out."""
+    """The certificate that a client must trust, as PEM; removed when the block ends."""
     token_url: str | None = None
-    """Where tokens are minted, once entered; None without `tokens` in the script."""
+    """The address that mints tokens, once entered; None without `tokens` in the script."""
 
     def __init__(
         self, script: ServiceScript, *, observe: EventObserver = lambda _kind, _data: None, port: int = 0
     ) -> None:
-        """`port`: 0 for any that is free."""
+        """`port`: 0 for any free port."""
         self._port = port
         self.state = ServiceState(script, observe)
         """The state that all connections share."""
@@ -77,13 +77,13 @@ class Simulator:
         self.key = self.state.key
         """The key that clients need."""
         self.connections = self._conversations.records
-        """The record of every WebSocket connection that was opened, oldest first."""
+        """The records of all WebSocket connections that were opened, oldest first."""
         self._sockets: WeakSet[ServerSocket] = WeakSet()
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def sessions(self) -> list[SessionRecord]:
-        """The record of every session, oldest first."""
+        """The records of all sessions, oldest first."""
         return self.state.sessions.records
 
     @property
@@ -92,19 +92,22 @@ class Simulator:
         return tuple(self._conversations.open)
 
     def count(self, kind: str) -> int:
-        """Return how often `kind` was observed, since the last `state.events.forget`."""
+        """Return the number of events of this kind since the last `state.events.forget`."""
         return self.state.events.count(kind)
 
     async def wait_for(self, kind: str, nth: int = 1) -> dict[str, object]:
-        """Return the data of the nth `kind` that was observed, waiting for it if needed; set a deadline yourself."""
+        """Return the data of the nth event of this kind; wait for it if needed.
+
+        The caller sets the deadline.
+        """
         return await self.state.events.wait_for(kind, nth)
 
     def add_fault(self, fault: ScriptedFault) -> None:
-        """Plan one more fault; its `nth` counts from now."""
+        """Add a fault to the script; its `nth` counts from now."""
         self.state.faults.add(fault)
 
     def inject(self, action: FaultAction) -> None:
-        """Carry out a fault on the newest open connection, now.
+        """Execute a fault on the newest open connection now.
 
         Raises:
             ValueError: no connection is open, or the fault belongs to the opening of one.
@@ -121,7 +124,8 @@ class Simulator:
     async def __aenter__(self) -> Self:
         script = self.state.script
         async with contextlib.AsyncExitStack() as stack:
-            # Named as TCP, or asyncio does not switch Nagle's algorithm off: 40 ms a message.
+            # Only for a socket named as TCP asyncio switches Nagle's algorithm off, which costs 40 ms a
+            # message.
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             self._bind(sock)
             await self.state.speech.prepare(script.replies)
@@ -140,7 +144,7 @@ class Simulator:
                 ssl=certificate.server_context(),
                 create_connection=self._create_socket,  # type: ignore[arg-type]  # typed as a class, documented as a factory
                 process_request=partial(handshake.answer, self.state),
-                # Not known of the real service, and costly where both ends share two cores.
+                # The real service is not known to compress, and compression is costly on two cores.
                 compression=None,
                 open_timeout=_OPENING_S,
                 ssl_handshake_timeout=_TLS_S,
@@ -161,14 +165,14 @@ class Simulator:
     def _bind(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         if self._port:
-            # A port that was just given up can be taken again at once.
+            # A port that was just closed can be used again at once.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind(("127.0.0.1", self._port))
         except OSError as error:
             raise KioskError(
                 f"simulator: port {self._port} of 127.0.0.1 cannot be used ({error.strerror}); "
-                "choose another port, or leave it out for any that is free"
+                "choose another port, or leave it out for any free one"
             ) from error
 
     def _create_socket(self, *args: Any, **kwargs: Any) -> ServerSocket:
@@ -179,8 +183,8 @@ class Simulator:
     async def _close(self, server: Server) -> None:
         """Close: first with a WebSocket close, then at once.
 
-        Without a deadline of asyncio's: in a task that has been cancelled before, that of Python 3.11 ends as one more
-        cancellation.
+        It uses no deadline of asyncio: in a task that was cancelled before, such a deadline of Python 3.11
+        ends as another cancellation.
         """
         server.close()
         async with asyncio.TaskGroup() as tasks:
@@ -192,7 +196,7 @@ class Simulator:
                 self._drop_all()
 
     def _drop_all(self) -> None:
-        """Drop clients that do not read, and clients that were never answered."""
+        """Abort the connections of clients that do not read, and of clients without an answer."""
         for each in tuple(self._sockets):
             each.abort()
 

@@ -17,9 +17,9 @@ from kioskd.simulator.wire import INTERNAL, RefusalError
 class _Session:
     record: SessionRecord
     tokens: Counter[str]
-    """The context when the handle was issued: what came after it is lost with the connection."""
+    """Tokens of the context when the handle was issued; later ones are lost with the connection."""
     audio_bytes: int = 0
-    """How much audio there was when the handle was issued."""
+    """Length of the audio when the handle was issued."""
     handle: str | None = None
     connection: ClientConnection | None = None
     left_at: float | None = None
@@ -28,7 +28,8 @@ class _Session:
 class Sessions:
     """All sessions of the simulator.
 
-    A session has one handle at a time, which may be used more than once; a new one voids the one before.
+    A session has one handle at a time, which can be used more than once. A new handle makes the old one
+    invalid.
     """
 
     def __init__(self, *, last_s: float, unknown_code: int) -> None:
@@ -39,7 +40,7 @@ class Sessions:
 
     @property
     def records(self) -> list[SessionRecord]:
-        """Every session so far, oldest first."""
+        """All sessions so far, oldest first."""
         return [session.record for session in self._sessions.values()]
 
     def begin(self, model: str, backend: Backend, connection: ClientConnection) -> SessionRecord:
@@ -49,7 +50,7 @@ class Sessions:
         return record
 
     async def drained(self, handle: str) -> None:
-        """Wait until the messages of the session's last connection, if that is closed, have been handled."""
+        """Wait until all messages of the session's last connection are handled, if it is closed."""
         session = self._by_handle.get(handle)
         if session is not None and session.connection is not None and not session.connection.is_open:
             await session.connection.drain()
@@ -57,13 +58,14 @@ class Sessions:
     def resume(
         self, handle: str, model: str, connection: ClientConnection, *, transparent: bool = False
     ) -> SessionRecord:
-        """Return the session behind `handle`, on `connection` from now on.
+        """Return the session of `handle`, and move it to `connection`.
 
-        `transparent`: the client sends everything again that came after the handle was issued, so that is forgotten.
+        `transparent`: the client sends all data after the handle again, so the session forgets these data.
 
         Raises:
-            RefusalError: the handle is unknown, void or expired (1008 or 1007, by the script), the session is still
-                connected elsewhere (1011), or it is asked for with another model (1007).
+            RefusalError: the handle is unknown, invalid or expired (1008 or 1007, by the script), the
+                session is still
+                on another open connection (1011), or the setup names another model (1007).
         """
         session = self._by_handle.get(handle)
         if session is None or self._expired(session):
@@ -90,13 +92,13 @@ class Sessions:
         return session.handle
 
     def leave(self, record: SessionRecord, connection: ClientConnection) -> None:
-        """Note that `connection` is over; the session can be resumed for a while."""
+        """Detach the session from `connection`, which is over; it can be resumed for a while."""
         session = self._sessions[record.id]
         if session.connection is connection:
             session.connection, session.left_at = None, time.monotonic()
 
     def forget(self, ids: Collection[str]) -> None:
-        """Forget these sessions and their handles, except those that are on a connection."""
+        """Forget these sessions and their handles, except those on a connection."""
         for name in ids:
             session = self._sessions.get(name)
             if session is not None and session.connection is None:
@@ -108,7 +110,7 @@ class Sessions:
 
 
 class ResumptionUpdates:
-    """Tells a client with which handle its session can be resumed, if the client asked for handles."""
+    """Sends a client the handle that resumes its session, if the client asked for handles."""
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class ResumptionUpdates:
         self._sessions = sessions
         self._wanted = wanted
         self.messages_handled = 0
-        """How many of the client's messages have been handled, the setup not counted."""
+        """Number of the client's messages that were handled, without the setup."""
 
     async def send_handle(self) -> None:
         """Send a new handle."""
@@ -136,6 +138,6 @@ class ResumptionUpdates:
         await self._connection.send({"sessionResumptionUpdate": update})
 
     async def send_not_resumable(self) -> None:
-        """Tell that the session cannot be resumed at present."""
+        """Tell the client that the session cannot be resumed at present."""
         if self._wanted is not None:
             await self._connection.send({"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})

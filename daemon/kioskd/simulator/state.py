@@ -13,7 +13,7 @@ from kioskd.simulator.tts import SpeechRenderer
 
 
 class ServiceState:
-    """The script, and how far it has been played."""
+    """The script of the service, and the progress in it."""
 
     def __init__(self, script: ServiceScript, observe: EventObserver) -> None:
         self.script = script

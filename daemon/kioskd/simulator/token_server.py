@@ -1,4 +1,4 @@
-"""The owner's server, which mints ephemeral tokens."""
+"""Simulates the owner's server, which mints ephemeral tokens."""
 
 import asyncio
 import email
@@ -25,7 +25,7 @@ _CLOSING_S: Final = 1.0
 
 
 class TokenServer:
-    """The server behind `service.token_url`: POST {"model": ...} is answered with {"token": ...}, one for each connection."""
+    """The server of `service.token_url`. It answers POST {"model": ...} with {"token": ...}."""
 
     def __init__(self, tokens: EphemeralTokens, faults: FaultSchedule, events: EventFeed) -> None:
         self._tokens = tokens
@@ -36,7 +36,7 @@ class TokenServer:
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext) -> AsyncIterator[str]:
-        """Serve on loopback while the block lasts; yield the URL."""
+        """Serve on loopback during the block; yield the URL."""
         server = await asyncio.start_server(
             self._serve,
             "127.0.0.1",
@@ -70,13 +70,13 @@ class TokenServer:
                 self._answer(writer, line, body)
                 await writer.drain()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
-            writer.transport.abort()  # no HTTP, or the client has left
+            writer.transport.abort()  # The request is no HTTP, or the client has disconnected.
         finally:
             writer.close()
             self._serving.discard(task)
 
     async def _play_faults(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Carry out the faults that are due; return whether they have answered the request."""
+        """Execute the faults that are due; return whether they have answered the request."""
         due = self._faults.due("token")
         for fault in due:
             await pause(fault.after_s)
@@ -114,8 +114,8 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     """Return the request line and the body.
 
     Raises:
-        ValueError: the length of the body is no number, or too large.
-        EOFError, asyncio.LimitOverrunError: there is no whole request.
+        ValueError: the length of the body is not a number, or is too large.
+        EOFError, asyncio.LimitOverrunError: the request is incomplete.
     """
     line, _, headers = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
     length = int(email.message_from_bytes(headers).get("content-length", "0"))

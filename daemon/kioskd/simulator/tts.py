@@ -1,4 +1,4 @@
-"""Text to speech: every reply as 24 kHz PCM, rendered before it is needed."""
+"""Text to speech: renders all replies as 24 kHz PCM in advance."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ _RENDERING_S: Final = 60.0
 
 
 class SpeechRenderer:
-    """Speaks texts with espeak-ng and plays files, each rendered once."""
+    """Sounds of replies, from texts spoken by espeak-ng and from files; each is rendered once."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -27,7 +27,7 @@ class SpeechRenderer:
         """Render the sounds of `replies`, in a thread.
 
         Raises:
-            ConfigError: a WAV file that cannot be used.
+            ConfigError: a WAV file cannot be used.
             KioskError: espeak-ng is missing, or cannot speak with this voice.
         """
         for reply in (each for given in replies for each in (given, given.meanwhile) if each):
@@ -37,7 +37,7 @@ class SpeechRenderer:
                 self._sounds[reply.wav] = await asyncio.to_thread(_load, reply.wav)
 
     def sound_of(self, reply: Reply) -> bytes:
-        """Return a prepared reply's sound; empty for a silent one."""
+        """Return the sound of a prepared reply; empty for a silent one."""
         return self._sounds[reply.text if reply.text is not None else reply.wav]
 
 
@@ -64,7 +64,7 @@ def _speak(text: str, voice: str) -> bytes:
         raise KioskError(
             f"simulator: espeak-ng cannot speak with the voice {voice!r} "
             f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
-            "see `espeak-ng --voices` for those it has"
+            "`espeak-ng --voices` lists all voices"
         )
     return decoded(io.BytesIO(done.stdout), pcm.DOWNLINK_HZ)
 

@@ -1,4 +1,4 @@
-"""The visitor's input since the last turn, and what of it belongs to the next one."""
+"""Collects the visitor's input since the last turn, and selects the part that belongs to the next turn."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,16 +18,19 @@ _LETTERS_PER_TOKEN: Final = 4
 @dataclass(slots=True)
 class _Received:
     audio: int = 0
-    """Bytes, as all that is counted of audio here."""
+    """All audio, in bytes."""
     active_audio: int = 0
     pictures: list[ReceivedPicture] = field(default_factory=list)
     active_pictures: list[ReceivedPicture] = field(default_factory=list)
     written: list[ReceivedPicture] = field(default_factory=list)
-    """In content that asked for no answer. The visitor's next turn has them."""
+    """Pictures in content that asked for no answer; they belong to the visitor's next turn."""
 
 
 class TurnInput:
-    """Audio and pictures since the visitor's last turn; the turn coverage decides which of them the model gets."""
+    """Audio and pictures since the visitor's last turn.
+
+    The turn coverage selects the model's part of them.
+    """
 
     def __init__(self, session: SessionRecord, setup: Setup, model: SimulatedModel) -> None:
         coverage = (setup.realtime_input_config or Realtime()).turn_coverage or ""
@@ -39,13 +42,13 @@ class TurnInput:
         self._received = _Received()
 
     def add_audio(self, byte_count: int, *, active: bool) -> None:
-        """Add 16 kHz audio. `active`: the visitor speaks."""
+        """Add 16 kHz audio; `active` says whether the visitor speaks."""
         self._received.audio += byte_count
         if active:
             self._received.active_audio += byte_count
 
     def add_frame(self, picture: ReceivedPicture, *, active: bool) -> None:
-        """Add a frame of video; one that comes while the model answers belongs to the next turn."""
+        """Add a frame of video. A frame that comes while the model answers belongs to the next turn."""
         self._received.pictures.append(picture)
         if active:
             self._received.active_pictures.append(picture)
@@ -55,11 +58,11 @@ class TurnInput:
         self._received.written.append(picture)
 
     def add_text(self, letters: int) -> None:
-        """Bill a text to the context at once."""
+        """Add the tokens of a text to the context at once."""
         self._session.tokens["TEXT"] += -(-letters // _LETTERS_PER_TOKEN)
 
     def finish(self, kind: Literal["speech", "text", "content"]) -> VisitorTurn:
-        """Return the visitor's turn with what belongs to it; it is in the session's context then."""
+        """Return the visitor's turn with its input, and add it to the session's context."""
         received, self._received = self._received, _Received()
         only_active = self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY"
         everything = self._coverage == "TURN_INCLUDES_ALL_INPUT"

@@ -1,6 +1,6 @@
 """Voice activity detection: finds where the visitor's turn begins and ends.
 
-Time is counted in samples: audio that comes faster or slower than it was spoken is judged alike.
+Time is counted in samples, so the result does not depend on how fast the audio comes.
 """
 
 import enum
@@ -14,15 +14,15 @@ from kioskd.media.resample import Resampler
 from kioskd.simulator.schema import Detection
 
 _FULL_SCALE: Final = 32768.0
-# webrtcvad judges the shape of the spectrum, not the loudness: these keep a quiet room quiet.
+# webrtcvad judges the shape of the spectrum, not the loudness. These levels keep a quiet room silent.
 _LOWEST_LEVEL: Final = {"START_SENSITIVITY_HIGH": 0.003, "START_SENSITIVITY_LOW": 0.01}
 _ONSET_MS: Final = {"START_SENSITIVITY_HIGH": 80, "START_SENSITIVITY_LOW": 160}
-# webrtcvad's aggressiveness, 0 to 3: the more sensitive to an end, the less passes for speech.
+# webrtcvad's aggressiveness, 0 to 3: with a high sensitivity to the end, less sound counts as speech.
 _END_MODE: Final = {"END_SENSITIVITY_HIGH": 3, "END_SENSITIVITY_LOW": 1}
 
 
 class VadEvent(enum.Enum):
-    """What the detector found in the audio."""
+    """A begin or end of speech in the audio."""
 
     BEGAN = enum.auto()
     ENDED = enum.auto()
@@ -31,8 +31,8 @@ class VadEvent(enum.Enum):
 class VoiceActivityDetector:
     """The service's voice detection for one connection.
 
-    `prefix_padding_ms` is how much speech it takes to call it a beginning, `silence_duration_ms` how much silence to
-    call it an end; the sensitivities set what counts as speech. Developer API defaults: both sensitivities high.
+    `prefix_padding_ms` of speech are a beginning, `silence_duration_ms` of silence are an end. The
+    sensitivities decide whether sound counts as speech; both are high by default in the Developer API.
     """
 
     def __init__(self, detection: Detection, silence_ms: int) -> None:
@@ -51,7 +51,7 @@ class VoiceActivityDetector:
         self.speaking = False
 
     def feed(self, sound: bytes) -> list[VadEvent]:
-        """Take more audio (16 kHz PCM, any length); return what was found in it, in order."""
+        """Take more audio (16 kHz PCM, any length); return the events found in it, in order."""
         sound = self._remainder + sound
         whole = len(sound) - len(sound) % pcm.FRAME_BYTES
         self._remainder = sound[whole:]
@@ -60,7 +60,7 @@ class VoiceActivityDetector:
         return [event for event in events if event is not None]
 
     def end_stream(self) -> list[VadEvent]:
-        """End the visitor's speech, if any: the client's microphone pauses."""
+        """End the visitor's speech, if any, as the client's microphone pauses."""
         was_speaking, self.speaking = self.speaking, False
         self._remainder, self._frames_in_a_row = b"", 0
         return [VadEvent.ENDED] if was_speaking else []
@@ -74,7 +74,7 @@ class VoiceActivityDetector:
             if self._frames_in_a_row < self._silence_frames:
                 return None
         else:
-            # A gap takes back one frame, not all: syllables have gaps, clicks have no second frame.
+            # A gap removes one frame, not all: speech has gaps, and a click has no second frame.
             self._frames_in_a_row = self._frames_in_a_row + 1 if voiced else max(0, self._frames_in_a_row - 1)
             if self._frames_in_a_row < self._onset_frames:
                 return None

@@ -1,4 +1,4 @@
-"""The simulator's end of a WebSocket: it counts what it received, and can stop or slow its reading."""
+"""The simulator's end of a WebSocket, which counts received messages and can stop or slow its reading."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ _READ_AHEAD_BYTES: Final = 4096
 class ServerSocket(ServerConnection):
     """A client's WebSocket, from its TLS handshake on.
 
-    It counts the messages that it has received: when it sends a pong, those before the ping are among them.
+    It counts received messages. When it sends a pong, it has counted all messages before the ping.
     """
 
     endpoint: ApiEndpoint | None = None
@@ -27,35 +27,35 @@ class ServerSocket(ServerConnection):
     received = 0
     """Messages received so far."""
     discarding = False
-    """While set, data is dropped: it is neither counted nor acknowledged."""
+    """Whether data are dropped, without being counted or acknowledged."""
     _held_back: bytes | None = None
-    """Data that came while reading was paused; None while it is not paused."""
+    """Data that came while reading was paused; None if it is not paused."""
     _slice_bytes: int | None = None
     _delayed = b""
     _slice_timer: asyncio.TimerHandle | None = None
 
     @property
     def tcp_socket(self) -> socket.socket:
-        """The TCP socket below."""
+        """The TCP socket of the connection."""
         found: socket.socket = self.transport.get_extra_info("socket")
         return found
 
     @property
     def client_is_there(self) -> bool:
-        """Whether the client still holds its end. The kernel is asked: a socket that is not read would not tell."""
+        """Whether the client still holds its end. The kernel knows it, also if the socket is not read."""
         if self.state is not State.OPEN or self.tcp_socket.fileno() < 0:
             return False
         state: int = self.tcp_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
         return state == _ESTABLISHED
 
     def read_slowly(self, bytes_per_s: int) -> None:
-        """Read that much each second; the rest piles up on the client's side."""
+        """Read `bytes_per_s` each second; the rest waits on the client's side."""
         self._slice_bytes = max(1, round(bytes_per_s * _SLICE_S))
-        # TLS would else read half a megabyte ahead.
+        # By default TLS reads half a megabyte ahead.
         self.transport.set_read_buffer_limits(_READ_AHEAD_BYTES)  # type: ignore[attr-defined]  # asyncio's, for TLS only
 
     def read_freely(self) -> None:
-        """Read everything as it comes again."""
+        """Read all data at once again."""
         self._slice_bytes = None
         if self._slice_timer is not None:
             self._slice_timer.cancel()
@@ -70,7 +70,7 @@ class ServerSocket(ServerConnection):
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again, first the data that was held back: the client's own close may be in it."""
+        """Read again, first the data that were held back, which may hold the client's own close."""
         held_back, self._held_back, self._slice_bytes = self._held_back, None, None
         if held_back:
             super().data_received(held_back)
@@ -87,9 +87,10 @@ class ServerSocket(ServerConnection):
             self.transport.abort()
 
     def enable_keepalive(self) -> None:
-        """Have the kernel ask each second whether the client is still there.
+        """Make the kernel check each second whether the client is still there.
 
-        The kernel drops a reset that comes from behind a full window, so a client that gave up would seem to hold on.
+        The kernel drops a reset while the receive window is full. So a client that has left would seem to be
+        there.
         """
         sock = self.tcp_socket
         if sock.fileno() >= 0:
@@ -98,7 +99,7 @@ class ServerSocket(ServerConnection):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
 
     def data_received(self, data: bytes) -> None:
-        """Read, unless reading is paused: the library itself may have resumed it."""
+        """Read, unless reading is paused. The library itself may have resumed it."""
         if self._held_back is not None:
             self._held_back += data
             self.transport.pause_reading()
@@ -111,7 +112,7 @@ class ServerSocket(ServerConnection):
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Read no more slices."""
+        """Stop reading slices."""
         if self._slice_timer is not None:
             self._slice_timer.cancel()
         super().connection_lost(exc)
@@ -125,7 +126,7 @@ class ServerSocket(ServerConnection):
         super().process_event(event)
 
     def _read_slice(self) -> None:
-        """Read this moment's share, and plan the next."""
+        """Read the bytes that are due now, and schedule the next."""
         self._slice_timer = None
         end = len(self._delayed) if self._slice_bytes is None else self._slice_bytes
         share, self._delayed = self._delayed[:end], self._delayed[end:]
@@ -144,6 +145,6 @@ def reset(transport: asyncio.WriteTransport) -> None:
     sock = transport.get_extra_info("socket")
     if sock.fileno() < 0:
         return
-    # Lingering for no time at all is how a socket is told to reset instead of finishing.
+    # A linger time of zero makes the socket reset the connection.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -1,4 +1,4 @@
-"""Parses a client's messages, and words the refusals as the service does."""
+"""Parses a client's messages, and words refusals as the service does."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ _STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class RefusalError(Exception):
-    """The client's message ends the connection, with this close code and reason."""
+    """A refusal of a client's message, which ends the connection with this close code and reason."""
 
     def __init__(self, reason: str, code: int = INVALID) -> None:
         super().__init__(f"{code} {reason}")
@@ -33,11 +33,11 @@ class RefusalError(Exception):
 
 
 class Nothing(WireModel):
-    """An object without fields, whose presence is the message."""
+    """An object without fields; its presence is the message."""
 
 
 class RealtimeInput(WireModel):
-    """Audio, video and text of the visitor, as they occur."""
+    """Audio, video and text of the visitor, in real time."""
 
     audio: Blob | None = None
     video: Blob | None = None
@@ -49,7 +49,7 @@ class RealtimeInput(WireModel):
 
 
 class ClientContent(WireModel):
-    """Turns of the conversation in writing."""
+    """Turns of the conversation as text and pictures."""
 
     turns: tuple[Content, ...] | None = None
     turn_complete: StrictBool | None = None
@@ -82,13 +82,13 @@ class ToolResponse(WireModel):
 
 
 class NewTools(WireModel):
-    """The tools from now on."""
+    """Tools that replace all earlier ones."""
 
     tools: tuple[WireTool, ...] | None = None
 
 
 class ContextUpdate(WireModel):
-    """New instructions or tools in mid-conversation."""
+    """New instructions or tools during a conversation."""
 
     system_instruction: Content | None = None
     tools: NewTools | None = None
@@ -105,7 +105,10 @@ class ClientMessage(WireModel):
 
 
 def read(message: str | bytes) -> ClientMessage:
-    """Return the parsed WebSocket message; raise RefusalError for what the Live API does not define."""
+    """Return the parsed WebSocket message.
+
+    Raises RefusalError for a message that the Live API does not define.
+    """
     try:
         parsed = ClientMessage.model_validate_json(message)
     except ValidationError as error:
@@ -121,7 +124,7 @@ def read(message: str | bytes) -> ClientMessage:
 
 
 def blob_bytes(blob: Blob, where: str) -> bytes:
-    """Return the bytes of a blob in either base64 alphabet; raise RefusalError for others, and for none."""
+    """Return the bytes of a blob in either base64 alphabet. Raises RefusalError for other or no data."""
     text = (blob.data or "").translate(_STANDARD)
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -133,7 +136,7 @@ def blob_bytes(blob: Blob, where: str) -> bytes:
 
 
 def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
-    """Return a blob's mime type in lower case, and its parameters; raise RefusalError where it has none."""
+    """Return a blob's mime type in lower case, and its parameters. Raises RefusalError if it has no type."""
     if not blob.mime_type:
         raise RefusalError(f"mime_type is required at '{where}'")
     kind, *rest = blob.mime_type.lower().replace(" ", "").split(";")
@@ -141,7 +144,7 @@ def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
 
 
 def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answer"]) -> ReceivedPicture:
-    """Return the picture in a blob; raise RefusalError unless it is of a kind that the service accepts."""
+    """Return the picture in a blob. Raises RefusalError for a kind that the service does not accept."""
     kind, _ = mime_of(blob, where)
     if kind not in _STARTS:
         raise RefusalError(f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp")
@@ -152,7 +155,7 @@ def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answ
 
 
 def short_reason(reason: str) -> str:
-    """Cut a close reason to what a control frame holds, as the real service does."""
+    """Cut a close reason to the size of a control frame, as the real service does."""
     return reason.encode()[:_REASON_BYTES].decode(errors="ignore")
 
 
@@ -164,12 +167,12 @@ def _complaint(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         where = f" at '{_dotted(parents)}'" if parents else ""
         return f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
-    # The value itself is left out: it may be a visitor's words.
+    # The value itself may be a visitor's words, so it is left out.
     return f"Invalid value at '{_dotted(first['loc'])}': {first['msg']}"
 
 
 def _dotted(location: tuple[int | str, ...] | list[int | str]) -> str:
-    """Write a place as the service does: snake_case, list positions in brackets."""
+    """Return a place in the service's form: snake_case, list positions in brackets."""
     text = ""
     for step in location:
         if isinstance(step, int):
@@ -180,7 +183,7 @@ def _dotted(location: tuple[int | str, ...] | list[int | str]) -> str:
 
 
 def _size_of(kind: str, data: bytes) -> tuple[int, int] | None:
-    """Return width and height in pixels as the header says; None if it does not say, and for a WebP."""
+    """Return width and height in pixels from the header; None if it has none, and for a WebP."""
     try:
         if kind == "image/png":
             width, height = struct.unpack_from(">II", data, 16)
