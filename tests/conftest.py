@@ -14,7 +14,7 @@ from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
 
-# Debian leaves these folders out of a plain user's PATH. Some tools of the tests (nft, tc, mosquitto) are there.
+# Debian leaves these folders out of a plain user's PATH. Tools of the tests (nft, tc, mosquitto) are there.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
 MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py")

@@ -1,4 +1,4 @@
-"""What each model takes, and that the rehearsal's service is of the same mind."""
+"""The table of Live models and the simulator agree on the settings that each model accepts."""
 
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
         *(({"model": model}, "service.model", day) for model, day in SHUT_DOWN.items()),
     ],
 )
-def test_what_a_model_does_not_take_is_refused_with_the_reason(
+def test_a_setting_that_a_model_rejects_is_refused_with_the_reason(
     asked: dict[str, Any], name: str, words: str
 ) -> None:
     (what,) = refused(**asked).items()
@@ -102,7 +102,7 @@ def test_what_a_model_does_not_take_is_refused_with_the_reason(
         {"model": "models/gemini-3.8-live"},
     ],
 )
-def test_what_a_model_takes_is_not_refused(asked: dict[str, Any]) -> None:
+def test_a_setting_that_a_model_accepts_is_not_refused(asked: dict[str, Any]) -> None:
     assert refused(**asked) == {}
 
 
@@ -115,7 +115,7 @@ def test_several_refusals_are_said_together() -> None:
     }
 
 
-def test_an_unknown_model_is_taken_for_one_like_the_newest() -> None:
+def test_an_unknown_model_is_treated_like_the_newest() -> None:
     assert not live_models.known("gemini-9-live")
     assert live_models.profile("gemini-9-live") is PROFILES[NEWEST]
     assert set(refused(model="gemini-9-live", thinking="low")) == {"assistant.thinking"}
@@ -151,7 +151,7 @@ def test_check_notes_an_unknown_model_and_refuses_one_that_is_gone(
         ({"model": "gemini-9-live"}, "v1beta"),
     ],
 )
-def test_the_version_is_the_owners_or_the_one_that_serves(asked: dict[str, Any], version: str) -> None:
+def test_the_api_version_is_the_owners_or_the_one_that_serves_the_model(asked: dict[str, Any], version: str) -> None:
     assert live_models.api_version(WantedFeatures(**asked)) == version
 
 
@@ -172,18 +172,18 @@ def test_the_camera_settings_stay_within_what_every_model_looks_at() -> None:
         CameraSettings(every_s=0.9)
 
 
-def test_the_rehearsal_plays_the_same_models() -> None:
+def test_the_simulator_knows_the_same_models() -> None:
     assert set(rules.PROFILES) == set(PROFILES)
 
 
 @pytest.mark.parametrize("provider", ["gemini", "vertex"])
 @pytest.mark.parametrize("model", [*PROFILES, *SHUT_DOWN])
-def test_the_rehearsal_serves_a_model_where_the_table_says(model: str, provider: Provider) -> None:
+def test_the_simulator_serves_a_model_on_the_endpoints_of_the_table(model: str, provider: Provider) -> None:
     default = live_models.profile(model).thinking_default
     thinking = (
         {"generation_config": {"thinking_config": {"thinking_level": default.upper()}}} if default else {}
     )
-    # What is shut down is still played: how such models take their turns stays tested with it.
+    # The simulator still plays models that were shut down: they test other ways of taking turns.
     gone = model in SHUT_DOWN and provider in live_models.profile(model).providers and model in PROFILES
     wanted = bool(refused(model=model, provider=provider)) and not gone
     assert rehearsal_refuses(model, provider, thinking) == wanted
@@ -196,12 +196,14 @@ UNUSED_FEATURES = {
     "gemini-2.5-flash-native-audio-preview-12-2025": (True, "optional", "TURN_INCLUDES_ONLY_ACTIVITY"),
     "gemini-live-2.5-flash-native-audio": (True, "optional", "TURN_INCLUDES_ALL_INPUT"),
 }
-"""By the same pages: affective dialog, whether the model may choose not to answer, the default coverage of a turn. The
-daemon asks for none of them."""
+"""Features by the same pages: affective dialog, the choice not to answer, and the default coverage of a turn.
+
+The daemon asks for none of them.
+"""
 
 
 @pytest.mark.parametrize("model", PROFILES)
-def test_the_rehearsal_refuses_what_the_table_says(model: str) -> None:
+def test_the_simulator_refuses_what_the_table_refuses(model: str) -> None:
     found, (provider, *_) = PROFILES[model], sorted(PROFILES[model].providers)
     default = found.thinking_default
     thinking = {"thinking_config": {"thinking_level": default.upper()}} if default else {}
@@ -254,7 +256,7 @@ def test_check_refuses_a_model_that_is_gone_and_warns_of_one_that_probably_is(
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("model", PROFILES)
-def test_the_rehearsal_takes_every_level_that_the_table_takes(model: str, level: ThinkingLevel) -> None:
+def test_the_simulator_accepts_every_level_that_the_table_accepts(model: str, level: ThinkingLevel) -> None:
     (provider, *_) = sorted(PROFILES[model].providers)
     if "assistant.thinking" not in refused(model=model, provider=provider, thinking=level):
         setup = {"generation_config": {"thinking_config": {"thinking_level": level.upper()}}}
@@ -262,7 +264,7 @@ def test_the_rehearsal_takes_every_level_that_the_table_takes(model: str, level:
 
 
 @pytest.mark.parametrize("language", [*sorted(VERTEX_LANGUAGES), "en-GB", "sv-SE"])
-def test_the_rehearsal_speaks_the_same_languages(language: str) -> None:
+def test_the_simulator_knows_the_same_languages(language: str) -> None:
     setup = {"generation_config": {"speech_config": {"language_code": language}}}
     wanted = bool(refused(model=NEWEST, provider="vertex", language=language))
     assert rehearsal_refuses(NEWEST, "vertex", setup) == wanted

@@ -1,4 +1,4 @@
-"""What repeats itself is said a few times, then counted, one line an hour."""
+"""Repeated lines are logged a few times, and then counted in one line an hour."""
 
 from kioskd.log_throttle import FEW, HOUR_S, MOST_KINDS, LogThrottle
 
@@ -15,7 +15,7 @@ def said(repeats: LogThrottle[str], count: int, key: str = "link lost") -> int:
     return sum(repeats.passes(key, f"{key} {number}") for number in range(count))
 
 
-def test_a_few_lines_of_a_kind_are_said_and_the_others_counted() -> None:
+def test_a_few_lines_of_a_kind_are_logged_and_the_others_counted() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     assert said(repeats, 10) == FEW
@@ -25,7 +25,7 @@ def test_a_few_lines_of_a_kind_are_said_and_the_others_counted() -> None:
     assert list(repeats.due()) == [(10 - FEW, "link lost 9")]
 
 
-def test_what_goes_on_is_one_line_an_hour() -> None:
+def test_a_kind_that_goes_on_is_one_line_an_hour() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     said(repeats, 10)
@@ -48,7 +48,7 @@ def test_after_a_quiet_hour_a_kind_is_new_again() -> None:
     assert said(repeats, 10) == FEW
 
 
-def test_a_visitor_makes_all_kinds_new_and_what_was_counted_is_said() -> None:
+def test_a_visitor_makes_all_kinds_new_and_has_the_counts_logged() -> None:
     repeats: LogThrottle[str] = LogThrottle(Clock().now)
     said(repeats, 10)
     said(repeats, 2, "asleep")
@@ -56,7 +56,7 @@ def test_a_visitor_makes_all_kinds_new_and_what_was_counted_is_said() -> None:
     assert said(repeats, 10) == FEW
 
 
-def test_kinds_do_not_share() -> None:
+def test_each_kind_has_a_count_of_its_own() -> None:
     repeats: LogThrottle[str] = LogThrottle(Clock().now)
     assert said(repeats, 10, "one") == said(repeats, 10, "another") == FEW
 

@@ -12,12 +12,12 @@ import pytest
 from kioskd import journal_ids, log_entries, logs
 from kioskd.errors import ConfigError
 
-# Known to nobody else, so no handler of the test runner sees what is logged here.
+# This logger has no parent, so no handler of the test runner sees these lines.
 OURS = logging.Logger("kioskd.test_logs", logging.DEBUG)  # noqa: LOG001 - see above
 
 
 class Wall:
-    """Keeps what is written to it; can be shut, and can break."""
+    """Keeps the lines that are written to it. It can be blocked, and it can break."""
 
     def __init__(self) -> None:
         self.entries: list[log_entries.JournalEntry] = []
@@ -168,7 +168,7 @@ def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
     assert str(log_entries.journal_fields(entry)["EXCEPTION_TEXT"]).startswith("Traceback")
 
 
-def test_lines_of_other_people_are_named() -> None:
+def test_lines_of_other_libraries_are_named() -> None:
     record = logging.LogRecord("websockets.client", logging.WARNING, __file__, 1, "", (), None)
     assert (
         log_entries.line(log_entries.JournalEntry(record, "odd frame"), prefixed=True)
@@ -195,14 +195,14 @@ def test_line_that_cannot_be_made_is_reported_and_raises_nothing(
     assert entry_of(call).message.startswith("log line broken: format=")
 
 
-def test_stalled_reader_holds_nobody_up_and_what_was_dropped_is_counted(
+def test_stalled_reader_delays_no_caller_and_dropped_lines_are_counted(
     wall: Wall, handler: logs.QueuedHandler
 ) -> None:
     wall.open.clear()
     OURS.info("first")
     assert wall.reached.wait(10)
     for number in range(logs.QUEUE_LINES + 7):
-        OURS.info("line %d", number, extra={"visitor": True})  # none is held back
+        OURS.info("line %d", number, extra={"visitor": True})  # the throttle drops none
     wall.open.set()
     handler.flush()
     OURS.info("last")
@@ -233,11 +233,11 @@ def test_lines_that_could_not_be_written_are_counted(wall: Wall, handler: logs.Q
     assert wall.messages == ["log lines lost: count=2", "three"]
 
 
-# What repeats itself
+# Repeated lines
 
 
 class Hours:
-    """A clock for the repeats, moved by hand."""
+    """Return a clock for the throttle, which the test moves."""
 
     def __init__(self) -> None:
         self.at_s = 0.0
@@ -265,7 +265,7 @@ def outage(tries: int) -> None:
         OURS.warning("link lost: epoch=%d", epoch, extra={"fields": {"epoch": epoch}})
 
 
-def test_what_is_said_on_and_on_is_counted_and_told_once_an_hour(
+def test_repeated_lines_are_counted_and_reported_once_an_hour(
     wall: Wall, hours: Hours, patient: logs.QueuedHandler
 ) -> None:
     outage(10)
@@ -307,7 +307,7 @@ def test_lines_of_different_devices_are_of_different_kinds(wall: Wall, patient: 
     assert len(wall.messages) == 4
 
 
-def test_bugs_and_details_are_never_held_back(wall: Wall, patient: logs.QueuedHandler) -> None:
+def test_bugs_and_details_are_never_throttled(wall: Wall, patient: logs.QueuedHandler) -> None:
     for _ in range(5):
         OURS.debug("= asleep")
         try:
@@ -318,7 +318,7 @@ def test_bugs_and_details_are_never_held_back(wall: Wall, patient: logs.QueuedHa
     assert wall.messages == ["= asleep", "bug"] * 5
 
 
-def test_at_the_level_debug_nothing_is_held_back(
+def test_the_level_debug_throttles_nothing(
     wall: Wall, patient: logs.QueuedHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "kioskd")
@@ -327,7 +327,7 @@ def test_at_the_level_debug_nothing_is_held_back(
     assert len(wall.messages) == 10
 
 
-def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_of: Log) -> None:
+def test_every_line_carries_the_common_fields_and_its_own_fields_win(entry_of: Log) -> None:
     logs.set_common_fields({"state": "speaking", "epoch": 3})
     try:
         surrounded = entry_of(lambda: OURS.info("odd", extra={"fields": {"epoch": 4}}))
@@ -337,7 +337,7 @@ def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_
     assert entry_of(lambda: OURS.info("even")).fields == {}
 
 
-def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:
+def test_closing_writes_the_waiting_lines_and_ends_the_thread(wall: Wall) -> None:
     before = set(threading.enumerate())
     handler = logs.QueuedHandler(wall.write)
     [thread] = set(threading.enumerate()) - before
@@ -368,7 +368,7 @@ def test_journal_is_known_by_its_stream(tmp_path: Path) -> None:
 
 
 def said_by(program: str, stderr: Path, **environ: str) -> list[str]:
-    """Run `program` in a Python of its own, standard error into a file, and return the lines of that file."""
+    """Run `program` in a new Python process, and return the lines that it writes to standard error."""
     root = Path(logs.__file__).parents[1]
     clean = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
     with stderr.open("w") as file:
@@ -399,7 +399,7 @@ def test_lines_survive_a_redirected_standard_error_and_the_end_of_the_process(tm
     assert all(line[2] == line[5] == ":" for line in lines)
 
 
-def test_other_people_speak_from_warnings_up_whatever_they_set_themselves(tmp_path: Path) -> None:
+def test_other_libraries_log_only_warnings_and_above(tmp_path: Path) -> None:
     program = SET_UP + (
         f"for name in {FOREIGN!r}:\n"
         "    log = logging.getLogger(name)\n"

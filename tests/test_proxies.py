@@ -1,4 +1,4 @@
-"""Which proxy a request takes, in every form that an environment has it in."""
+"""A request takes the proxy of the environment, in every form that an environment may have."""
 
 import pytest
 
@@ -89,5 +89,5 @@ def test_a_proxy_that_cannot_be_used_is_one_line_with_its_variable(name: str, va
         ("mqtt://127.0.0.1", True),
     ],
 )
-def test_this_machine_is_known_by_each_of_its_names(url: str, here: bool) -> None:
+def test_each_name_of_this_machine_is_recognized(url: str, here: bool) -> None:
     assert is_loopback(url) is here

@@ -1,4 +1,4 @@
-"""Trying again: how long between tries, and what is said of a loss."""
+"""A retry waits longer each time, and logs a loss once."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ def test_each_delay_is_twice_the_last_up_to_a_bound() -> None:
 
 
 class World:
-    """Something whose tries end as they are told; after the last one it is cancelled."""
+    """Ends its tries as the test says. The last one is followed by a cancellation."""
 
     def __init__(self, *ends: TryEnded) -> None:
         self._ends = list(ends)
@@ -35,14 +35,14 @@ class World:
             await retry(self.once, delays=RetryDelays(1.0, 60.0), lost=self.lost.append, pause=self.pause)
 
 
-async def test_a_loss_is_said_once_and_waited_for_ever_longer() -> None:
+async def test_a_loss_is_logged_once_and_each_wait_is_longer() -> None:
     world = World(*[TryEnded("no route")] * 3)
     await world.run()
     assert world.lost == ["no route"]
     assert world.paused == [1.0, 2.0, 4.0]
 
 
-async def test_after_it_has_worked_the_delays_begin_again() -> None:
+async def test_the_delays_begin_again_after_a_success() -> None:
     world = World(
         TryEnded("no route"), TryEnded("no route"), TryEnded("reset", worked=True), TryEnded("no route")
     )
@@ -51,7 +51,7 @@ async def test_after_it_has_worked_the_delays_begin_again() -> None:
     assert world.paused == [1.0, 2.0, 1.0, 2.0]
 
 
-async def test_a_try_that_is_wanted_at_once_is_not_waited_for() -> None:
+async def test_a_retry_at_once_has_no_delay() -> None:
     world = World(TryEnded("started again", worked=True, at_once=True), TryEnded("no route"))
     await world.run()
     assert world.lost == ["started again"]

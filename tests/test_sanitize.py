@@ -1,4 +1,4 @@
-"""Text and JSON from outside: whole when it comes in, escaped when a person reads it."""
+"""Text and JSON from outside are made valid when they arrive, and escaped when a person reads them."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ MISLEADING = (
 
 
 @pytest.mark.parametrize("char", list(MISLEADING))
-def test_what_could_mislead_a_reader_is_escaped(char: str) -> None:
+def test_characters_that_could_mislead_a_reader_are_escaped(char: str) -> None:
     shown = sanitize.printable(f"a{char}b")
     assert shown.isascii()
     assert shown[1] == "\\"

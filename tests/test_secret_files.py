@@ -1,4 +1,4 @@
-"""Files that hold one secret: what is taken of them, and what is refused without repeating it."""
+"""Files that hold one secret are read or rejected, and no message repeats the secret."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_secret_of_a_tool_may_look_like_anything_but_hold_no_blanks(key_file: 
     assert "words" not in str(caught.value)
 
 
-def test_a_file_that_others_may_read_is_refused_only_where_it_must_be_private(key_file: Path) -> None:
+def test_a_file_that_others_may_read_is_refused_if_it_must_be_private(key_file: Path) -> None:
     key_file.write_text("a-key", encoding="ascii")
     key_file.chmod(0o640)
     assert from_file("x", key_file, private=False).get_secret_value() == "a-key"
@@ -32,7 +32,7 @@ def test_a_file_that_others_may_read_is_refused_only_where_it_must_be_private(ke
         from_file("x", key_file, private=True)
 
 
-def test_no_more_is_read_of_a_file_than_tells_that_it_is_too_long(key_file: Path) -> None:
+def test_a_file_that_is_too_long_is_not_read_to_its_end(key_file: Path) -> None:
     key_file.write_bytes(b"k" * (2 * LONGEST))
     assert read("x", key_file, LONGEST)[0] == b"k" * (LONGEST + 1)
     with pytest.raises(KeyUnusableError, match=f"longer than {LONGEST} characters"):
@@ -46,7 +46,7 @@ def test_a_file_that_is_not_there_and_a_folder_are_told_apart(tmp_path: Path) ->
         read("x", tmp_path, LONGEST)
 
 
-def test_whether_there_is_a_file_is_unknown_where_nobody_may_look(tmp_path: Path) -> None:
+def test_a_file_in_a_closed_folder_counts_as_unknown(tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(0o700)
     key = tmp_path / "shut/key"
     assert is_there(key) is False

@@ -1,4 +1,4 @@
-"""No class holds so much state, or asks its caller for so much, that it does more than one job."""
+"""No class has too many attributes or constructor parameters: such a class does more than one job."""
 
 import ast
 from collections.abc import Iterator, Mapping

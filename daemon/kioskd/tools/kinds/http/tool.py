@@ -64,12 +64,17 @@ class HttpTool(FixedTool):
         """Send the request, and read the answer."""
         import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
 
+        client = await self._client_for(self._path)
         try:
-            return await self._ask(self._request(await self._client_for(self._path), arguments))
+            request = self._request(client, arguments)
         except UnfitError as err:
             return refused(str(err))
         except httpx2.InvalidURL:
             return refused("the arguments make an address that is too long or is none")
+        try:
+            return await self._ask(request)
+        except httpx2.InvalidURL:
+            return failed("the server points to an address that is none")
         except httpx2.HTTPError as err:
             # By type: its text may hold the address, and that the arguments.
             return failed(
