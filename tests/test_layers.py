@@ -93,9 +93,9 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The rooms and modules that each room may import.
 
-Each room may also import itself, `errors` and the version in `kioskd/__init__.py`. A room is a folder or a module of the
-package. A folder in it is a room if it has a row of its own ("flow.audio"). A row that names a folder allows all rooms
-in it.
+Each room may also import itself, `errors` and the version in `kioskd/__init__.py`. A room is a folder or a
+module of the package. A folder in it is a room if it has a row of its own ("flow.audio"). A row that names a
+folder allows all rooms in it.
 """
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -176,12 +176,14 @@ IMPURE: Final = frozenset(
         *("threading", "time", "warnings"),
     }
 )
-"""Modules of Python that wait, read, write, draw random numbers or tell the time. Pure layers may not import them."""
+"""Modules of Python that wait, read, write, draw random numbers or tell the time. Pure layers may not import
+them."""
 
 PURE: Final = frozenset({"core", "media"})
 
 PURE_NEVERTHELESS: Final = frozenset({("media.picture", "io"), ("media.picture", "warnings")})
-"""Imports that a pure layer may make all the same: Pillow reads bytes only as a file, and warns of a huge picture."""
+"""Imports that a pure layer may make all the same: Pillow reads bytes only as a file, and warns of a huge
+picture."""
 
 HEAVY: Final = frozenset(
     {
@@ -309,7 +311,7 @@ def _within(module: str, homes: tuple[str, ...]) -> bool:
 
 
 def eager_libraries(source: Path, start: str) -> dict[str, str]:
-    """Return the foreign libraries that importing `start` loads, each with the module of ours that does it."""
+    """Return the foreign libraries that importing `start` loads, each with our module that imports it."""
     known = modules(source)
     found = [one for one in imports(source) if one.eager]
     loaded: dict[str, str] = {}

@@ -151,7 +151,9 @@ def test_check_notes_an_unknown_model_and_refuses_one_that_is_gone(
         ({"model": "gemini-9-live"}, "v1beta"),
     ],
 )
-def test_the_api_version_is_the_owners_or_the_one_that_serves_the_model(asked: dict[str, Any], version: str) -> None:
+def test_the_api_version_is_the_owners_or_the_one_that_serves_the_model(
+    asked: dict[str, Any], version: str
+) -> None:
     assert live_models.api_version(WantedFeatures(**asked)) == version
 
 
