@@ -80,7 +80,9 @@ def test_a_checkout_that_others_can_change_is_refused_in_one_line(
 def test_a_folder_on_the_way_to_the_checkout_counts_too(checkout: Path) -> None:
     checkout.parent.chmod(0o777)
     [line] = installs(checkout)
-    assert line.startswith(f"install: {checkout.parent}: every user can change what is in it")
+    assert line.startswith(
+        f"install: {checkout.parent}: every user can change its files, which root would run"
+    )
     checkout.parent.chmod(0o1777)  # as /tmp: others cannot change root's files in it
     [line] = installs(checkout)
     assert line.startswith(ENDS_HERE)
