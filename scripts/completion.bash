@@ -1,4 +1,4 @@
-# Completion of `kioskd` in bash. It asks kioskd itself, so it knows what the installed version knows.
+# Completes `kioskd` in bash. It asks kioskd itself, so it knows the commands of the installed version.
 _kioskd() {
   local word=${COMP_WORDS[COMP_CWORD]} command='' index known=''
   for ((index = 1; index < COMP_CWORD; index++)); do

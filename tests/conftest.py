@@ -1,4 +1,4 @@
-"""What more than one folder of tests needs."""
+"""Marks, log settings and a sound server for the tests of all folders."""
 
 import functools
 import logging
@@ -7,21 +7,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 from tests.support import patience
 from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
 
-# A plain user's PATH leaves these out on Debian; the tests' tools (nft, tc, mosquitto) are there all the same.
+# Debian leaves these folders out of a plain user's PATH. Tools of the tests (nft, tc, mosquitto) are there.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
 MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py")
 
+# Hypothesis fails an example that takes 200 ms, and on a busy machine any example may take that long.
+# pytest ends a test that hangs.
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark what needs true time, and what needs the machine for itself: whatever measures, losses included."""
+    """Mark the tests that need true time, and those that measure and need the machine for themselves."""
     for item in items:
         path = item.path.relative_to(ROOT).as_posix()
         if path.startswith(MEASURED):
@@ -37,7 +43,7 @@ def _text(path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    """Undo what a test that runs a command in this process does to the logs: the next one wants to read them."""
+    """Undo the changes to loggers that a command makes when a test runs it in this process."""
     loggers = [logging.getLogger(name) for name in (None, "kioskd")]
     before = [(each.level, each.propagate, each.handlers[:], each.filters[:]) for each in loggers]
     yield
@@ -48,7 +54,7 @@ def _logs_as_they_were() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=patience.FACTOR != 1)
 def _patience() -> Iterator[None]:
-    """Give everything more time, where this machine needs it."""
+    """Stretch all deadlines if this machine needs that; see `patience`."""
     with pytest.MonkeyPatch.context() as patch:
         patience.stretch(patch)
         yield
@@ -56,7 +62,7 @@ def _patience() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[virtual.SoundServer]:
-    """A virtual microphone and speaker that ALSA finds as its default devices."""
+    """Return a virtual microphone and speaker. ALSA finds them as its default devices."""
     if lacking := virtual.missing():
         pytest.skip(lacking)
     with (

@@ -1,4 +1,4 @@
-"""What is generated in README.md is what the program has now, and is found when it is not."""
+"""Generated blocks show what the program has now. A stale block is found."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ pytestmark = pytest.mark.parametrize(
 
 @pytest.fixture
 def readme(tmp_path: Path, block: str) -> Path:
-    """Return a README in which nothing is written yet."""
+    """Return a README whose block is empty."""
     path = tmp_path / "README.md"
     path.write_text(f"# Title\n\n<!-- {block} -->\n<!-- /{block} -->\n\nMore.\n")
     return path
 
 
 @pytest.mark.usefixtures("block")
-def test_the_readme_shows_things_as_they_are(script: str) -> None:
+def test_the_block_is_fresh(script: str) -> None:
     checked = generate(script, "--check")
     assert checked.returncode == 0, checked.stderr
 
@@ -32,7 +32,7 @@ def test_a_stale_block_is_found_and_left_alone(script: str, readme: Path) -> Non
     assert readme.read_text() == before
 
 
-def test_a_block_is_fresh_once_written_in_whatever_process(script: str, block: str, readme: Path) -> None:
+def test_a_block_that_was_written_is_fresh_in_every_process(script: str, block: str, readme: Path) -> None:
     assert generate(script, "--readme", str(readme), seed=1).returncode == 0
     text = readme.read_text()
     assert text.startswith(f"# Title\n\n<!-- {block} -->\n")

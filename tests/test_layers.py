@@ -1,6 +1,6 @@
-"""Which module may import which: the layers, and the one home of each vendor library.
+"""Modules import only along the arrows, and each vendor library has one home.
 
-Read from the source, so that an import inside a function counts like any other.
+Imports are read from the source. So an import inside a function counts like any other.
 """
 
 import ast
@@ -91,10 +91,11 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "fairness": (),
     "errors": (),
 }
-"""Room: what it may import beside itself, `errors` and the version in `kioskd/__init__.py`.
+"""The rooms and modules that each room may import.
 
-A room is a folder or a module of the package, or a folder within one that has rows of its own ("flow.audio"). A row that names
-a folder allows all its rooms.
+Each room may also import itself, `errors` and the version in `kioskd/__init__.py`. A room is a folder or a
+module of the package. A folder in it is a room if it has a row of its own ("flow.audio"). A row that names a
+folder allows all rooms in it.
 """
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -141,7 +142,10 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "websockets": ("adapters.gemini", "simulator"),
     "yaml": ("yamlconf.document",),
 }
-"""Who may import a library that is neither Python's nor ours: a module, its parts (`portaudio_thread`), or a folder."""
+"""The modules and folders that may import each library from outside.
+
+A module may be in parts: `portaudio` stands for `portaudio_thread`, too.
+"""
 
 IMPURE: Final = frozenset(
     {
@@ -172,12 +176,14 @@ IMPURE: Final = frozenset(
         *("threading", "time", "warnings"),
     }
 )
-"""What waits, reads, writes, chances or tells the time: not for a layer that only decides or computes."""
+"""Modules of Python that wait, read, write, draw random numbers or tell the time. Pure layers may not import
+them."""
 
 PURE: Final = frozenset({"core", "media"})
 
 PURE_NEVERTHELESS: Final = frozenset({("media.picture", "io"), ("media.picture", "warnings")})
-"""Pillow reads bytes only as a file, and tells of a bomb by a warning."""
+"""Imports that a pure layer may make all the same: Pillow reads bytes only as a file, and warns of a huge
+picture."""
 
 HEAVY: Final = frozenset(
     {
@@ -196,12 +202,12 @@ HEAVY: Final = frozenset(
         *("paho", "picamera2", "pyaudio", "prometheus_client", "pymicro_wakeword", "referencing", "rich"),
     }
 )
-"""What no command may load before it knows that it is needed: slow, or not there on every machine."""
+"""Libraries that are slow, or absent on some machines. No command may load them before it needs them."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """One module importing another, by full dotted names."""
+    """One import of a module by another, with full dotted names."""
 
     importer: str
     imported: str
@@ -260,7 +266,7 @@ def _targets(node: ast.AST, package: str, known: Mapping[str, Path]) -> Iterator
 
 
 def violations(source: Path) -> list[str]:
-    """Return what is wrong with the package's imports, a line each."""
+    """Return the faults of the package's imports, one a line."""
     return [f"{found}: {why}" for found in imports(source) if (why := _fault(found))]
 
 
@@ -305,7 +311,7 @@ def _within(module: str, homes: tuple[str, ...]) -> bool:
 
 
 def eager_libraries(source: Path, start: str) -> dict[str, str]:
-    """Return the foreign libraries that importing `start` loads, each with the module of ours that does it."""
+    """Return the foreign libraries that importing `start` loads, each with our module that imports it."""
     known = modules(source)
     found = [one for one in imports(source) if one.eager]
     loaded: dict[str, str] = {}
@@ -379,7 +385,7 @@ def test_every_folder_of_a_folder_with_rooms_is_a_room() -> None:
     assert {room for room in found if room.split(".")[0] in halls} <= set(ARROWS)
 
 
-# The check itself, on a tree with one bad import
+# These test the check itself, on a package with one bad import.
 
 
 def plant(root: Path, module: str, text: str) -> Path:

@@ -42,7 +42,7 @@ def test_each_module_has_a_test_file_of_its_own() -> None:
     assert without_mirror(PACKAGE, TESTS) == []
 
 
-def test_a_module_without_one_is_found(tmp_path: Path) -> None:
+def test_a_module_without_a_test_file_is_found(tmp_path: Path) -> None:
     package, tests = tmp_path / "package", tmp_path / "tests"
     for path in ("doctor/__init__.py", "doctor/power.py", "doctor/gone/heat.py"):
         (package / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a reader of the folder listing finds: one meaning for each class name, and a file for each of the field's words."""
+"""A class name has one meaning, and the listing of files shows where each word of the field lives."""
 
 import ast
 from collections import defaultdict
@@ -18,7 +18,7 @@ WORDS: Final = (
     *("resumption", "rollover", "backoff", "watchdog", "transcript", "budget", "mute", "volume", "lamp"),
     *("button gesture", "camera", "snapshot", "tool call", "confirmation", "journal", "metrics"),
 )
-"""What somebody who knows voice assistants looks for first."""
+"""Words that a developer of voice assistants looks for first."""
 
 
 def definitions(package: Path) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Tests look at the package from outside: none reaches into the private attributes of an object or a module."""
+"""No test uses a private attribute of an object or a module: tests look at the package from outside."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ ALLOWED: Final[Mapping[str, str]] = {
 
 
 def private_names(tests: Path) -> Iterator[tuple[str, str]]:
-    """Yield each use of a private attribute, but of one's own: the file and the expression."""
+    """Yield each use of a private attribute of another object: the file and the expression."""
     for path in sorted(tests.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):

@@ -26,7 +26,7 @@ def test_each_attacker_has_promises_and_each_promise_a_test(attacker: str) -> No
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_a_test_that_is_named_exists(path: str, name: str) -> None:
+def test_each_named_test_exists(path: str, name: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
     functions = {
         one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -34,5 +34,5 @@ def test_a_test_that_is_named_exists(path: str, name: str) -> None:
     assert name in functions
 
 
-def test_the_readme_leads_to_it() -> None:
+def test_the_readme_links_to_the_security_policy() -> None:
     assert "(.github/SECURITY.md)" in (ROOT / "README.md").read_text()

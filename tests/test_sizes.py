@@ -1,4 +1,4 @@
-"""No class holds so much state, or asks its caller for so much, that it does more than one job."""
+"""No class has too many attributes or constructor parameters: such a class does more than one job."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ def fields(node: ast.ClassDef) -> set[str]:
 
 
 def attributes(node: ast.ClassDef) -> set[str]:
-    """Return the names that are assigned on `self` in any method of the class, and the fields of a dataclass."""
+    """Return the names that methods of the class assign on `self`, and the fields of a dataclass."""
     assigned = fields(node) if is_dataclass(node) else set()
     for method in node.body:
         if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -96,7 +96,8 @@ def test_each_exception_is_still_needed() -> None:
 def test_a_class_with_too_much_state_is_found(tmp_path: Path) -> None:
     lines = "".join(f"        self.a{number} = 0\n" for number in range(15))
     (tmp_path / "big.py").write_text(
-        f"class Big:\n    def __init__(self):\n{lines}\n    async def run(self):\n        self.late, other.x = 1, 2\n"
+        f"class Big:\n    def __init__(self):\n{lines}\n"
+        "    async def run(self):\n        self.late, other.x = 1, 2\n"
     )
     (tmp_path / "fair.py").write_text(f"class Fair:\n    def __init__(self):\n{lines}\n")
     assert list(too_large(tmp_path)) == [("big.py:Big", 16, 0)]

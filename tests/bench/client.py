@@ -1,4 +1,4 @@
-"""A client under measurement: kioskd or the floor, as a process."""
+"""The client that is measured: kioskd or the floor, as a process."""
 
 import os
 import select
@@ -20,7 +20,7 @@ _CPUCLOCK_SCHED: Final = 2
 
 
 class Client:
-    """One life of a client. Made is started; `spawned` is the stamp just before."""
+    """One process of a client. Making it starts it; `spawned` is the time just before."""
 
     def __init__(
         self, kind: Kind, *, folder: Path, port: int, ca_file: Path, environ: dict[str, str]
@@ -44,17 +44,18 @@ class Client:
             self.spawned: Final = time.monotonic()
             self._process = subprocess.Popen(
                 command,
-                # As systemd gives it one: what is made once, for all starts, is in it.
+                # systemd gives the service such a folder. Renderings in it are made once for all starts.
                 env={**kept, **environ, "GEMINI_API_KEY": "bench", "CACHE_DIRECTORY": str(folder / "cache")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        # The other process's CPU clock, to the nanosecond: clock_getcpuclockid(3), which Python does not offer.
+        # The CPU clock of the other process, to the nanosecond: clock_getcpuclockid(3). Python does not offer
+        # it.
         self._cpu_clock = (~self._process.pid << 3) | _CPUCLOCK_SCHED
 
     def cpu_s(self) -> float:
-        """Return the seconds of CPU it has taken so far, all threads, user and system."""
+        """Return the CPU seconds of all its threads so far, user and system."""
         return time.clock_gettime(self._cpu_clock)
 
     def rss_mb(self) -> float:
@@ -62,10 +63,10 @@ class Client:
         return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6
 
     def leave(self) -> float:
-        """Ask it to go (SIGTERM), and return the seconds until it was gone.
+        """Send SIGTERM, and return the seconds until the process has ended.
 
         Raises:
-            RuntimeError: it had gone before, or did not go in 10 s; with the end of what it said.
+            RuntimeError: it had ended before, or did not end in 10 s; with the end of its log.
         """
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.kind} ended by itself, code {self._process.returncode}: {self.said()}")
@@ -85,7 +86,7 @@ class Client:
         return took
 
     def end(self) -> None:
-        """Make sure that nothing of it is left."""
+        """Kill it if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What is measured, how it is summed up, and how it is shown."""
+"""The figures of the bench: their names, their sums and their table."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from tests.bench.client import Kind
 
 Samples = Mapping[Kind, Mapping[str, Sequence[float]]]
-"""Of each client and figure, one number a session: the median of its trials."""
+"""One number a session, by client and figure: the median of the session's trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Figure:
     goal_is: Literal["of kioskd", "over the floor"] = "of kioskd"
 
     def show(self, value: float) -> str:
-        """Write a value: as many digits as mean anything."""
+        """Return a value in as many digits as have a meaning."""
         return f"{value:.0f}" if self.unit == "ms" and abs(value) >= 100 else f"{value:.1f}"
 
 
@@ -42,7 +42,7 @@ FIGURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A figure of both clients: medians of the sessions, and the least and the most among kioskd's."""
+    """A figure of both clients: the medians of the sessions, and the least and the greatest of kioskd's."""
 
     figure: Figure
     kioskd: float
@@ -53,12 +53,12 @@ class Result:
 
     @property
     def over(self) -> float:
-        """How much kioskd takes on top of the floor."""
+        """Return kioskd's value without the floor's."""
         return self.kioskd - self.floor
 
     @property
     def met(self) -> bool:
-        """Whether kioskd keeps to the goal."""
+        """Return whether kioskd reaches the goal."""
         return (self.kioskd if self.figure.goal_is == "of kioskd" else self.over) <= self.figure.goal
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Result:
 
 
 def results(samples: Samples) -> dict[str, Result]:
-    """Sum the sessions up; every figure must have been measured for both."""
+    """Sum up the sessions. Each figure must have been measured for both clients."""
     return {
         figure.key: Result(
             figure,
@@ -95,13 +95,13 @@ def results(samples: Samples) -> dict[str, Result]:
 
 
 def machine() -> str:
-    """Say where this runs."""
+    """Return a description of this machine."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     return f"{system}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def table(found: Mapping[str, Result]) -> str:
-    """Return the results as a Markdown table that reads well as plain text too."""
+    """Return the results as a Markdown table that is readable as plain text, too."""
     rows: list[tuple[str, ...]] = [("figure", "kioskd", "spread", "floor", "difference", "ratio", "goal", "")]
     rows += [_row(result) for result in found.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

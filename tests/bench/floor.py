@@ -1,10 +1,12 @@
-"""The floor: the least that could talk to the Live service with these devices. No SDK, no state, no second try.
+"""The floor: the smallest program that talks to the Live service with these devices.
 
-One WebSocket, two PyAudio callbacks, JSON made by hand. It has the same 10 ms periods and 20 ms frames as kioskd, and
-does nothing that kioskd promises: it cannot redial, lose a device, keep a first word, or fade. What it costs is what
-Python, PortAudio and TLS cost.
+It has no SDK, no state and no second try.
 
-Run as a script (`floor.py PORT CA_FILE`), and written to start fast: it imports nothing that it does not need.
+One WebSocket, two PyAudio callbacks, JSON made by hand. It has the same 10 ms periods and 20 ms frames as
+kioskd, and keeps none of kioskd's promises: it cannot redial, lose a device, keep a first word, or fade. So
+it costs no more than Python, PortAudio and TLS do.
+
+It runs as a script (`floor.py PORT CA_FILE`), and starts fast: it imports nothing that it does not need.
 """
 
 import asyncio
@@ -35,7 +37,7 @@ class Floor:
         self._reply: collections.deque[bytes] = collections.deque()
         self._chunk = b""
         self._at = 0
-        # Ten seconds: nobody reads it while the service is away.
+        # Ten seconds. No task reads it while the service is away.
         self.frames: collections.deque[bytes] = collections.deque(maxlen=500)
         self.more = asyncio.Event()
 
@@ -80,7 +82,7 @@ class Floor:
                 )
 
     async def receive(self, socket: ClientConnection) -> None:
-        """Queue the reply's sound; forget it when it is interrupted."""
+        """Queue the reply's sound. Drop it when the reply is interrupted."""
         async for message in socket:
             content = json.loads(message).get("serverContent", {})
             if content.get("interrupted"):
@@ -122,7 +124,7 @@ def _open(audio: pyaudio.PyAudio, rate_hz: int, callback: Any, *, capture: bool)
 
 
 async def _talk(floor: Floor, port: int, ca_file: str) -> None:
-    # No compression: it takes time, and a floor does not care for bandwidth.
+    # No compression: it takes time, and the floor may waste bandwidth.
     async with connect(
         f"wss://127.0.0.1:{port}{PATH}",
         ssl=ssl.create_default_context(cafile=ca_file),

@@ -1,11 +1,12 @@
 """`scripts/bench`: kioskd and the floor side by side on the same server and the same virtual sound card.
 
-A round gives each client one conversation and one sleep, in turns, so that a slow minute of the machine is slow for
-both. A session's figure is the mean of the middle half of its trials, and the table's the median of the sessions.
+A round gives each client one conversation and one sleep, one client after the other. So a slow minute of the
+machine is slow for both. A session's figure is the mean of the middle half of its trials. The table shows the
+median of the sessions.
 
-Asleep is real, but reached without a button: the server turns the client's settings down, and a kiosk that wakes by
-itself then sleeps for five minutes. It does what every sleeping kiosk does: keeps the last 600 ms that the microphone
-hears, and feeds the speaker silence. (The floor, turned down, lets its two devices run.)
+Sleep is real, but is reached without a button: the server refuses the client's settings. An always-on kiosk
+then sleeps for five minutes. It works as every sleeping kiosk: it keeps the last 600 ms of the microphone,
+and plays silence. The floor keeps its two devices running when it is refused.
 """
 
 import argparse
@@ -32,14 +33,14 @@ from tests.support.sound_server import SoundServer, missing
 README: Final = ROOT / "README.md"
 ROUNDS: Final = 3
 CLICK: Final = 0.1
-"""Of full scale: where a click begins; the server's own measure."""
+"""Part of full scale above which a click begins; the server uses the same."""
 SILENCE: Final = 0.02
-"""Of full scale: what is less at the speaker is silence. kioskd's default volume makes the tone 0.2."""
+"""Part of full scale below which the speaker is silent. At kioskd's default volume the tone has 0.2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured."""
+    """The number of trials."""
 
     rounds: int = ROUNDS
     clicks: int = 26
@@ -51,13 +52,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of the bench found."""
+    """Results of one run."""
 
     results: dict[str, Result]
     jitter_ms: dict[str, float]
-    """Of each recorder: how late 95 of 100 blocks came at most. Single trials are no better than that."""
+    """For each recorder, the delay that 95 of 100 blocks stay below. No single trial is more exact than
+    that."""
     load: float
-    """Of the machine, before the bench began: what else runs makes starts and CPU look worse than they are."""
+    """Load of the machine before the bench began. Other programs make starts and CPU time look worse."""
 
 
 class Bench:
@@ -73,9 +75,9 @@ class Bench:
         self._environ = environ
 
     def run(self) -> dict[Kind, dict[str, list[float]]]:
-        """Measure, and return one number a figure and session."""
+        """Measure, and return one number for each figure and session."""
         found: dict[Kind, dict[str, list[float]]] = {kind: {} for kind in KINDS}
-        for kind in KINDS:  # the first start of each reads files that the later ones find in memory
+        for kind in KINDS:  # the first start of each client reads files from disk
             with self._client(kind, "admit"):
                 pass
         for number in range(self._plan.rounds):
@@ -87,7 +89,7 @@ class Bench:
 
     @contextmanager
     def _client(self, kind: Kind, welcome: str) -> Iterator[tuple[Client, float]]:
-        """Yield a client that has met the server, and the stamp of the first audio (or of the refusal)."""
+        """Yield a client that has reached the server, and the time of the first audio or of the refusal."""
         self._service.order(welcome)
         mark = self._service.mark()
         client = Client(
@@ -137,7 +139,7 @@ class Bench:
         return (client.cpu_s() - before) / (time.monotonic() - began) * 60
 
     def _clicks(self) -> list[float | None]:
-        """From a click at the microphone's source to the arrival of the frame that holds its beginning."""
+        """Return the seconds from a click at the microphone to the arrival of its first frame."""
         mark, began = self._service.mark(), time.monotonic()
         self._sound.room.click(self._plan.clicks)
         time.sleep(2 * CLICK_EVERY_MS / 1000)
@@ -152,16 +154,16 @@ class Bench:
         ]
 
     def _replies(self) -> list[float | None]:
-        """From the sending of a reply's first sound to that sound at the speaker."""
+        """Return the seconds from the sending of a reply's first sound to that sound at the speaker."""
         sent = []
         for number in range(self._plan.replies):
             sent.append(self._service.ask("reply", ms=200, paced=True))
-            # The odd milliseconds meet every part of the device's 10 ms.
+            # The odd milliseconds cover every part of the device's 10 ms.
             time.sleep(0.3 + number * 0.0037)
         return [self._at_speaker(at, 0) for at in sent]
 
     def _interrupts(self) -> list[float | None]:
-        """From the sending of `interrupted` to the last sound of the reply."""
+        """Return the seconds from the sending of `interrupted` to the last sound of the reply."""
         sent = []
         for number in range(self._plan.interrupts):
             self._service.ask("reply", ms=3000, paced=False)
@@ -171,13 +173,14 @@ class Bench:
         return [self._at_speaker(at, -1) for at in sent]
 
     def _at_speaker(self, since: float, which: int) -> float | None:
-        """The seconds to the first (0) or last (-1) sound at the speaker within 0.3 s."""
+        """Return the seconds to the first (0) or last (-1) sound at the speaker within 0.3 s."""
         loud = self._sound.speaker.loud(since, since + 0.3, SILENCE)
         return loud[which] - since if loud.size else None
 
 
 def middle_ms(what: str, trials: Sequence[float | None]) -> float:
-    """Return the mean of the middle half: as steady as a mean, and as little moved by a late one as a median.
+    """Return the mean of the middle half. It is as steady as a mean, and one late trial moves it as little as
+    a median.
 
     Raises:
         RuntimeError: less than half of the trials gave anything.
@@ -222,7 +225,7 @@ def into_readme(text: str, block: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; return 0 whatever was found, since a slow machine is no failure."""
+    """Measure and print. Return 0 for any result, since a slow machine is no failure."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="one round, whatever --rounds says")
@@ -259,7 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _where(outcome: Outcome) -> str:
     sessions = max(result.sessions for result in outcome.results.values())
-    return f"{figures.machine()}; medians of {sessions} sessions of each; load {outcome.load:.1f} before it began."
+    measured = f"medians of {sessions} sessions of each; load {outcome.load:.1f} before it began."
+    return f"{figures.machine()}; {measured}"
 
 
 def _say(line: str) -> None:

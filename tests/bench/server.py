@@ -1,14 +1,15 @@
 """The other end: a TLS WebSocket server that speaks just enough of the Live wire, in a process of its own.
 
-It takes orders as JSON lines on stdin and reports as JSON lines on stdout. Its stamps are CLOCK_MONOTONIC, which all
-processes of a machine share. A stamp of what is sent is taken just before the sending, and one of what comes right
-after the message is there, before it is looked at.
+It takes orders as JSON lines on stdin, and reports as JSON lines on stdout. Its times are CLOCK_MONOTONIC,
+which all processes of a machine share. The time of a sent message is taken just before sending it. The time
+of a received message is taken as soon as it is there, before it is parsed.
 
-orders      {"do": "admit" | "refuse"}                     what becomes of the next connections
+orders      {"do": "admit" | "refuse"}                     admits or refuses the next connections
             {"do": "reply", "ms": N, "paced": bool}        a tone; paced: 40 ms every 40 ms, else all at once
             {"do": "interrupt"}                            interrupted, then turnComplete
 reports     listening port / setup / refused / audio (a connection's first frame) /
-            sound offset (samples into the frame where a quiet microphone became loud) / reply / interrupt / gone / cut
+            sound offset (samples into the frame where a quiet microphone became loud) / reply / interrupt /
+            gone / cut
 """
 
 import asyncio
@@ -28,14 +29,14 @@ from websockets.exceptions import ConnectionClosed
 REPLY_HZ: Final = 24_000
 PIECE_MS: Final = 40
 LOUD: Final = 0.1
-"""Of full scale: where a sound begins. Far above the microphone's noise, far below its clicks."""
+"""Part of full scale above which a sound begins: far above the microphone's noise, far below its clicks."""
 QUIET_FRAMES: Final = 2
-"""So many frames below it make the next sound a new one."""
+"""Number of frames below it after which the next sound is a new one."""
 TONE_HZ: Final = 1000
 
 
 def piece() -> str:
-    """A message with 40 ms of a tone: whole waves, so that pieces join without a step."""
+    """Return a message with 40 ms of a tone: whole waves, so that pieces join without a step."""
     count = REPLY_HZ * PIECE_MS // 1000
     wave = 0.8 * 32767 * np.sin(2 * math.pi * TONE_HZ / REPLY_HZ * np.arange(count))
     data = base64.b64encode(wave.astype("<i2").tobytes()).decode()
@@ -44,7 +45,7 @@ def piece() -> str:
 
 
 class Service:
-    """One client at a time."""
+    """Serves one client at a time."""
 
     def __init__(self) -> None:
         self._piece = piece()
@@ -108,7 +109,7 @@ class Service:
                 await asyncio.sleep(max(0.0, began + number * PIECE_MS / 1000 - time.monotonic()))
             await client.send(self._piece)
         if paced:
-            # A reply sent at once is there to be interrupted: to its receiver it is still being made.
+            # A reply that is sent all at once can be interrupted: the receiver still waits for its end.
             await client.send('{"serverContent":{"generationComplete":true}}')
             await client.send('{"serverContent":{"turnComplete":true}}')
         report("reply", began)

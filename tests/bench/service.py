@@ -1,4 +1,4 @@
-"""The bench's hand on `server.py`: orders out, reports in."""
+"""The bench's connection to `server.py`: it sends orders and reads reports."""
 
 import contextlib
 import json
@@ -19,13 +19,14 @@ Report = dict[str, Any]
 
 
 class Service:
-    """The server, from entering to leaving; needs a folder for its certificate."""
+    """The server, which runs inside the `with` block. It needs a folder for its certificate."""
 
     def __init__(self, folder: Path) -> None:
         certificate = make_certificate(folder)
         self.ca_file: Final = certificate.ca_file
         self._command = [
-            sys.executable, "-m", "tests.bench.server", str(certificate.chain_file), str(certificate.key_file),
+            sys.executable, "-m", "tests.bench.server",
+            str(certificate.chain_file), str(certificate.key_file),
         ]  # fmt: skip
         self._reports: list[Report] = []
         self._more = threading.Condition()
@@ -46,7 +47,7 @@ class Service:
     ) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        # It may have died of what we are leaving for.
+        # The server may have ended for the same reason as this block.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -58,7 +59,7 @@ class Service:
         self._process.stdout.close()
 
     def mark(self) -> int:
-        """Return where the reports stand now, for `wait` and `since`."""
+        """Return a mark in the reports, for `wait` and `since`."""
         with self._more:
             return len(self._reports)
 
@@ -69,7 +70,7 @@ class Service:
         self._process.stdin.flush()
 
     def ask(self, do: str, **more: Any) -> float:
-        """Have the server send something, and return the stamp of its sending."""
+        """Have the server send something, and return the time of sending."""
         mark = self.mark()
         self.order(do, **more)
         at: float = self.wait(do, after=mark)["at"]

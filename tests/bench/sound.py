@@ -1,8 +1,8 @@
-"""When a sound was made and when it was heard, on the virtual sound card, in monotonic seconds.
+"""Times at which sounds were made and heard on the virtual sound card, in monotonic seconds.
 
-A recorder hands over blocks, some sooner and some later. Sample `i` of a recording is placed on the line through the
-block that came soonest of those around: what delays a block on its way to us delays none of its samples on that line.
-Both the microphone's source and the speaker's output are recorded, so no delay of the injector counts.
+A recorder hands over blocks, some sooner and some later. A sample's time comes from the block nearby that
+came soonest. So a block that is late on its way delays none of its samples. Both the microphone's source and
+the speaker's output are recorded, so no delay of the injector counts.
 """
 
 import bisect
@@ -19,13 +19,15 @@ from tests.support.sound_server import Recording, SoundServer
 MICROPHONE_HZ: Final = 16_000
 SPEAKER_HZ: Final = 24_000
 CLICK_EVERY_MS: Final = 157
-"""No multiple of a frame: the clicks fall on every part of a 20 ms frame alike."""
+"""Seconds between clicks. It is no multiple of a frame, so clicks fall on every part of a 20 ms frame."""
 CLICK_MS: Final = 6
 BLOCK_MS: Final = 10
 NOISE: Final = 40
-"""Amplitude of the room in the microphone: voice detection and compression do their real work."""
+"""Amplitude of the room's noise at the microphone, so that voice detection and compression do their real
+work."""
 WINDOW_S: Final = 0.25
-"""How far around: some 150 blocks. The recorders run 0.04 % fast, which makes 0.1 ms in it."""
+"""Seconds around a block that are searched: some 150 blocks. The recorders run 0.04 % fast, which makes 0.1
+ms."""
 PIPE_BYTES: Final = 4096
 
 
@@ -37,9 +39,9 @@ class Timeline:
         self._rate_hz = rate_hz
 
     def sound(self, since: float, until: float) -> tuple[npt.NDArray[np.int16], float]:
-        """Return the samples between two times, and the time of the first of them; waits until they are there."""
+        """Wait for the samples between two times; return them, and the time of the first one."""
         base = self._base(since)
-        # A little more than asked for: the blocks that place these samples may come after them.
+        # Wait a little longer: the blocks that give these samples their time may come after them.
         self._recording.wait_bytes(round((until + WINDOW_S - base) * self._rate_hz) * 2)
         base = self._base(since)
         first, last = (max(0, round((at - base) * self._rate_hz)) for at in (since, until))
@@ -53,32 +55,32 @@ class Timeline:
         return began + over / self._rate_hz
 
     def jitter_ms(self) -> float:
-        """Return how late 95 of 100 blocks came at most, against the soonest around each."""
+        """Return the delay that 95 of 100 blocks stay below, against the soonest block around each."""
         offsets = self._offsets()
         late = [offset - self._base(at, offsets) for at, offset in offsets[:: len(offsets) // 200 or 1]]
         return float(np.percentile(late, 95)) * 1000
 
     def _base(self, at: float, offsets: list[tuple[float, float]] | None = None) -> float:
-        """The time of sample 0, as the soonest block around `at` has it."""
+        """Return the time of sample 0, by the soonest block around `at`."""
         offsets = offsets or self._offsets()
         low = bisect.bisect_left(offsets, (at - WINDOW_S, -np.inf))
         high = bisect.bisect_right(offsets, (at + WINDOW_S, np.inf))
-        # Nothing came around: the newest there is.
+        # No block is near: use the newest one.
         return min(offset for _, offset in offsets[low:high] or offsets[-1:])
 
     def _offsets(self) -> list[tuple[float, float]]:
-        """Of each block: when it came, and when sample 0 would have been if it had come at once."""
+        """Return for each block its time, and the time of sample 0 if the block came at once."""
         arrived = list(self._recording.arrived)
         ends = np.cumsum([count for _, count in arrived]) / (2 * self._rate_hz)
         return [(at, at - end) for (at, _), end in zip(arrived, ends, strict=True)]
 
 
 class Room:
-    """What the microphone hears: a quiet room, and clicks when they are asked for."""
+    """The sound in the microphone: a quiet room, and clicks on request."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
-        # Sound waits in the pipe: little of it, so that clicks come soon.
+        # The pipe holds little sound, so that clicks come soon.
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         noise = np.random.default_rng(7).uniform(-NOISE, NOISE, MICROPHONE_HZ * CLICK_EVERY_MS // 1000)
         click = noise.copy()
@@ -93,7 +95,7 @@ class Room:
         self._writer.start()
 
     def click(self, count: int) -> None:
-        """Make so many clicks, and return when the last is on its way."""
+        """Make this number of clicks, and return when the last one is on its way."""
         with self._clicked:
             self._clicks = count
             if not self._clicked.wait_for(lambda: not self._clicks, 10 + count):
@@ -117,7 +119,7 @@ class Room:
 
 
 class Sounds:
-    """Both ways of the sound card, watched."""
+    """Recorders of both directions of the sound card."""
 
     def __init__(self, room: Room, microphone: Timeline, speaker: Timeline) -> None:
         self.room = room

@@ -1,4 +1,4 @@
-"""The bench runs, and says something of every figure. What the figures are is for people to judge."""
+"""The bench runs, and measures every figure. People judge the values."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_every_figure_is_measured_of_kioskd_and_of_the_floor(sound_server: Sound
         assert found.kioskd > 0
         assert found.floor > 0
         assert f"| {figure.title}, {figure.unit} " in shown
-    # Looser than any goal: only a sound that was taken for another is so late.
+    # Looser than any goal: only a sound that is confused with another one is this late.
     assert outcome.results["mic_to_wire_ms"].kioskd < CLICK_EVERY_MS
     assert outcome.results["wire_to_speaker_ms"].kioskd < 300
     assert outcome.results["interrupt_ms"].kioskd < 300
@@ -33,13 +33,13 @@ def test_every_figure_is_measured_of_kioskd_and_of_the_floor(sound_server: Sound
     json.dumps([found.as_json() for found in outcome.results.values()])
 
 
-def test_a_goal_over_the_floor_is_held_against_the_difference() -> None:
+def test_a_goal_over_the_floor_is_compared_with_the_difference() -> None:
     figure = Figure("mic", "microphone to wire", "ms", 2, "over the floor")
     assert result(figure, 16.0, 15.0).met
     assert not result(figure, 18.0, 15.0).met
 
 
-def test_a_goal_of_kioskd_is_held_against_kioskd_whatever_the_floor_takes() -> None:
+def test_a_goal_of_kioskd_is_compared_with_kioskd_alone() -> None:
     figure = Figure("start", "start", "ms", 500)
     assert result(figure, 499.0, 10.0).met
     assert not result(figure, 501.0, 600.0).met
@@ -65,7 +65,7 @@ def test_late_and_early_trials_do_not_move_a_session(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == ""
 
 
-def test_a_trial_without_a_sound_is_left_out_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trial_without_a_sound_is_left_out_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.middle_ms("reply", [0.020, None, 0.022]) == pytest.approx(21.0)
     assert "reply: 1 of 3 trials left out" in capsys.readouterr().err
 

@@ -46,8 +46,8 @@ def test_packages_for_tests_leave_no_service_running_and_none_enabled(suite: Sui
         packages = "mosquitto nftables pulseaudio systemd-container"
         printed = box.sh(f"{SOURCE}/scripts/debian-packages {packages} 2>&1", within_s=LONGEST_S)
         assert box.sh(SERVICES) == before
-        assert "mosquitto.service came with them, and is not enabled" in printed
-        [brought] = [line for line in printed.splitlines() if line.startswith("setup: brought: ")]
+        assert "mosquitto.service came with them, and was not enabled" in printed
+        [brought] = [line for line in printed.splitlines() if line.startswith("setup: installed: ")]
         assert set(packages.split()) <= {one.partition(":")[0] for one in brought.split()}
         assert f"sudo apt-get autoremove --purge {packages}" in printed
         assert box.sh("ls /usr/sbin/policy-rc.d || true") == ""

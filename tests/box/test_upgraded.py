@@ -211,7 +211,7 @@ def test_a_release_that_rejects_the_settings_is_not_installed_and_an_unusable_ca
     )
     printed = it.install(succeeds=False)
     it.box.write(SETTINGS, it.settings())
-    assert "picamera2 is installed and cannot be used (ModuleNotFoundError" in printed
+    assert "picamera2 is installed, and does not work (ModuleNotFoundError" in printed
     assert f"{SETTINGS}:9:" in printed
     assert "add [Service] LoadCredentialEncrypted=museum" in printed
     assert it.box.show("MainPID") == pid
@@ -228,7 +228,7 @@ def test_a_previous_release_that_rejects_the_settings_is_not_restored(it: Site) 
     it.box.write(SETTINGS, it.settings() + NEW)
     printed = it.install("--rollback", source=CHECKOUT, succeeds=False)
     assert f"{SETTINGS}:8:" in printed
-    assert f"{version_of()}-1 refuses {SETTINGS}" in printed
+    assert f"{version_of()}-1 rejects {SETTINGS}" in printed
     assert it.box.show("MainPID") == pid
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
 
@@ -238,7 +238,7 @@ def test_a_release_that_rejects_the_settings_does_not_replace_a_stopped_one_that
 ) -> None:
     it.box.exec("systemctl", "stop", "kioskd")
     printed = it.install(succeeds=False)
-    assert f"{version_of()}-3 refuses {SETTINGS}" in printed
+    assert f"{version_of()}-3 rejects {SETTINGS}" in printed
     assert f"{NEWER}-2 stays" in printed
     assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
     it.box.exec("systemctl", "start", "kioskd")
@@ -259,8 +259,8 @@ def test_a_previous_release_that_does_not_serve_is_replaced_by_the_one_that_did(
 
 def test_uninstalling_leaves_the_owners_files(it: Site, files_before: set[str]) -> None:
     printed = typed(it, "--uninstall")
-    assert "/opt/kioskd: has files that are not of ours; they stay" in printed
-    assert "the program is removed; what is yours stays: /etc/kioskd /var/lib/kioskd" in printed
+    assert "/opt/kioskd: files that do not belong to kioskd stay here" in printed
+    assert "the program is removed; your files stay: /etc/kioskd /var/lib/kioskd" in printed
     assert it.box.sh("find /opt/kioskd").split() == ["/opt/kioskd", NOTES, f"{NOTES}/todo"]
     it.box.sh("rm -r /opt/kioskd")
     ours = (
@@ -277,7 +277,9 @@ def test_uninstalling_leaves_the_owners_files(it: Site, files_before: set[str]) 
 def test_a_checkout_in_the_folder_of_releases_is_refused_and_never_removed(it: Site) -> None:
     it.box.sh(f"cp -r {CHECKOUT} /opt/kioskd")
     before = it.box.sh("find /opt/kioskd")
-    assert "/opt/kioskd: the releases go to /opt/kioskd" in it.install(source="/opt/kioskd", succeeds=False)
+    assert "/opt/kioskd: /opt/kioskd is the folder of the releases" in it.install(
+        source="/opt/kioskd", succeeds=False
+    )
     it.install("--uninstall", source="/opt/kioskd")
     assert it.box.sh("find /opt/kioskd") == before
     it.box.sh("rm -r /opt/kioskd")
@@ -295,7 +297,7 @@ def test_purging_leaves_only_records_in_the_owners_folder_and_names_it(
     )
     it.box.sh(f"usermod -aG kioskd {OWNER}")
     printed = typed(it, "--purge")
-    assert f"{ELSEWHERE}: has transcripts or recordings" in printed
+    assert f"{ELSEWHERE}: transcripts, recordings or other files of kioskd stay here" in printed
     assert "not removed because" not in printed
     for part in (
         "/etc/kioskd",
@@ -305,9 +307,9 @@ def test_purging_leaves_only_records_in_the_owners_folder_and_names_it(
     ):
         assert part in printed
     assert "the program" not in printed, "it was uninstalled before"
-    assert "there was nothing of kioskd here" in it.install("--purge", source=CHECKOUT)
+    assert "no part of kioskd was here" in it.install("--purge", source=CHECKOUT)
     for secret in secrets:
-        assert f"{secret}: has a secret" in printed
+        assert f"{secret}: this secret, which the settings or the unit named, stays" in printed
         it.box.sh(f"rm {secret}")
     assert it.box.sh(f"stat -c %U {ELSEWHERE} {ELSEWHERE}/words.txt").split() == ["root", "root"]
     it.box.sh(f"rm -r {ELSEWHERE}")

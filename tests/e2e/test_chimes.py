@@ -1,4 +1,4 @@
-"""The kiosk's own chimes in its own room: the visitor hears them, the service never does, and no word is lost to them."""
+"""The visitor hears the kiosk's chimes, the service never does, and no word is lost by them."""
 
 from typing import Final
 
@@ -19,13 +19,13 @@ CHIMING: Final = Settings(speaker=SpeakerSettings(volume=100))
 MODES: Final = ("half_duplex", "cancel", "hardware")
 STEP_S: Final = pcm.FRAME_MS / 1000
 AIR_S: Final = 0.06
-"""From the device's queue through the air and into the microphone."""
+"""Seconds from the device's queue through the air into the microphone."""
 GONE_DB: Final = 30.0
-"""What is left of a chime then is below what a quiet room says by itself."""
+"""Level of a chime's rest: below the noise of a quiet room."""
 
 
 class Room:
-    """A room in which the microphone hears the speaker: softer, later, and off a wall once more; and a little hiss."""
+    """A room whose microphone hears the speaker: softer, later, with an echo from a wall, and some hiss."""
 
     def __init__(self, it: Kiosk) -> None:
         self._it = it
@@ -33,10 +33,10 @@ class Room:
         self._chance = np.random.default_rng(11)
         self._air = np.zeros(round((AIR_S + 0.05) * pcm.UPLINK_HZ))
         self.heard = bytearray()
-        """What the microphone heard so far."""
+        """Sound at the microphone so far."""
 
     async def live(self, seconds: float, speech: bytes = b"") -> None:
-        """Let time pass, while somebody says `speech`."""
+        """Let time pass while a visitor says `speech`."""
         said = frames(speech)
         for at in range(round(seconds / STEP_S)):
             played = self._resampler.process(await self._it.hear(STEP_S))
@@ -60,7 +60,9 @@ class Room:
 
 def chiming(echo: str) -> Settings:
     """Return settings with this `microphone.echo`."""
-    chosen = {"echo": echo} | ({"noise_suppression": False} if echo == "cancel" else {})  # a murmur is noise
+    chosen = {"echo": echo} | (
+        {"noise_suppression": False} if echo == "cancel" else {}
+    )  # a keep-alive signal is noise
     return CHIMING.model_copy(update={"microphone": MicrophoneSettings.model_validate(chosen)})
 
 
@@ -69,14 +71,14 @@ def samples(sound: bytes) -> npt.NDArray[np.float64]:
 
 
 def faintest_db(had: bytes, wanted: bytes) -> float:
-    """Return by how much the tenth of a second that has come out faintest is louder than it went in."""
+    """Return the least gain of any tenth of a second, from the input to the output."""
     size = pcm.UPLINK_HZ // 10
     powers = [np.square(samples(sound)).reshape(-1, size).mean(axis=1) for sound in (had, wanted)]
     return float(10 * np.log10((powers[0] + 1) / (powers[1] + 1)).min())
 
 
 def level_db(sound: bytes, pitches: frozenset[float]) -> float:
-    """Return how much of these pitches is in a second of `sound` at most."""
+    """Return the greatest share of these pitches in any second of `sound`."""
     most = 0.0
     wave = samples(sound)
     for start in range(0, max(1, len(wave) - 3200), 1600):
@@ -124,7 +126,7 @@ async def test_the_chime_that_ends_a_conversation_is_not_in_the_preroll_of_the_n
 
 
 @pytest.mark.parametrize("echo", MODES)
-async def test_what_is_said_before_and_while_the_chime_sounds_reaches_the_service(echo: str) -> None:
+async def test_speech_before_and_during_the_chime_reaches_the_service(echo: str) -> None:
     preroll_s = CHIMING.microphone.preroll_ms / 1000
     words = murmur(preroll_s + 0.6, pcm.UPLINK_HZ)
     before, during = (
@@ -141,7 +143,7 @@ async def test_what_is_said_before_and_while_the_chime_sounds_reaches_the_servic
         await room.live(0.6, during)
 
         heard = await soon(connection.heard(len(words)))
-        if echo == "cancel":  # which leaves no sample as it was
+        if echo == "cancel":  # which changes every sample
             assert faintest_db(heard, words) > -6
         else:
             assert heard[: len(before)] == bytes(room.heard[quiet:pressed]), "600 ms, to the last bit"
@@ -150,7 +152,7 @@ async def test_what_is_said_before_and_while_the_chime_sounds_reaches_the_servic
 
 
 @pytest.mark.parametrize("echo", ["half_duplex", "hardware"])
-async def test_without_chimes_nothing_is_taken_out_of_what_is_heard(echo: str) -> None:
+async def test_without_chimes_the_captured_sound_is_unchanged(echo: str) -> None:
     settings = Settings.model_validate(
         {"speaker": {"cues": ()}, "microphone": MicrophoneSettings.model_validate({"echo": echo})}
     )

@@ -1,4 +1,4 @@
-"""The commands against a running kiosk: the real socket, the real command line, a kiosk on parts made of memory."""
+"""Commands control a running kiosk over the real socket; the kiosk has fakes as parts."""
 
 import asyncio
 import io
@@ -64,7 +64,7 @@ DOS = (
 
 @dataclass(frozen=True)
 class Done:
-    """What a command came to."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -124,7 +124,7 @@ async def test_status_says_what_systemd_is_told(place: Path, capsys: pytest.Capt
         assert (told["state"], told["words"]) == ("asleep", done.out.splitlines()[0])
 
 
-async def test_a_conversation_is_begun_and_ended_from_afar(
+async def test_a_command_begins_and_ends_a_conversation(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with controlled(place, capsys) as it:
@@ -137,7 +137,7 @@ async def test_a_conversation_is_begun_and_ended_from_afar(
         assert "conversations 1 (remote 1)" in (await it.command("status")).out
 
 
-async def test_a_reply_is_silenced_from_afar(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_command_silences_a_reply(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with controlled(place, capsys) as it:
         connection = await it.wake()
         connection.say(ReplyAudio(voice(2.0, pcm.DOWNLINK_HZ)))
@@ -232,7 +232,7 @@ async def test_a_look_that_the_line_has_no_room_for_fails_and_holds_up_no_questi
         assert (list(connection.shown), list(connection.texts)) == ([], ["What is this?"])
 
 
-async def test_who_shows_something_late_in_the_idle_time_has_all_of_it_to_ask(
+async def test_a_picture_that_is_shown_late_restarts_the_idle_time(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with controlled(place, capsys) as it:
@@ -275,7 +275,7 @@ async def test_a_look_with_a_camera_that_is_away_fails_and_says_so(
 
 
 @pytest.mark.parametrize("ending", ["sleep", "mute"])
-async def test_a_look_that_the_end_overtakes_is_not_taken_and_not_shown_to_the_next_visitor(
+async def test_a_look_is_dropped_at_the_end_of_its_conversation(
     place: Path, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
     async with controlled(place, capsys) as it:
@@ -295,9 +295,7 @@ async def test_a_look_that_the_end_overtakes_is_not_taken_and_not_shown_to_the_n
         assert not connection.shown
 
 
-async def test_what_is_no_picture_is_refused_before_or_by_the_daemon(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_file_that_is_no_picture_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     note, empty = place.with_name("note.txt"), place.with_name("empty.jpg")
     note.write_text("no picture")
     empty.touch()
@@ -330,7 +328,7 @@ async def test_the_log_level_is_switched_while_it_runs(
         ours.setLevel(before)
 
 
-async def test_a_key_that_is_handed_over_is_shown_to_nobody(
+async def test_a_key_that_is_handed_over_is_shown_nowhere(
     place: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     new, before = "a-new-key-of-the-service", logging.getLogger("kioskd").level
@@ -388,7 +386,7 @@ async def test_the_numbers_are_prometheus_text_on_the_socket_and_by_http(
         assert samples(answer.text).keys() == told.keys()
 
 
-async def test_who_watches_sees_states_levels_and_the_journals_lines_and_not_what_is_said(
+async def test_watch_shows_states_levels_and_log_lines_and_no_speech(
     place: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="kioskd")
@@ -428,7 +426,7 @@ def test_no_request_disturbs_the_kiosk(requests: list[dict[str, object]]) -> Non
                 await made.start()
                 for request in requests:
                     if "watch" in request.values() or request.get("bytes"):
-                        continue  # these wait for more
+                        continue  # these wait for more input
                     async with calling(place) as caller:
                         asking = asyncio.create_task(caller.asks(request))
                         while not (await asyncio.wait([asking], timeout=0.02))[0]:
@@ -463,7 +461,7 @@ async def test_a_second_daemon_ends_at_once_and_the_first_goes_on(
         assert (await it.command("status")).code == Exit.OK
 
 
-async def test_the_real_daemon_answers_and_takes_its_socket_along(
+async def test_the_real_daemon_answers_and_removes_its_socket(
     tmp_path: Path, place: Path, sound_server: SoundServer
 ) -> None:
     async with Simulator(ServiceScript()) as service:

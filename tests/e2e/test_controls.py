@@ -1,4 +1,4 @@
-"""What a visitor does with the button, and sees by the lamp, through the composed daemon on parts made of memory."""
+"""A visitor uses the button and sees the lamp of the composed daemon, whose parts are fakes."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from kioskd.settings.limits import PrivacySettings, RecordSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 
-LOUD = SpeakerSettings(volume=100, cues=())  # untouched: bytes can be compared
+LOUD = SpeakerSettings(volume=100, cues=())  # not resampled: bytes can be compared
 HELD = Settings(
     speaker=LOUD, controls=ControlsSettings(button=ButtonSettings(source="gpio:pi/17", does="hold"))
 )
@@ -50,7 +50,7 @@ class Two(Kiosk):
 
 
 async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
-    """Hold the button, say something, let go; return the connection that has it."""
+    """Hold the button, say something, release it; return the connection that received it."""
     it.button.hold()
     connection = await soon(it.live.accept())
     await it.until(lambda: it.state.link.open)
@@ -63,7 +63,7 @@ async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
 
 
 @pytest.mark.parametrize("settings", [HELD, HELD.model_copy(update={"microphone": FULL_DUPLEX})])
-async def test_who_holds_the_button_again_does_not_hear_the_answer_to_what_they_said_before(
+async def test_holding_the_button_again_drops_the_answer_to_the_earlier_question(
     settings: Settings,
 ) -> None:
     async with kiosk(settings) as it:
@@ -87,7 +87,7 @@ async def test_who_holds_the_button_again_does_not_hear_the_answer_to_what_they_
         assert ANSWER in await it.hear(1.5)
 
 
-async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_quiet() -> None:
+async def test_holding_the_button_into_a_reply_sends_speech_once_the_room_is_quiet() -> None:
     async with kiosk(HELD) as it:
         connection = await hold_and_ask(it)
         answer(connection, LATE)
@@ -97,7 +97,7 @@ async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_
         it.button.hold()
         await it.settle()
         await it.hear(0.1)  # it fades
-        it.microphone.say(voice(0.2))  # the kiosk's own voice, as the device has it on its way
+        it.microphone.say(voice(0.2))  # the kiosk's own voice, which is still in the device
         await it.clock.advance(TAIL_S)
         it.microphone.say(WORDS)
         await it.settle()
@@ -105,7 +105,7 @@ async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_
         assert not any(await it.hear(1.2))
 
 
-async def test_who_goes_on_with_another_talk_button_is_heard_until_that_is_let_go() -> None:
+async def test_a_turn_with_two_talk_buttons_ends_when_both_are_released() -> None:
     left, right = (ButtonSettings(source=f"gpio:pi/{line}", does="hold") for line in (17, 18))
     controls = ControlsSettings(button=left, buttons=(right,))
     it = Two(HELD.model_copy(update={"microphone": FULL_DUPLEX, "controls": controls}), watchdog_s=None)
@@ -126,7 +126,7 @@ async def test_who_goes_on_with_another_talk_button_is_heard_until_that_is_let_g
         await it.shows(KioskStatus.THINKING)
 
 
-async def test_a_press_that_interrupts_where_nobody_may_come_back_leaves_the_visitor_time_to_speak() -> None:
+async def test_a_press_that_interrupts_leaves_the_visitor_time_to_speak() -> None:
     settings = Settings(speaker=LOUD, conversation=ConversationSettings(follow_up_s=0.0))
     async with kiosk(settings) as it:
         connection = await it.wake()
@@ -158,7 +158,7 @@ async def test_a_double_press_in_a_conversation_leaves_it_as_it_is() -> None:
 
 
 class Keeping(Kiosk):
-    """A kiosk whose owner has conversations written down."""
+    """A kiosk that stores transcripts."""
 
     def __init__(self, folder: Path) -> None:
         kept = RecordSettings(folder=folder, keep_days=1, most_mb=1)
@@ -169,7 +169,7 @@ class Keeping(Kiosk):
         return changed(super().parts(), transcripts=self._words)
 
 
-async def test_a_lamp_tells_a_visitor_that_what_is_said_is_kept(tmp_path: Path) -> None:
+async def test_the_lamp_shows_that_the_conversation_is_stored(tmp_path: Path) -> None:
     it = Keeping(tmp_path / "words")
     async with running(it.serve()):
         await it.start()

@@ -1,4 +1,4 @@
-"""The demo's conversation over PyAudio: real capture and playback, the real SDK over TLS, a human voice in the room."""
+"""The demo's conversation over PyAudio: real capture and playback, the real SDK, and a human voice."""
 
 import asyncio
 import time
@@ -23,28 +23,29 @@ from kioskd.simulator.tts import SpeechRenderer
 
 DEMO: Final = Path(run.__file__).parent / "demo.yaml"
 BY_THE_SCRIPT_ALONE: Final = frozenset({"end_of_speech_to_sound_ms", "barge_in_to_silence_ms"})
-"""What a rehearsal can measure only where it speaks by itself; here the monitor is asked."""
+"""Measures that a rehearsal has only with its own fake speaker. Here the monitor of the sound card has
+them."""
 SILENT_WITHIN_S: Final = 3.0
-"""From the wish to speak into a reply to the last of that reply at the monitor; starting to play a sound is part of it."""
+"""Seconds from the order to speak to the reply's last sound at the monitor. It includes starting a player."""
 
 
 class Person:
-    """Says what the rehearsal asks for."""
+    """Speaks when the rehearsal asks for it."""
 
     def __init__(self, sound: SoundServer, speeches: Iterable[SpeechRecording]) -> None:
         self.wished_to_interrupt = 0.0
-        """When, in the monotonic clock's seconds."""
+        """Time of each utterance, in seconds of the monotonic clock."""
         self._sound = sound
         self._speeches = {speech.name: speech.sound for speech in speeches}
         self._asked: asyncio.Queue[str] = asyncio.Queue()
 
     def tell(self, line: str) -> None:
-        """Read a line of the rehearsal's account."""
+        """Read a line of the rehearsal's output."""
         if "please: " in line:
             self._asked.put_nowait(line)
 
     async def speak(self) -> None:
-        """Do as asked until cancelled."""
+        """Obey the rehearsal until cancelled."""
         while True:
             asked = await self._asked.get()
             if "interrupt" in asked:
@@ -55,14 +56,14 @@ class Person:
 
 @asynccontextmanager
 async def room(sound: SoundServer) -> AsyncIterator[None]:
-    """Let the microphone hear a quiet room, as a real one does: no frame of it is like another."""
+    """Have the microphone hear a quiet room with real noise: no two frames are alike."""
     noise = np.random.default_rng(7).integers(
         -NOISE_LSB, NOISE_LSB, 120 * pcm.UPLINK_HZ, np.int16, endpoint=True
     )
     first, rest = np.split(noise, [3 * pcm.UPLINK_HZ])
     with suppress(BrokenPipeError), sound.injector(latency_ms=500) as air:
         assert air.stdin
-        # More than the pipe and the player hold: it is to be heard when all of it is written.
+        # More than the pipe and the player hold, so that it is playing when all of it is written.
         await asyncio.to_thread(air.stdin.write, first.tobytes())
         breathing = asyncio.create_task(asyncio.to_thread(air.stdin.write, rest.tobytes()))
         try:
@@ -74,7 +75,7 @@ async def room(sound: SoundServer) -> AsyncIterator[None]:
 
 
 def arrived_at(recording: Recording, byte: int) -> float:
-    """Return the monotonic second at which a byte of the recording was there."""
+    """Return the monotonic second at which a byte of the recording had arrived."""
     counted = 0
     for moment, count in recording.arrived:
         counted += count
@@ -92,7 +93,7 @@ def last_sound(recording: bytes, *, before_s: float) -> int:
 
 
 @pytest.mark.timeout(600)
-async def test_the_demos_conversation_goes_as_expected_through_real_sound_devices(
+async def test_the_demos_conversation_meets_its_expectations_with_real_sound_devices(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     demo = load_scenario(DEMO)
@@ -108,18 +109,18 @@ async def test_the_demos_conversation_goes_as_expected_through_real_sound_device
             )
     monitored = bytes(recording.pcm)
 
-    # As the demo itself expects it: three replies heard, one silenced, one connection, the uplink whole.
+    # As the demo expects: three replies heard, one silenced, one connection, and the whole uplink.
     summary, record = rehearsed.summary, rehearsed.record
     assert summary.met, [wish.text for wish in summary.expectations if not wish.met]
     assert (summary.sessions, summary.greetings) == (1, 1)
     assert record.find("kiosk", "shows")[-1].data["state"] == "asleep"
     [received] = record.received
-    chimed = pcm.byte_count(2.0, pcm.UPLINK_HZ)  # whose pitches are taken out of what was captured
+    chimed = pcm.byte_count(2.0, pcm.UPLINK_HZ)  # whose pitches are removed from the captured sound
     assert bytes(received[chimed:]) in b"".join(record.track.frames), (
         "the uplink is one piece of what was captured"
     )
 
-    # At the monitor: what the model said, whole, in order.
+    # At the monitor: all replies of the model, in order.
     voice = SpeechRenderer(demo.service.voice)
     await voice.prepare(demo.service.replies)
     greeting, answer, story, correction = (voice.sound_of(reply) for reply in demo.service.replies)
@@ -129,7 +130,7 @@ async def test_the_demos_conversation_goes_as_expected_through_real_sound_device
     begins = [place_s(words, monitored, SPEAKER_HZ) for words in (greeting, answer, opening, correction)]
     assert begins == sorted(begins)
 
-    # The story is told up to the barge-in, and then there is silence until the visitor has been understood.
+    # The story goes on up to the barge-in. Then there is silence until the visitor has been understood.
     end = last_sound(monitored, before_s=begins[3])
     told_s = end / SPEAKER_HZ - begins[2]
     assert told_s < pcm.duration_s(len(story), SPEAKER_HZ) / 2

@@ -1,4 +1,4 @@
-"""Somebody trips over the cable: the kiosk takes the device up again by itself, and the conversation goes on."""
+"""A device is unplugged and comes back: the kiosk opens it again, and the conversation goes on."""
 
 import asyncio
 import time
@@ -33,9 +33,10 @@ from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 BACK_WITHIN_S: Final = 3.0
-"""From the device's return to the kiosk's using it."""
+"""Seconds from the device's return until the kiosk uses it."""
 NOTICED_WITHIN_S: Final = 3.0
-"""A second of silence, the watch's own pace, and the closing of what froze."""
+"""Seconds until a frozen device counts as lost: a second of silence, the watch's own pace, and the
+closing."""
 A_LOSS_TAKES_S: Final = 1.5
 FROZEN_S: Final = 1.8
 SETTINGS: Final = {
@@ -48,7 +49,7 @@ NAMES: Final[dict[Plug, str]] = {"mic": MICROPHONE, "spk": SPEAKER}
 
 
 class Kiosk:
-    """The real daemon with real devices, a service by script, and what went through its core."""
+    """The real daemon with real devices, a scripted service, and a record of the core's events."""
 
     def __init__(self, sound: SoundServer) -> None:
         self.sound = sound
@@ -60,7 +61,7 @@ class Kiosk:
         self._news = asyncio.Event()
 
     async def serve(self) -> None:
-        """Be a kiosk until cancelled."""
+        """Run the kiosk until cancelled."""
         parts = kiosk_parts(
             clock=SystemClock(),
             microphone=PortAudioMicrophone(MICROPHONE),
@@ -73,7 +74,7 @@ class Kiosk:
         await app.serve(Settings.model_validate(SETTINGS), parts, observers=[self._observe])
 
     def seen(self, wanted: Event | type[Event], since: int = 0) -> list[float]:
-        """Return when an event went by, by its value or its kind, from the `since`th of all on."""
+        """Return the time of the first event with this value or kind, from the `since`th event on."""
         return [
             moment
             for moment, event in self.events[since:]
@@ -81,13 +82,13 @@ class Kiosk:
         ]
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until `holds()`; it is asked at each event."""
+        """Wait until `holds()` is true. It is asked at each event."""
         while not holds():
             self._news.clear()
             await self._news.wait()
 
     async def there(self, plug: Plug, since: int) -> float:
-        """Wait until the device is there after it was gone, and return since when."""
+        """Wait until a device that was gone is back; return the time of its return."""
         gone, came = DeviceGone(DEVICES[plug], NAMES[plug]), DeviceCame(DEVICES[plug])
         await self.until(
             lambda: max(self.seen(came, since), default=0.0) > max(self.seen(gone, since), default=0.0)
@@ -103,7 +104,7 @@ class Kiosk:
 
 @asynccontextmanager
 async def conversation(sound: SoundServer) -> AsyncIterator[tuple[Kiosk, ScriptedConnection]]:
-    """Run a kiosk that is in a conversation, and is being listened to."""
+    """Run a kiosk that is in a conversation and listens."""
     kiosk = Kiosk(sound)
     async with running(kiosk.serve()):
         async with asyncio.timeout(60):
@@ -113,7 +114,7 @@ async def conversation(sound: SoundServer) -> AsyncIterator[tuple[Kiosk, Scripte
 
 
 async def pull_and_plug(kiosk: Kiosk, plug: Plug) -> float:
-    """Pull the plug, wait until the kiosk has noticed, and plug it in; return when the device was back."""
+    """Unplug the device, wait until the kiosk has noticed, and plug it in; return the time of its return."""
     begun, pulled_at = len(kiosk.events), time.monotonic()
     kiosk.sound.unplug(plug)
     gone = DeviceGone(DEVICES[plug], NAMES[plug])
@@ -125,7 +126,7 @@ async def pull_and_plug(kiosk: Kiosk, plug: Plug) -> float:
 
 
 async def freeze_and_thaw(kiosk: Kiosk, plug: Plug) -> float:
-    """Let the device stand still for longer than a kiosk takes for a hiccup; return when it went on."""
+    """Freeze the device for longer than the kiosk tolerates; return the time at which it went on."""
     kiosk.sound.freeze(plug)
     await SystemClock().sleep(FROZEN_S)
     kiosk.sound.thaw(plug)
@@ -136,12 +137,12 @@ Mishap = Callable[[Kiosk, Plug], Coroutine[Any, Any, float]]
 
 
 async def survive(kiosk: Kiosk, plug: Plug, mishap: Mishap) -> None:
-    """Let the device have its mishap, and the kiosk recover from it in time, without help."""
+    """Break the device, and check that the kiosk recovers in time without help."""
     begun = len(kiosk.events)
     back_at = await mishap(kiosk, plug)
     async with asyncio.timeout(2 * BACK_WITHIN_S):
         while (came_at := await kiosk.there(plug, begun)) < back_at:
-            # Opened while its server was starting, it may stall with it, and is lost once more.
+            # A device that is opened while its server starts may stall, and is lost once more.
             await SystemClock().sleep(came_at + A_LOSS_TAKES_S - time.monotonic())
             if came_at == await kiosk.there(plug, begun):
                 break
@@ -151,7 +152,7 @@ async def survive(kiosk: Kiosk, plug: Plug, mishap: Mishap) -> None:
 
 
 async def talk(kiosk: Kiosk, connection: ScriptedConnection) -> None:
-    """Have the conversation go on: the visitor is heard, and the reply is."""
+    """Check that the conversation goes on: the visitor is heard, and so is the reply."""
     question, answer = murmur(0.6, pcm.UPLINK_HZ), murmur(0.6, pcm.DOWNLINK_HZ)
     async with asyncio.timeout(60):
         await connection.until(lambda: connection.audio)
@@ -217,7 +218,9 @@ async def test_a_microphone_that_hangs_when_it_is_muted_ends_the_process_and_sta
         await asyncio.to_thread(sound_server.mend)
 
 
-async def test_a_microphone_that_hangs_does_not_spoil_the_leaving(sound_server: SoundServer) -> None:
+async def test_a_microphone_that_hangs_does_not_delay_the_end_of_the_daemon(
+    sound_server: SoundServer,
+) -> None:
     try:
         async with conversation(sound_server):
             sound_server.freeze("mic")

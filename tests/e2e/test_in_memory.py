@@ -1,4 +1,4 @@
-"""Whole conversations through the composed daemon, on parts made of memory."""
+"""Whole conversations through the composed daemon, whose parts are fakes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -29,7 +29,7 @@ from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 
-LOUD = SpeakerSettings(volume=100, cues=())  # untouched: bytes can be compared
+LOUD = SpeakerSettings(volume=100, cues=())  # not resampled: bytes can be compared
 HALF_DUPLEX = Settings(speaker=LOUD)
 FULL_DUPLEX = Settings(speaker=LOUD, microphone=MicrophoneSettings(echo="hardware"))
 GREETING = Settings(speaker=LOUD, assistant=AssistantSettings(greeting="Say hello."))
@@ -75,7 +75,7 @@ async def test_the_first_word_survives_a_slow_dial() -> None:
         assert it.shown is KioskStatus.LISTENING
 
 
-async def test_a_question_is_answered_aloud_and_the_visitor_has_the_word_again() -> None:
+async def test_a_question_is_answered_aloud_and_the_kiosk_listens_again() -> None:
     async with kiosk(HALF_DUPLEX) as it:
         connection = await it.wake()
         await it.ask()
@@ -110,11 +110,13 @@ async def test_speaking_into_the_reply_silences_it_and_the_next_one_is_heard() -
         await speak(it, connection, 5 * REPLY, ended=False)
         assert (await it.hear(0.5)) == REPLY[: len(REPLY) // 2]
 
-        it.microphone.say(silence(0.6) + voice(0.5))  # what its card leaves of its own voice is known by then
+        it.microphone.say(
+            silence(0.6) + voice(0.5)
+        )  # the kiosk knows by then how much of its own voice the card leaves
         await it.shows(KioskStatus.LISTENING)
         assert it.state.turn.voice
         connection.say(Interrupted())
-        connection.say(ReplyAudio(REPLY))  # crossed the interruption on its way
+        connection.say(ReplyAudio(REPLY))  # was already on its way when the interruption was sent
         await it.settle()
         assert not any((await it.hear(1.0))[pcm.byte_count(0.005, pcm.DOWNLINK_HZ) :])
 
@@ -158,7 +160,7 @@ async def test_a_reply_that_crosses_the_end_of_the_conversation_is_not_heard() -
         assert not any(await it.hear(1.0))
 
 
-async def test_nobody_there_lets_the_kiosk_sleep_and_hang_up() -> None:
+async def test_a_kiosk_without_a_visitor_sleeps_and_hangs_up() -> None:
     async with kiosk() as it:
         connection = await it.wake()
         await it.clock.advance(it.settings.conversation.idle_s - 0.1)
@@ -222,7 +224,7 @@ async def test_a_lost_link_is_dialed_again_with_the_handle_and_goes_on() -> None
         assert KioskStatus.OFFLINE not in it.lamp.shown, "a short gap is nobody's business"
 
 
-async def test_a_link_lost_in_mid_reply_lets_what_has_come_be_heard() -> None:
+async def test_a_link_lost_in_mid_reply_still_plays_the_received_part() -> None:
     async with kiosk(HALF_DUPLEX) as it:
         first = await it.wake()
         await it.ask()
@@ -248,7 +250,7 @@ async def test_a_session_that_the_service_has_forgotten_is_begun_afresh_at_once(
         assert dial.handle is None
 
 
-async def test_a_service_that_is_away_is_shown_tried_again_and_told_all_that_was_said() -> None:
+async def test_a_service_that_is_away_is_shown_and_retried_and_gets_all_speech_later() -> None:
     async with kiosk() as it:
         it.button.press()
         await soon(it.live.refuse(LinkLost("no route")))
@@ -263,7 +265,7 @@ async def test_a_service_that_is_away_is_shown_tried_again_and_told_all_that_was
         await it.shows(KioskStatus.LISTENING)
 
 
-async def test_a_busy_service_is_left_alone_as_long_as_it_asks() -> None:
+async def test_a_busy_service_is_not_dialed_for_as_long_as_it_asks() -> None:
     async with kiosk() as it:
         it.button.press()
         await soon(it.live.refuse(LinkLost("busy", retry_after_s=15.0)))
@@ -287,7 +289,7 @@ async def test_refused_settings_are_a_fault_and_the_next_press_tries_again() -> 
         await it.shows(KioskStatus.LISTENING)
 
 
-async def test_settings_that_were_mended_meanwhile_are_found_out_asleep() -> None:
+async def test_a_sleeping_kiosk_finds_that_its_settings_were_mended() -> None:
     async with kiosk() as it:
         it.button.press()
         await soon(it.live.refuse(LinkLost("the key is not valid", remedy=Remedy.SETTINGS)))
@@ -300,7 +302,7 @@ async def test_settings_that_were_mended_meanwhile_are_found_out_asleep() -> Non
         assert list(probe.audio) == [], "nobody is listening in"
 
 
-async def test_a_model_that_chooses_not_to_answer_gives_the_word_back() -> None:
+async def test_the_kiosk_listens_again_when_the_model_chooses_not_to_answer() -> None:
     async with kiosk() as it:
         connection = await it.wake()
         await it.ask()
@@ -309,7 +311,7 @@ async def test_a_model_that_chooses_not_to_answer_gives_the_word_back() -> None:
         await it.shows(KioskStatus.LISTENING)
 
 
-async def test_a_model_that_says_nothing_at_all_gives_the_word_back_in_the_end() -> None:
+async def test_the_kiosk_listens_again_when_the_model_says_nothing_at_all() -> None:
     async with kiosk() as it:
         await it.wake()
         await it.ask()
@@ -321,7 +323,7 @@ async def test_a_model_that_says_nothing_at_all_gives_the_word_back_in_the_end()
         await it.shows(KioskStatus.LISTENING)
 
 
-async def test_half_duplex_is_deaf_while_a_reply_can_be_heard_and_says_so_once() -> None:
+async def test_half_duplex_is_deaf_during_a_reply_and_tells_the_service_once() -> None:
     async with kiosk(HALF_DUPLEX) as it:
         connection = await it.wake()
         await it.ask()
@@ -413,7 +415,7 @@ async def test_a_connection_that_is_to_end_is_renewed_in_a_quiet_moment_without_
         assert it.shown is KioskStatus.LISTENING
 
 
-async def test_a_visitor_who_talks_on_is_taken_over_before_the_connection_ends() -> None:
+async def test_a_conversation_is_moved_before_its_connection_ends_even_in_mid_speech() -> None:
     async with kiosk() as it:
         first = await it.wake()
         it.microphone.say(voice(1.0))
@@ -429,7 +431,7 @@ async def test_a_visitor_who_talks_on_is_taken_over_before_the_connection_ends()
         assert first.closed
 
 
-async def test_a_connection_is_renewed_unasked_when_it_has_grown_old() -> None:
+async def test_an_old_connection_is_renewed() -> None:
     settings = Settings(conversation=ConversationSettings(idle_s=600.0, longest_s=3600.0))
     async with kiosk(settings) as it:
         first = await it.wake()
@@ -441,7 +443,7 @@ async def test_a_connection_is_renewed_unasked_when_it_has_grown_old() -> None:
         assert first.closed
 
 
-async def test_a_conversation_ends_when_it_has_lasted_long_enough_but_not_in_mid_word() -> None:
+async def test_a_conversation_ends_at_its_longest_time_but_not_in_mid_word() -> None:
     settings = Settings(speaker=LOUD, conversation=ConversationSettings(idle_s=60.0, longest_s=60.0))
     async with kiosk(settings) as it:
         connection = await it.wake()
@@ -490,14 +492,14 @@ async def test_an_unplugged_speaker_is_a_fault_and_the_reply_goes_on_when_it_is_
 
 
 class StuckConnection(ScriptedConnection):
-    """Takes no sound, and does not say so."""
+    """Takes no sound, and reports no loss."""
 
     async def send_audio(self, frame: bytes) -> None:
         await self.until(lambda: self.closed)
 
 
 class StuckLive(ScriptedLive):
-    """Lets everybody in, and then takes no sound."""
+    """Accepts every connection, and then takes no sound."""
 
     @asynccontextmanager
     async def connect(
@@ -529,11 +531,11 @@ async def test_the_watchdog_is_fed_only_while_every_part_works(dead: str) -> Non
             await it.clock.advance(LOOK_S)
             fed.append(it.notifier.told.count("alive") - before)
 
-    # The first looks may still count what came before.
+    # The first checks may still count earlier sound.
     assert fed[2:] == 4 * [1 if dead == "nothing" else 0]
 
 
-async def test_a_microphone_that_is_known_to_be_away_is_no_reason_for_a_restart() -> None:
+async def test_a_microphone_that_is_known_to_be_away_causes_no_restart() -> None:
     async with kiosk(watchdog_s=3 * LOOK_S) as it:
         it.microphone.unplug()
         await it.shows(KioskStatus.FAULT)

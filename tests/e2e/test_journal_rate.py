@@ -1,4 +1,4 @@
-"""How much a kiosk writes to its journal when nobody is there: through days without a network, and an idle week."""
+"""A kiosk that no one uses writes little to its journal: through days without a network, and an idle week."""
 
 import errno
 import logging
@@ -21,14 +21,14 @@ from kioskd.settings.model import Settings
 
 HOUR_S: Final = 3600.0
 DAY: Final = 24
-"""Hours. One is enough for an outage: from the second hour on, all are alike."""
+"""Hours of an outage. From the second hour on, all are alike."""
 
 ALWAYS_ON: Final = Settings(conversation=ConversationSettings(wake=("start",)))
 BUTTON: Final = Settings()
 
 
 class Paper:
-    """What is written, and when."""
+    """Keeps the written lines, with their times."""
 
     def __init__(self) -> None:
         self.clock: ManualClock | None = None
@@ -49,7 +49,7 @@ def paper() -> Iterator[Paper]:
     level, passes_on = ours.level, ours.propagate
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
-    ours.propagate = False  # the test runner would keep all of it
+    ours.propagate = False  # the test runner would keep all lines
     yield paper
     ours.removeHandler(handler)
     ours.setLevel(level)
@@ -58,7 +58,7 @@ def paper() -> Iterator[Paper]:
 
 
 def written(paper: Paper) -> int:
-    """Return how many lines there are when all that was said is written."""
+    """Wait until all lines are written; return their number."""
     for handler in logging.getLogger("kioskd").handlers:
         handler.flush()
     return len(paper.lines)
@@ -66,14 +66,14 @@ def written(paper: Paper) -> int:
 
 @asynccontextmanager
 async def lonely(settings: Settings, paper: Paper) -> AsyncIterator[Kiosk]:
-    """Run a kiosk whose parts are looked at once an hour: time flies."""
+    """Run a kiosk whose parts are checked once an hour, so that time can pass quickly."""
     async with kiosk(settings, watchdog_s=3 * HOUR_S) as it:
         paper.clock = it.clock
         yield it
 
 
 async def hours(it: Kiosk, paper: Paper, count: int) -> list[int]:
-    """Let so many hours pass, and return how many lines were written in each."""
+    """Let this number of hours pass; return the number of lines of each hour."""
     sums = [written(paper)]
     for number in range(count):
         it.microphone.say(frame(number % 7 + 1))
@@ -91,7 +91,7 @@ async def no_network(live: ScriptedLive) -> None:
 @pytest.mark.parametrize("settings", [ALWAYS_ON, BUTTON], ids=["always on", "button"])
 async def test_days_without_a_network(settings: Settings, paper: Paper) -> None:
     async with lonely(settings, paper) as it, running(no_network(it.live)):
-        it.button.press()  # somebody has tried it once
+        it.button.press()  # a visitor has tried it once
         by_hour = await hours(it, paper, DAY)
 
     assert max(by_hour) <= logs.LINES_AN_HOUR
@@ -126,7 +126,7 @@ async def test_an_idle_day_of_an_exhibit_that_is_always_on(paper: Paper) -> None
     assert sum(by_hour[1:]) <= 10 * (DAY - 1)
 
 
-async def test_idle_hours_of_an_exhibit_that_greets_nobody_on_and_on(paper: Paper) -> None:
+async def test_idle_hours_of_an_exhibit_that_greets_an_empty_room(paper: Paper) -> None:
     greeting = ALWAYS_ON.model_copy(update={"assistant": AssistantSettings(greeting="Greet.")})
     async with lonely(greeting, paper) as it, running(greets_for_ever(it.live)):
         by_hour = await hours(it, paper, 4)
@@ -147,7 +147,7 @@ async def test_a_disk_that_is_full_every_other_minute(paper: Paper) -> None:
         for _ in range(3):
             before = written(paper)
             for _ in range(round(HOUR_S / LOOK_S)):
-                await inbox.take()  # each look finds the opposite of the one before
+                await inbox.take()  # each check finds the opposite of the one before
                 await paper.clock.advance(LOOK_S)
             by_hour.append(written(paper) - before)
     assert looks > 3 * HOUR_S / LOOK_S - 1

@@ -1,4 +1,4 @@
-"""Budgets and quiet hours through the composed daemon: counted, told, ended, closed, opened, and kept over a restart."""
+"""Budgets and quiet hours of the composed daemon: counting, notices, ends, closing, opening, restarts."""
 
 import json
 from collections.abc import AsyncIterator
@@ -55,7 +55,7 @@ class Metered(Kiosk):
 
     @property
     def told(self) -> str:
-        """What the service manager was told last."""
+        """The last status that the service manager got."""
         return [words for words in self.notifier.told if words.startswith("status: ")][-1].removeprefix(
             "status: "
         )
@@ -79,7 +79,7 @@ async def answer(it: Metered, connection: ScriptedConnection, tokens: int = 0) -
     await it.until(lambda: not it.state.turn.sounding)
 
 
-async def test_the_visitor_is_told_before_the_day_is_spent_and_nobody_wakes_the_kiosk_after_it() -> None:
+async def test_the_visitor_is_warned_before_the_day_is_spent_and_no_one_wakes_the_kiosk_after_it() -> None:
     async with metered(LimitsSettings(minutes_per_day=8)) as it:
         connection = await it.wake()
         await it.clock.advance(419)
@@ -114,7 +114,7 @@ async def test_a_new_day_opens_the_kiosk_by_itself() -> None:
         await it.wake()
 
 
-async def test_quiet_hours_let_nobody_in_and_end_by_themselves() -> None:
+async def test_quiet_hours_close_the_kiosk_and_end_by_themselves() -> None:
     async with metered(LimitsSettings(quiet_hours=("12:00-13:00",))) as it:
         await it.shows(KioskStatus.CLOSED)
         it.button.press()
@@ -125,7 +125,7 @@ async def test_quiet_hours_let_nobody_in_and_end_by_themselves() -> None:
         await it.wake()
 
 
-async def test_a_conversation_that_has_had_its_tokens_ends_with_a_chime_and_another_may_begin() -> None:
+async def test_a_conversation_ends_with_a_chime_when_its_tokens_are_spent() -> None:
     async with metered(LimitsSettings(tokens_per_conversation=1000)) as it:
         connection = await it.wake()
         await it.ask()
@@ -148,7 +148,7 @@ async def test_a_conversation_that_has_had_its_tokens_ends_with_a_chime_and_anot
         await it.wake()
 
 
-async def test_what_was_spent_outlives_the_process(tmp_path: Path) -> None:
+async def test_spending_outlives_the_process(tmp_path: Path) -> None:
     limits = LimitsSettings(minutes_per_day=10)
     async with metered(limits, tmp_path) as it:
         await it.wake()

@@ -1,4 +1,4 @@
-"""A kiosk that hears itself: nothing of its own wakes it, is sent, or is taken for somebody's turn."""
+"""A kiosk that hears itself: its own sounds do not wake it, are not sent, and begin no visitor's turn."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -22,15 +22,16 @@ if shutil.which("espeak-ng") is None or not people():
     pytest.skip("no espeak-ng or no recordings of people here", allow_module_level=True)
 
 COUPLING_DB: Final = {"half_duplex": 0.0, "cancel": -10.0, "hardware": -20.0}
-"""How loud the microphone hears the loudspeaker; of a card that cancels echo, what it leaves at its worst."""
+"""Gain from the loudspeaker to the microphone; with a card that cancels echo, the worst rest that it
+leaves."""
 
 OWN_VOICE_DB: Final = -50.0
-"""What is louder in a room where nobody speaks is the kiosk."""
+"""Level above which a sound in an empty room is the kiosk's own."""
 RINGS_MS: Final = 200
 
 
 class Awake(Stage):
-    """A kiosk in a room whose button ends the conversation that a voice has begun."""
+    """A kiosk in a room. A voice begins its conversation, and its button ends it."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Awake(Stage):
         does: button_gesture.ButtonRole = "end",
         **conversation: Any,
     ) -> None:
-        """`does`: what the button does."""
+        """Build a kiosk. `does` is the button's role."""
         button = {"button": {"source": "gpio:pi/17", "does": does}} if does == "hold" else {}
         chosen = Settings.model_validate(
             {
@@ -60,7 +61,7 @@ class Awake(Stage):
             await self.step()
 
     async def called(self) -> None:
-        """Have somebody speak, and be answered by a long reply."""
+        """Have a visitor speak, and the model answer with a long reply."""
         await self.live(3.0)
         self.room.say(a_word())
         await self.live(2.5)
@@ -76,7 +77,7 @@ class Awake(Stage):
 
 
 def a_word() -> Samples:
-    """Return a second of somebody's speech."""
+    """Return a second of a visitor's speech."""
     spoken = people()[0]
     return levelled(spoken.samples[round(spoken.onset_s * pcm.UPLINK_HZ) :][: pcm.UPLINK_HZ], VISITOR_DB)
 
@@ -115,7 +116,7 @@ async def test_the_chime_that_ends_a_conversation_does_not_begin_the_next(echo: 
         assert (stage.state.turn.awake, stage.state.turn.conversation) == (False, conversation)
 
 
-async def test_who_is_cut_short_by_the_end_of_a_conversation_calls_again_after_a_pause() -> None:
+async def test_a_visitor_who_is_cut_off_can_wake_the_kiosk_again_after_a_pause() -> None:
     async with awake("half_duplex", idle_s=5, longest_s=5) as stage:
         conversation = stage.state.turn.conversation
         for _ in range(12):
@@ -131,7 +132,7 @@ async def test_who_is_cut_short_by_the_end_of_a_conversation_calls_again_after_a
 
 @pytest.mark.parametrize("interruptions", ["allowed", "ignored"])
 @pytest.mark.parametrize("only_speech", [{"turn_taking": "local"}, {"uplink": "voice"}])
-async def test_what_a_card_leaves_of_a_reply_is_nobodys_turn(
+async def test_the_rest_of_a_reply_that_a_card_leaves_begins_no_turn(
     interruptions: str, only_speech: dict[str, str]
 ) -> None:
     async with awake("hardware", interruptions=interruptions, **only_speech) as stage:
@@ -145,7 +146,7 @@ async def test_what_a_card_leaves_of_a_reply_is_nobodys_turn(
 
 
 @pytest.mark.parametrize("echo", COUPLING_DB)
-async def test_who_holds_the_button_into_a_reply_does_not_begin_with_seconds_of_it(echo: str) -> None:
+async def test_holding_the_button_into_a_reply_sends_nothing_of_the_reply(echo: str) -> None:
     stage = Awake(echo, does="hold", preroll_ms=3000)
     async with running(stage.serve()):
         await stage.start()
@@ -162,6 +163,6 @@ async def test_who_holds_the_button_into_a_reply_does_not_begin_with_seconds_of_
             await stage.step()
             sent += stage.model.frames
         assert sent
-        # The reply fades and the room rings while the gate is open already, where it is not shut for that.
+        # If the gate did not wait, the fading reply and the ringing room would be sent.
         loud = sum(level_db(from_pcm(frame)) > OWN_VOICE_DB for frame in sent)
         assert loud * pcm.FRAME_MS <= RINGS_MS

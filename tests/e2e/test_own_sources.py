@@ -1,4 +1,4 @@
-"""A source that this test adds to the tables works everywhere: in YAML, in commands, and in the composed daemon."""
+"""A source that is added to the tables works everywhere: in YAML, in commands, and in the composed daemon."""
 
 import json
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ class Beacon(LampSource):
 
 @contextmanager
 def added(table: dict[str, type[AnySource]], kind: type[AnySource]) -> Iterator[None]:
-    """Have a kind in its table, as a line there would."""
+    """Add a kind to its table, as a line of code would."""
     table[kind.prefix] = kind
     try:
         yield
@@ -119,7 +119,7 @@ def test_check_takes_them_and_says_so(file: Path, capsys: pytest.CaptureFixture[
         ('"beacon:roof"', '"beacon:roof", active: low', "it is for lamps of gpio and rgb only"),
     ],
 )
-def test_check_refuses_what_has_another_form(
+def test_check_refuses_a_source_of_another_form(
     file: Path, capsys: pytest.CaptureFixture[str], right: str, wrong: str, words: str
 ) -> None:
     file.write_text(YAML.replace(right, wrong))
@@ -141,7 +141,7 @@ def test_devices_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["doorbells"] == ["front", "back"]
 
 
-def test_installer_and_doctor_know_what_they_need(file: Path, tmp_path: Path) -> None:
+def test_installer_and_doctor_know_the_libraries_and_groups_of_sources(file: Path, tmp_path: Path) -> None:
     settings = load(file)
     assert extras(settings) == ["periscope", "watch"]
     (tmp_path / "etc").mkdir()

@@ -1,4 +1,4 @@
-"""Everything that a daemon writes while somebody talks to it, searched for what it must never write."""
+"""A daemon writes no speech, key or handle anywhere while a visitor talks to it."""
 
 import asyncio
 import base64
@@ -31,11 +31,11 @@ INSTRUCTIONS: Final = "You guide visitors through an aquarium without fish."
 UNIT: Final = Path(__file__).parents[2] / "systemd" / "kioskd.service"
 
 WINDOW_BYTES: Final = 32
-"""16 samples of speech: no other bytes look like them by chance."""
+"""Bytes of 16 samples of speech. No other bytes are the same by chance."""
 
 
 class Visit:
-    """A daemon with all its folders, and what was said to it and by it."""
+    """A daemon with all its folders, and the speech of both sides."""
 
     def __init__(self, folder: Path, service: Simulator) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Visit:
 
     @property
     def written(self) -> dict[str, bytes]:
-        """All files but those that the test itself has put there."""
+        """Return all files but those of the test itself."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in self.folder.rglob("*")
@@ -59,7 +59,7 @@ class Visit:
         self.handles.add(json.loads(path.read_text())["handle"])
 
     def secrets(self) -> Iterator[tuple[str, bytes]]:
-        """Yield what must not be written, by what it is."""
+        """Yield each secret that must not be written, by its kind."""
         for words in (HEARD, SAID, GREETING, INSTRUCTIONS):
             yield "words", words.encode()
             yield "words", words.split(maxsplit=2)[2].encode()
@@ -70,13 +70,13 @@ class Visit:
         for sound in (bytes(session.audio), self.reply):
             for window in windows(sound):
                 yield "sound", window
-                for shift in range(3):  # whatever stood before it in the base64
+                for shift in range(3):  # at each possible place within the base64
                     yield "sound as base64", base64.b64encode(window[shift : shift + 24])
                 yield "sound as text", repr(window)[2:-1].encode()
                 yield "sound as hex", window.hex().encode()
 
     def found(self) -> dict[str, set[str]]:
-        """Return which files hold which kind of secret."""
+        """Return the files that hold a secret, with its kind."""
         written = self.written
         kinds: dict[str, set[str]] = {}
         for kind, secret in self.secrets():
@@ -87,7 +87,7 @@ class Visit:
 
 
 def windows(sound: bytes) -> Iterator[bytes]:
-    """Yield pieces of what can be heard, about fifty."""
+    """Yield about fifty pieces of the audible part."""
     samples = np.frombuffer(sound, "<i2")
     loud = [
         at
@@ -103,7 +103,7 @@ def windows(sound: bytes) -> Iterator[bytes]:
 async def visit(
     folder: Path, sound: SoundServer, **sections: Any
 ) -> AsyncIterator[tuple[Visit, DaemonProcess]]:
-    """Run a daemon at the level debug, and talk to it: it is greeted for, answers a question, and goes on listening."""
+    """Run a daemon at the level debug. It greets, answers a question, and goes on listening."""
     reply = murmur(0.6, pcm.DOWNLINK_HZ)
     write_reply(folder / "reply.wav", reply)
     script = ServiceScript(
@@ -148,7 +148,7 @@ async def test_nothing_of_a_conversation_is_written_anywhere(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with visit(tmp_path, sound_server) as (it, daemon):
-        # What resumes the conversation is in memory (the runtime directory), for as long as it lasts.
+        # The resumption handle is in memory (the runtime directory) for as long as the conversation lasts.
         assert it.found() == {f"run/{HANDLE_FILE}": {"handle"}}
         code, _ = await daemon.leave()
         assert code == 0
@@ -159,7 +159,7 @@ async def test_nothing_of_a_conversation_is_written_anywhere(
     assert "LimitCORE=0" in UNIT.read_text().splitlines()
 
 
-async def test_what_the_owner_wants_kept_is_kept_there_and_nowhere_else(
+async def test_records_are_stored_in_the_owners_folder_and_nowhere_else(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     privacy = {
@@ -189,7 +189,7 @@ async def test_what_the_owner_wants_kept_is_kept_there_and_nowhere_else(
 
 
 @pytest.mark.parametrize("where", ["journal", "state/budget.json"])
-async def test_the_search_itself_finds_what_is_there(
+async def test_the_search_itself_finds_a_secret(
     tmp_path: Path, sound_server: SoundServer, where: str
 ) -> None:
     async with visit(tmp_path, sound_server) as (it, daemon):

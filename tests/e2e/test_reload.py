@@ -1,4 +1,4 @@
-"""SIGHUP and `kioskd reload`: good settings are taken over without the visitor noticing, bad ones are named and change nothing."""
+"""A reload takes good settings over unnoticed. It names the faults of bad ones, and changes nothing."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Kiosk:
         self.config.write_text(json.dumps(self._settings))
 
     def reload(self) -> None:
-        """Do what `systemctl reload kioskd` does."""
+        """Reload as `systemctl reload kioskd` does."""
         self.daemon.reload()
 
     async def says(self, words: str) -> str:
@@ -60,14 +60,14 @@ class Kiosk:
                     lines = [line for line in self.daemon.journal.splitlines(keepends=True) if words in line]
                     if lines and lines[-1].endswith("\n"):
                         break
-                    await asyncio.sleep(0.02)  # a file tells nobody that it has grown
+                    await asyncio.sleep(0.02)  # a file does not notify when it grows
         except TimeoutError:
             raise AssertionError(f"no {words!r} in the journal:\n{self.daemon.journal}") from None
         [line] = lines
         return line.rstrip()
 
     async def connected(self, nth: int) -> SessionRecord:
-        """Wait for so many connections, all of one session; return it."""
+        """Wait for this number of connections of one session; return the session."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.service.wait_for("setup_complete", nth)
@@ -80,7 +80,7 @@ class Kiosk:
 
 @asynccontextmanager
 async def kiosk(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
-    """Run a kiosk that begins to greet its visitor, at length."""
+    """Run a kiosk that begins a long greeting."""
     wav = folder / "reply.wav"
     write_wav(wav, murmur(REPLY_S, pcm.DOWNLINK_HZ))
     async with Simulator(ServiceScript(replies=(Reply(wav=wav),))) as service:
@@ -163,7 +163,7 @@ async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path, sound_server:
         assert len(it.service.connections) == 1
 
 
-async def test_what_needs_a_restart_is_named(tmp_path: Path, sound_server: SoundServer) -> None:
+async def test_settings_that_need_a_restart_are_named(tmp_path: Path, sound_server: SoundServer) -> None:
     async with kiosk(tmp_path, sound_server) as it:
         it.edit(microphone={"preroll_ms": 900}, speaker={"volume": 40, "device": "kioskspk"})
         it.reload()
@@ -171,7 +171,7 @@ async def test_what_needs_a_restart_is_named(tmp_path: Path, sound_server: Sound
         assert line.endswith("settings reloaded; these need a restart: microphone.preroll_ms, speaker.device")
 
 
-async def test_what_needs_a_restart_keeps_no_visitor_from_being_answered_before_it(
+async def test_visitors_are_answered_before_the_restart_that_settings_need(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with kiosk(tmp_path, sound_server) as it:
@@ -202,7 +202,7 @@ async def test_figures_are_fetched_at_the_port_that_the_owner_names(
     assert "kioskd_" in answer.text
 
 
-async def test_another_model_is_a_new_session_in_which_nobody_is_greeted_again(
+async def test_another_model_needs_a_new_session_without_a_second_greeting(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     """A session cannot change its model."""
@@ -219,13 +219,13 @@ async def test_another_model_is_a_new_session_in_which_nobody_is_greeted_again(
         assert it.daemon.journal.count("link lost") <= 1
 
 
-# kioskd reload, which is what systemctl reload runs
+# The command `kioskd reload`, which `systemctl reload` runs.
 
 NOT_INSTALLED: Final = "raise ImportError('it is not installed')\n"
 
 
 async def reload(config: Path) -> tuple[int, str]:
-    """Run `kioskd reload` against the daemon whose configuration this is; return the exit code, and what it says."""
+    """Run `kioskd reload` for the daemon with this configuration; return the exit code and the output."""
     command = await asyncio.create_subprocess_exec(
         *(COMMAND, "reload", "--socket", config.with_name("control")),
         stdout=asyncio.subprocess.PIPE,
@@ -239,7 +239,7 @@ async def reload(config: Path) -> tuple[int, str]:
 
 @asynccontextmanager
 async def reachable(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
-    """Run a kiosk that `reload` can talk to, on a machine that lacks optional libraries."""
+    """Run a kiosk with a control socket, on a machine that lacks optional libraries."""
     for name in ("livekit", "pymicro_wakeword"):
         (folder / "lacks" / name).mkdir(parents=True)
         (folder / "lacks" / name / "__init__.py").write_text(NOT_INSTALLED)
@@ -254,7 +254,7 @@ async def reachable(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
             yield Kiosk(folder / "kioskd.yaml", daemon, service)
 
 
-async def test_reload_is_done_when_the_command_says_so(tmp_path: Path, sound_server: SoundServer) -> None:
+async def test_the_command_returns_when_the_reload_is_done(tmp_path: Path, sound_server: SoundServer) -> None:
     async with reachable(tmp_path, sound_server) as it:
         it.edit(assistant={"voice": "Puck"}, speaker={"device": "kioskspk"})
         assert await reload(it.config) == (
@@ -272,7 +272,7 @@ async def test_reload_is_done_when_the_command_says_so(tmp_path: Path, sound_ser
         ("speaker", {"volum": 50}, "speaker.volum: is not a setting; did you mean volume?"),
     ],
 )
-async def test_what_the_next_start_would_refuse_is_refused_by_a_reload_with_its_place(
+async def test_a_reload_refuses_with_its_place_what_the_next_start_would_refuse(
     section: str, change: dict[str, Any], fault: str, tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with reachable(tmp_path, sound_server) as it:
@@ -286,7 +286,7 @@ async def test_what_the_next_start_would_refuse_is_refused_by_a_reload_with_its_
         await it.daemon.shows(STATUS[KioskStatus.LISTENING])
 
 
-async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_good_again(
+async def test_status_metrics_and_journal_report_a_refused_file_until_it_is_good_again(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with reachable(tmp_path, sound_server) as it:
@@ -303,14 +303,14 @@ async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_
         assert place in await it.says("code=K2")
 
         it.daemon.told.clear()
-        it.config.write_text(good)  # and no reload
+        it.config.write_text(good)  # without a reload
         await it.says("in order again: code=K2")
         assert f"STATUS={STATUS[KioskStatus.LISTENING]}" in it.daemon.told
         assert 'kioskd_fault{code="K2"} 0.0' in await asked(it.config, "status", "--prometheus")
 
 
 async def asked(config: Path, *words: str) -> str:
-    """Return what a command says of the daemon whose configuration this is."""
+    """Return a command's output for the daemon with this configuration."""
     place = str(config.with_name("control"))
     command = await asyncio.create_subprocess_exec(
         *(str(COMMAND), *words, "--socket", place), stdout=asyncio.subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Replies whose end is odd: none, late, twice, too early. The visitor has the word again within seconds of the last sound."""
+"""Replies without an end, or with a late, doubled or early one, give the turn back within seconds."""
 
 import logging
 from typing import Final
@@ -17,14 +17,14 @@ FULL_DUPLEX: Final = QUIET.model_copy(update={"microphone": MicrophoneSettings(e
 
 
 async def say(k: Kiosk, connection: ScriptedConnection, *messages: Message) -> None:
-    """Have the service send this, in one message each, and the kiosk take it in."""
+    """Have the service send these messages one by one, and the kiosk read them."""
     for message in messages:
         connection.say(message)
     await k.settle()
 
 
 def shown(k: Kiosk) -> str:
-    """Return what people are shown now."""
+    """Return the state that is shown now."""
     return k.shown.value
 
 
@@ -39,7 +39,7 @@ async def pass_time(k: Kiosk, seconds: float) -> None:
 @pytest.mark.parametrize(
     "end", [(), (GenerationEnded(),), (TurnComplete(),)], ids=["none", "generation", "turn"]
 )
-async def test_the_visitor_has_the_word_again_whatever_end_is_told(
+async def test_the_kiosk_listens_again_after_each_kind_of_end(
     settings: Settings, end: tuple[Message, ...]
 ) -> None:
     async with kiosk(settings) as k:
@@ -84,7 +84,7 @@ async def test_the_late_rest_of_a_reply_is_a_reply_of_its_own() -> None:
         assert shown(k) == "listening"
 
 
-async def test_an_interruption_whose_turn_is_never_ended_swallows_no_later_end() -> None:
+async def test_an_interruption_without_an_end_of_its_turn_hides_no_later_end() -> None:
     async with kiosk(FULL_DUPLEX) as k:
         connection = await k.wake()
         await k.ask()

@@ -1,4 +1,4 @@
-"""A daemon that is killed in mid-conversation is back before the visitor has given up, and takes up where it was."""
+"""A daemon that is killed in mid-conversation is soon back, and goes on with the conversation."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from kioskd.simulator import Reply, ServiceScript, Simulator
 
 GREETING: Final = "Greet the visitor."
 BACK_S: Final = 5.0
-"""3 s are promised on a quiet machine; the figure is printed."""
+"""Seconds until the daemon is back. 3 s are promised on a quiet machine; the test prints the figure."""
 
 
 class Place:
@@ -47,12 +47,12 @@ class Place:
         return kept
 
     def change(self, **fields: Any) -> None:
-        """Change what is kept."""
+        """Change the stored handle."""
         (self.runtime / NAME).write_text(json.dumps(self.kept | fields))
 
     @asynccontextmanager
     async def life(self, **conversation: Any) -> AsyncIterator[DaemonProcess]:
-        """Run a daemon that greets; it is killed with SIGKILL at the end of the block."""
+        """Run a daemon that greets. The end of the block kills it with SIGKILL."""
         self._lives += 1
         folder = self._folder / f"life-{self._lives}"
         folder.mkdir()
@@ -67,7 +67,7 @@ class Place:
             yield daemon
 
     async def connected(self, daemon: DaemonProcess, nth: int) -> float:
-        """Wait until the service was reached so often; return when that was."""
+        """Wait until the service was reached this often; return the time."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 told = await self.service.wait_for("setup_complete", nth)
@@ -78,12 +78,12 @@ class Place:
         return at
 
     async def keeps_another(self, handle: str) -> str:
-        """Wait until another handle than this is kept, and return it: the service voids the ones before."""
+        """Wait until another handle than this is stored, and return it. The service voids the older ones."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 if (self.runtime / NAME).exists() and (new := str(self.kept["handle"])) != handle:
                     return new
-                await asyncio.sleep(0.02)  # a file tells nobody that it has changed
+                await asyncio.sleep(0.02)  # a file does not notify when it changes
 
     async def live_to_be_killed(self) -> None:
         """Have a daemon greet its visitor, and kill it while it listens; its handle is the newest then."""
@@ -108,7 +108,7 @@ def warnings(daemon: DaemonProcess) -> list[str]:
     return [line for line in daemon.journal.splitlines() if re.search(r"\b(warn|error|fatal)\b", line)]
 
 
-async def test_the_same_session_goes_on_in_time_and_nobody_is_greeted_twice(
+async def test_the_same_session_goes_on_in_time_without_a_second_greeting(
     tmp_path: Path, sound_server: SoundServer, request: pytest.FixtureRequest
 ) -> None:
     terminal = request.config.get_terminal_writer()
@@ -155,7 +155,7 @@ def damage(it: Place) -> None:
 
 
 @pytest.mark.parametrize("spoil", [outdate, damage])
-async def test_what_is_stale_or_damaged_leads_to_an_ordinary_start(
+async def test_a_stale_or_damaged_handle_leads_to_an_ordinary_start(
     tmp_path: Path, sound_server: SoundServer, spoil: Callable[[Place], None]
 ) -> None:
     async with place(tmp_path, sound_server) as it:
@@ -189,7 +189,7 @@ async def test_a_handle_that_is_refused_leads_to_a_new_session_at_once(
             assert "conversation began: number=1" in daemon.journal
 
 
-async def test_nothing_is_kept_when_the_conversation_has_ended(
+async def test_no_handle_is_stored_after_the_end_of_the_conversation(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""`kioskd run` as systemd starts it: a process, PyAudio over a virtual sound card, the real SDK over TLS to the simulator."""
+"""`kioskd run` as systemd starts it: PyAudio over a virtual sound card, the real SDK to the simulator."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 QUESTION: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 LEAVING_S: Final = 5.0
-"""What the unit's TimeoutStopSec allows."""
+"""Seconds that the unit's TimeoutStopSec allows."""
 
 
 def question() -> bytes:
@@ -43,7 +43,7 @@ def question() -> bytes:
 
 
 def write_wav(path: Path, sound: bytes) -> Path:
-    """Write what the model says."""
+    """Write the model's reply to a file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(pcm.SAMPLE_BYTES)
@@ -69,7 +69,7 @@ async def talking_kiosk(
 
 
 async def happens(service: Simulator, kind: str, daemon: DaemonProcess, nth: int = 1) -> None:
-    """Wait until the service has seen this so often."""
+    """Wait until the service has seen this event this often."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             await service.wait_for(kind, nth)
@@ -127,7 +127,7 @@ async def test_stopping_while_the_service_has_frozen(tmp_path: Path, sound_serve
         assert_left_in_time(await daemon.leave(), daemon)
 
 
-async def test_stopping_while_nobody_takes_what_is_written(tmp_path: Path, sound_server: SoundServer) -> None:
+async def test_stopping_while_the_service_reads_nothing(tmp_path: Path, sound_server: SoundServer) -> None:
     async with talking_kiosk(tmp_path, sound_server, murmur(1.0, pcm.DOWNLINK_HZ)) as (daemon, service):
         service.inject(FaultAction(do="stop_reading"))
         await happens(service, "fault", daemon)
@@ -144,7 +144,7 @@ async def test_stopping_while_nobody_takes_what_is_written(tmp_path: Path, sound
 
 
 async def piled_up(port: int) -> None:
-    """Wait until more than a second of sound has piled up for the peer at `port`, who takes none of it."""
+    """Wait until more than a second of sound waits for the peer at `port`, which reads nothing."""
     async with asyncio.timeout(PATIENCE_S):
         while unsent(port) < 64 * 1024:  # noqa: ASYNC110 - the kernel tells nobody: it must be asked
             await asyncio.sleep(0.1)
@@ -178,7 +178,7 @@ async def test_stopping_before_the_daemon_is_ready(tmp_path: Path, sound_server:
         assert_left_in_time(await daemon.leave(), daemon)
 
 
-async def test_a_service_manager_that_hangs_keeps_nobody_from_a_conversation(
+async def test_a_service_manager_that_hangs_does_not_delay_a_conversation(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
@@ -196,7 +196,7 @@ def assert_left_in_time(left: tuple[int, float], daemon: DaemonProcess) -> None:
     assert took < LEAVING_S, daemon.journal
 
 
-async def test_a_wrong_configuration_is_the_owners_to_mend(tmp_path: Path) -> None:
+async def test_a_wrong_configuration_ends_with_its_own_exit_code(tmp_path: Path) -> None:
     async with daemon_process(tmp_path, {"speaker": {"volum": 50}}, {}) as daemon:
         assert await daemon.ended() == 78
         assert "did you mean volume?" in daemon.journal
@@ -204,7 +204,7 @@ async def test_a_wrong_configuration_is_the_owners_to_mend(tmp_path: Path) -> No
         assert "Traceback" not in daemon.journal
 
 
-async def test_a_missing_key_is_the_owners_to_mend(tmp_path: Path) -> None:
+async def test_a_missing_key_ends_with_its_own_exit_code(tmp_path: Path) -> None:
     async with daemon_process(tmp_path, always_on("https://127.0.0.1:1"), {}) as daemon:
         assert await daemon.ended() == 78
         assert "GEMINI_API_KEY" in daemon.journal
@@ -227,8 +227,10 @@ async def test_a_kiosk_without_devices_says_so_and_waits_for_them(tmp_path: Path
         assert_left_in_time(await daemon.leave(), daemon)
 
 
-async def test_a_bug_ends_the_daemon_as_one(tmp_path: Path, sound_server: SoundServer) -> None:
-    """Played by a library that breaks its promise."""
+async def test_a_bug_ends_the_daemon_with_its_own_exit_code(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    """A library that breaks its contract plays the bug."""
     (tmp_path / "webrtcvad.py").write_text(
         "class Vad:\n"
         "    def __init__(self, mode): pass\n"
@@ -241,7 +243,7 @@ async def test_a_bug_ends_the_daemon_as_one(tmp_path: Path, sound_server: SoundS
         await daemon.shows("Ended by a bug")
 
 
-async def test_an_unplugged_microphone_is_shown_and_no_reason_for_a_restart(
+async def test_an_unplugged_microphone_is_shown_and_causes_no_restart(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with talking_kiosk(tmp_path, sound_server, murmur(1.0, pcm.DOWNLINK_HZ)) as (daemon, _service):
@@ -255,7 +257,7 @@ async def test_an_unplugged_microphone_is_shown_and_no_reason_for_a_restart(
                 daemon.told.clear()
                 await daemon.tells("WATCHDOG=1")
         finally:
-            daemon.told.clear()  # before: it may be back, and told, when the server says that it is
+            daemon.told.clear()  # before: the kiosk may report its return before the server does
             await asyncio.to_thread(sound_server.replug, "mic")
         await daemon.shows(STATUS[KioskStatus.LISTENING])
         daemon.told.clear()

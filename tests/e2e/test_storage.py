@@ -1,4 +1,4 @@
-"""A kiosk whose disk takes nothing: it serves, says what is wrong, and keeps all of it when that is mended."""
+"""A kiosk whose disk cannot be written serves, reports the fault, and writes all when the disk is mended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,9 @@ async def flashes(it: Kiosk) -> bool:
     return any(levels)
 
 
-async def test_it_says_so_asleep_and_serves_and_tells_a_visitor_at_the_end(tmp_path: Path) -> None:
+async def test_a_kiosk_with_a_full_disk_shows_it_serves_and_tells_a_visitor_at_the_end(
+    tmp_path: Path,
+) -> None:
     async with without_a_disk(tmp_path / "state") as it:
         assert status(it) == f"Asleep, ready for the next visitor; {IN_WORDS.format(tmp_path / 'state')}"
         assert await flashes(it)
@@ -65,7 +67,7 @@ async def test_it_says_so_asleep_and_serves_and_tells_a_visitor_at_the_end(tmp_p
         assert it.shown is KioskStatus.ASLEEP
 
 
-async def test_it_is_over_within_a_minute_and_what_was_set_meanwhile_is_kept(tmp_path: Path) -> None:
+async def test_changes_are_stored_within_a_minute_after_the_disk_is_mended(tmp_path: Path) -> None:
     state = tmp_path / "state"
     async with without_a_disk(state) as it:
         it.button.hold()
@@ -80,7 +82,7 @@ async def test_it_is_over_within_a_minute_and_what_was_set_meanwhile_is_kept(tmp
         assert PreferenceFile(state).load() == Preferences(muted=True)
 
 
-async def test_a_kiosk_that_has_nowhere_to_keep_anything_says_nothing(tmp_path: Path) -> None:
+async def test_a_kiosk_without_a_state_directory_reports_no_fault(tmp_path: Path) -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     async with running(it.serve()):
         await it.start()

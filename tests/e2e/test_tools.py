@@ -1,4 +1,4 @@
-"""What the model may have done, through the composed daemon: real programs, and a kiosk on parts made of memory."""
+"""The model calls tools of the composed daemon: real programs, and a kiosk whose parts are fakes."""
 
 import asyncio
 import json
@@ -84,7 +84,7 @@ YAML = """\
 
 
 class Shelf:
-    """Where preferences are kept; a `ports.Memory`."""
+    """A store of preferences in memory."""
 
     def __init__(self) -> None:
         self.saved = Preferences()
@@ -118,7 +118,7 @@ class Tooled(Kiosk):
 
     @property
     def offered(self) -> list[str]:
-        """What the service is told of at a dial."""
+        """Tools that are declared to the service at a dial."""
         return [tool.name for tool in self.tools.offered()]
 
     @property
@@ -136,7 +136,7 @@ class Tooled(Kiosk):
         return call_id
 
     async def result(self, connection: ScriptedConnection, name: str, **arguments: object) -> dict[str, Any]:
-        """Have the model call a tool, and return what it was told."""
+        """Have the model call a tool, and return the answer that it gets."""
         answer = await self.answer(connection, await self.call(connection, name, **arguments))
         return dict(answer.result)
 
@@ -175,7 +175,7 @@ def children() -> Sequence[psutil.Process]:
     return [child for child in psutil.Process().children() if child.name() == "sleep"]
 
 
-async def test_the_service_is_told_of_every_tool(settings: Settings) -> None:
+async def test_every_tool_is_declared_to_the_service(settings: Settings) -> None:
     async with tooled(settings) as it:
         assert it.offered == [
             *("end_conversation", "set_volume", "look", "time_and_place", "remember_note"),
@@ -183,7 +183,7 @@ async def test_the_service_is_told_of_every_tool(settings: Settings) -> None:
         ]
 
 
-async def test_without_a_camera_nothing_is_offered_that_looks(settings: Settings) -> None:
+async def test_without_a_camera_the_tool_look_is_not_offered(settings: Settings) -> None:
     async with tooled(settings, camera=False) as it:
         assert "look" not in it.offered
         connection = await it.wake()
@@ -197,7 +197,7 @@ async def test_a_kiosk_without_tools_answers_a_model_that_calls_nevertheless() -
         assert (await it.result(connection, "open_door"))["status"] == "refused"
 
 
-async def test_a_program_is_run_and_its_answer_told(settings: Settings) -> None:
+async def test_a_program_runs_and_the_model_gets_its_answer(settings: Settings) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         told = await it.result(connection, "echo", text="it's; $(here)")
@@ -261,7 +261,7 @@ async def test_the_end_of_the_conversation_ends_its_programs(settings: Settings)
         await until(lambda: not children())
 
 
-async def test_the_volume_is_set_as_far_as_the_owner_lets_it_and_kept(settings: Settings) -> None:
+async def test_the_volume_is_set_within_the_owners_bounds_and_stored(settings: Settings) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         assert (await it.result(connection, "set_volume", percent=100))["data"] == {"percent": 90}
@@ -321,9 +321,7 @@ async def test_in_one_turn_the_model_gets_one_picture_however_often_it_looks(set
 
 
 @pytest.mark.parametrize("ear", ["deaf to a soft voice", "in a crowd that never pauses"])
-async def test_the_model_may_look_again_when_the_service_is_done_with_the_turn_before(
-    settings: Settings, ear: str
-) -> None:
+async def test_the_model_may_look_again_in_the_next_turn(settings: Settings, ear: str) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         if ear == "deaf to a soft voice":
@@ -337,10 +335,10 @@ async def test_the_model_may_look_again_when_the_service_is_done_with_the_turn_b
             assert (await it.answer(connection, await it.call(connection, "look"))).picture is None
             await it.speak(connection)
             assert it.state.turn.voice is heard
-            await it.clock.advance(6.0)  # the picture is another one by then
+            await it.clock.advance(6.0)  # the camera sees another picture by then
 
 
-async def test_what_the_model_says_while_a_tool_is_at_work_is_no_end_of_the_turn(settings: Settings) -> None:
+async def test_speech_of_the_model_during_a_call_does_not_end_the_turn(settings: Settings) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         await it.ask()
@@ -350,10 +348,10 @@ async def test_what_the_model_says_while_a_tool_is_at_work_is_no_end_of_the_turn
         assert (await it.answer(connection, await it.call(connection, "look"))).picture is None
 
 
-async def test_nothing_is_shown_while_it_would_void_a_call(settings: Settings) -> None:
+async def test_no_picture_is_shown_while_it_would_void_a_call(settings: Settings) -> None:
     looks = ControlsSettings(button=ButtonSettings(source="gpio:pi/17", does="look"))
     async with tooled(settings.model_copy(update={"controls": looks})) as it:
-        connection = await it.wake()  # by looking
+        connection = await it.wake()  # the model looks
         await it.ask()
         await it.clock.advance(6.0)  # the next picture is another one
         assert list(connection.shown) == [PICTURE]
@@ -365,7 +363,7 @@ async def test_nothing_is_shown_while_it_would_void_a_call(settings: Settings) -
         assert list(connection.shown) == [PICTURE] * 2
 
 
-async def test_a_camera_that_is_away_is_an_answer(settings: Settings) -> None:
+async def test_the_model_is_told_that_the_camera_is_away(settings: Settings) -> None:
     async with tooled(settings) as it:
         assert it.camera is not None
         it.camera.unplug()
@@ -373,7 +371,7 @@ async def test_a_camera_that_is_away_is_an_answer(settings: Settings) -> None:
         assert (await it.result(connection, "look"))["status"] == "error"
 
 
-async def test_the_door_opens_when_somebody_presses_for_it(settings: Settings, tmp_path: Path) -> None:
+async def test_the_door_opens_after_a_press(settings: Settings, tmp_path: Path) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         call_id = await it.call(connection, "open_door")
@@ -412,7 +410,7 @@ async def test_a_press_from_before_the_lamp_asked_opens_no_door(tmp_path: Path, 
         await it.settle()
         await it.clock.advance(0.5)
         it.button.release()
-        if double:  # nothing was asked yet when the finger went down: it is the press that it always is
+        if double:  # the finger went down before the question, so the press does what it does otherwise
             await it.shows(KioskStatus.ASLEEP)
             assert not (tmp_path / "opened").exists()
             return
@@ -441,7 +439,7 @@ async def test_a_door_that_was_asked_for_with_the_goodbye_opens(settings: Settin
         await it.shows(KioskStatus.ASLEEP)
 
 
-async def test_what_runs_when_the_goodbye_is_heard_runs_to_its_end(settings: Settings) -> None:
+async def test_a_call_that_runs_during_the_goodbye_runs_to_its_end(settings: Settings) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         call_id = await it.call(connection, "sleepy")
@@ -489,7 +487,7 @@ async def test_a_program_that_was_begun_and_cancelled_is_not_begun_again_by_a_re
         assert not children()
 
 
-async def test_the_door_stays_shut_when_nobody_does(settings: Settings, tmp_path: Path) -> None:
+async def test_the_door_stays_shut_without_a_press(settings: Settings, tmp_path: Path) -> None:
     async with tooled(settings) as it:
         connection = await it.wake()
         call_id = await it.call(connection, "open_door")
@@ -533,7 +531,9 @@ async def test_a_new_connection_is_not_held_up_by_the_calls_of_the_old(settings:
         assert not it.state.turn.gated
 
 
-async def test_what_outlives_a_rollover_is_told_over_the_new_connection(settings: Settings) -> None:
+async def test_a_call_that_outlives_a_rollover_is_answered_over_the_new_connection(
+    settings: Settings,
+) -> None:
     async with tooled(settings) as it:
         first = await it.wake()
         first.say(ResumptionUpdate(SecretStr("a handle")))
@@ -561,7 +561,7 @@ async def test_a_model_that_goes_in_circles_is_stopped_until_the_visitor_speaks(
         assert (await it.result(connection, "echo", text="a"))["status"] == "ok"
 
 
-async def test_a_secret_that_is_not_there_keeps_the_kiosk_from_starting(tmp_path: Path) -> None:
+async def test_a_missing_secret_keeps_the_kiosk_from_starting(tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text(
         "tools: [{kind: http, name: stock, description: d, url: 'https://shop.test/',"
@@ -574,12 +574,12 @@ async def test_a_secret_that_is_not_there_keeps_the_kiosk_from_starting(tmp_path
             await made.serve()
 
 
-# The installer's example, with servers
+# The installer's examples, with real servers.
 
 
 @pytest.mark.skipif(brokers.missing() is not None, reason=brokers.missing() or "")
 @pytest.mark.timeout(600)
-async def test_a_tool_of_each_kind_does_what_it_is_for(tmp_path: Path) -> None:
+async def test_a_tool_of_each_kind_works(tmp_path: Path) -> None:
     scenario = load_scenario(REHEARSALS / "tools-of-each-kind.yaml")
     with brokers.broker(tmp_path) as broker:
         async with (
@@ -611,7 +611,7 @@ async def test_a_tool_of_each_kind_does_what_it_is_for(tmp_path: Path) -> None:
     assert (str(message.topic), message.payload) == ("gallery/4/light", b'{"on":true}')
 
 
-async def test_a_model_that_takes_pictures_as_video_only_sees_what_is_looked_at_and_shown(
+async def test_a_model_that_takes_pictures_only_as_video_gets_them(
     tmp_path: Path,
 ) -> None:
     settings = Settings(service=ServiceSettings(model="gemini-3.1-flash-live-preview"))

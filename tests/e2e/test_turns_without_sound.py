@@ -1,4 +1,4 @@
-"""Turns that the service rejects, or that come in writing: said in the journal, read aloud, and no session stays so."""
+"""Rejected turns are logged, written ones are read aloud, and after three the session is replaced."""
 
 import asyncio
 import logging
@@ -57,14 +57,14 @@ async def kiosk(read_aloud: Callable[[str], Awaitable[bytes | None]] = in_englis
 
 
 async def turn(k: Kiosk, connection: ScriptedConnection, *messages: Message) -> None:
-    """Ask, and have this answered."""
+    """Ask a question, and have the service answer with this."""
     await k.ask()
     for message in messages:
         connection.say(message)
     await k.settle()
 
 
-async def test_a_turn_that_is_rejected_says_why_and_gives_the_word_back(
+async def test_a_rejected_turn_is_logged_with_its_reason_and_the_kiosk_listens_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with kiosk() as k:
@@ -74,9 +74,7 @@ async def test_a_turn_that_is_rejected_says_why_and_gives_the_word_back(
     assert "turn of the model was rejected by the service: reason=RESPONSE_REJECTED in_a_row=1" in caplog.text
 
 
-async def test_three_rejected_turns_in_a_row_are_followed_by_a_fresh_session_that_knows_what_was_said() -> (
-    None
-):
+async def test_three_rejected_turns_are_followed_by_a_fresh_session_with_the_transcript() -> None:
     async with kiosk() as k:
         connection = await k.wake()
         connection.say(SpokenText(True, "When do you open?"), ResumptionUpdate(SecretStr("old")))
@@ -87,7 +85,7 @@ async def test_three_rejected_turns_in_a_row_are_followed_by_a_fresh_session_tha
         assert fresh.recall == (SpokenText(True, "When do you open?"),)
 
 
-async def test_a_second_session_that_rejects_everything_is_followed_by_one_that_knows_nothing() -> None:
+async def test_a_second_session_that_rejects_everything_is_followed_by_one_without_the_transcript() -> None:
     async with kiosk() as k:
         connection = await k.wake()
         connection.say(SpokenText(True, "words that it minds"))
@@ -129,7 +127,7 @@ async def test_a_reply_in_writing_is_read_aloud_and_in_no_log(
 
 
 @pytest.mark.parametrize("read_aloud", [not_at_all, never])
-async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
+async def test_a_reply_that_cannot_be_read_aloud_causes_no_wait(
     read_aloud: Callable[[str], Awaitable[bytes | None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with kiosk(read_aloud) as k:
@@ -141,12 +139,12 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
         assert k.shown.value == "listening"
     if (
         read_aloud is not_at_all
-    ):  # who operates it knows that a visitor heard nothing; the words are the visitor's
+    ):  # the journal says that a visitor heard nothing, and does not quote the words
         assert "written reply could not be read aloud, the visitor heard nothing: chars=15" in caplog.text
     assert WORDS not in caplog.text
 
 
-async def test_what_is_written_beside_sound_is_not_read_aloud() -> None:
+async def test_text_beside_sound_is_not_read_aloud() -> None:
     async with kiosk() as k:
         connection = await k.wake()
         await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), ReplyText(WORDS), TurnComplete())

@@ -1,4 +1,4 @@
-"""How long a visitor waited, as the journal and the figures have it, of a whole kiosk."""
+"""The journal and the figures of a whole kiosk say how long a visitor waited."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +17,12 @@ from kioskd.ports import GenerationEnded, MetricFamily, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 SERVED_S = 0.5
-"""From the visitor's last word to the answer's first byte."""
+"""Seconds from the visitor's last word to the answer's first byte."""
 HOLD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
 
 
 class Door(NoMetrics):
-    """Shows the figures to the test alone."""
+    """Gives the figures to the test."""
 
     async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
         self.families = families
@@ -30,13 +30,13 @@ class Door(NoMetrics):
 
 
 def hush(seconds: float) -> bytes:
-    """Return a quiet room: bare silence would be a microphone that is switched off."""
+    """Return the noise of a quiet room: bare silence would count as a microphone that is switched off."""
     noise = np.random.default_rng(7).integers(-2, 3, round(seconds * pcm.UPLINK_HZ))
     return noise.astype("<i2").tobytes()
 
 
 async def live(it: Kiosk, sound: bytes) -> None:
-    """Hear a sound as long as it takes."""
+    """Capture a sound in true time."""
     for frame in frames(sound):
         it.microphone.say(frame)
         await it.clock.advance(pcm.FRAME_MS / 1000)
@@ -47,7 +47,7 @@ async def live(it: Kiosk, sound: bytes) -> None:
     ("conversation", "served_s"),
     [({}, SERVED_S), ({}, 1.0), ({"pace": "slow"}, 1.2), ({"pace": "slow"}, 2.0)],
 )
-async def test_it_is_from_the_last_word_however_soon_the_answer_comes(
+async def test_a_wait_is_measured_from_the_last_word(
     caplog: pytest.LogCaptureFixture, echo: str, conversation: dict[str, str], served_s: float
 ) -> None:
     settings = {"microphone": {"echo": echo}, "conversation": conversation}
@@ -56,7 +56,7 @@ async def test_it_is_from_the_last_word_however_soon_the_answer_comes(
 
 @pytest.mark.parametrize("echo", ["half_duplex", "hardware"])
 @pytest.mark.parametrize("served_s", [SERVED_S, 1.0])
-async def test_it_is_from_letting_the_button_go(
+async def test_a_wait_is_measured_from_the_release_of_the_button(
     caplog: pytest.LogCaptureFixture, echo: str, served_s: float
 ) -> None:
     settings = {"microphone": {"echo": echo}, "controls": HOLD}
@@ -64,7 +64,7 @@ async def test_it_is_from_letting_the_button_go(
 
 
 async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object], served_s: float) -> float:
-    """Return what the journal says of one question; the figures have to say the same."""
+    """Return the journal's times of one question, after checking that the figures agree."""
     caplog.set_level(logging.INFO)
     it = Kiosk(Settings.model_validate({"speaker": {"cues": False}, **settings}), watchdog_s=None)
     door = Door()

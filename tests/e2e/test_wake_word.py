@@ -1,4 +1,4 @@
-"""A spoken word wakes the composed daemon, whose start does not wait for the word's model."""
+"""A spoken word wakes the composed daemon. Its start does not wait for the word's model."""
 
 import asyncio
 import shutil
@@ -23,7 +23,7 @@ CALLED: Settings = Settings(
 
 
 async def serves(it: Kiosk) -> None:
-    """Wait until the kiosk is ready; a thread of it works in true time."""
+    """Wait until the kiosk is ready. One of its threads works in true time."""
     async with asyncio.timeout(60):
         while not it.state.started:
             await it.clock.advance(0.01)
@@ -41,7 +41,9 @@ async def test_the_word_wakes_the_kiosk() -> None:
         await it.shows(KioskStatus.LISTENING)
 
 
-async def test_the_button_wakes_a_kiosk_whose_word_is_still_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_button_wakes_a_kiosk_that_is_still_loading_its_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     go_on = threading.Event()
     real = wakeword.words
 
@@ -63,7 +65,7 @@ async def test_the_button_wakes_a_kiosk_whose_word_is_still_loaded(monkeypatch: 
         assert "ready" in it.notifier.told
 
 
-async def test_a_word_that_cannot_be_had_ends_the_daemon_with_its_reason() -> None:
+async def test_a_missing_word_model_ends_the_daemon_with_the_reason() -> None:
     settings = Settings(conversation=ConversationSettings(wake=("wakeword",), wakeword="open_sesame"))
     with pytest.raises(ConfigError, match="no such wake word"):
         await soon(Kiosk(settings, watchdog_s=None).serve())

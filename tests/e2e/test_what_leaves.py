@@ -1,4 +1,4 @@
-"""What leaves the device and when: while a button is held, while somebody speaks, and never from a muted kiosk."""
+"""Sound leaves the device only while a button is held or a visitor speaks, and never while it is muted."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 
-LOUD = SpeakerSettings(volume=100, cues=())  # untouched: bytes can be compared
+LOUD = SpeakerSettings(volume=100, cues=())  # not resampled: bytes can be compared
 BUTTON = Settings(
     speaker=LOUD, controls=ControlsSettings(button=ButtonSettings(source="gpio:c/1", mute_s=2.0))
 )
@@ -28,10 +28,10 @@ def sent(connection: ScriptedConnection) -> bytes:
     return b"".join(connection.audio)
 
 
-# Only while a button is held, or only speech
+# Only while a button is held, or only speech.
 
 
-async def test_with_a_talk_button_exactly_what_is_said_while_it_is_held_is_heard() -> None:
+async def test_a_talk_button_sends_exactly_the_speech_while_it_is_held() -> None:
     held = Settings(
         speaker=LOUD,
         microphone=MicrophoneSettings(preroll_ms=0),
@@ -45,7 +45,7 @@ async def test_with_a_talk_button_exactly_what_is_said_while_it_is_held_is_heard
         await it.settle()
         it.button.release()
         await it.shows(KioskStatus.THINKING)
-        it.microphone.say(numbered(*range(3, 40)))  # the last word, and then nobody's business
+        it.microphone.say(numbered(*range(3, 40)))  # the end of the last word; then sound that must stay here
         await it.settle()
         tail = HELD_AFTER_MS // pcm.FRAME_MS
         assert sent(connection) == numbered(*range(1, 3 + tail))
@@ -56,18 +56,18 @@ async def test_with_a_talk_button_exactly_what_is_said_while_it_is_held_is_heard
         it.button.hold()
         await it.until(lambda: it.state.turn.voice)
         await it.hear(0.1)
-        await it.clock.advance(1.0)  # the room is quiet again
+        await it.clock.advance(1.0)  # the room is silent again
         it.microphone.say(numbered(50, 51))
         await it.settle()
         assert sent(connection)[-len(numbered(50, 51)) :] == numbered(50, 51), "it interrupts, too"
         assert connection.audio_begins == 2
 
 
-async def test_where_only_speech_is_sent_silence_stays_on_the_device() -> None:
+async def test_silence_stays_on_the_device_if_only_speech_is_sent() -> None:
     settings = Settings(speaker=LOUD, conversation=ConversationSettings(uplink="voice"))
     async with kiosk(settings) as it:
         connection = await it.wake()
-        quiet = frame(1)  # no microphone gives nothing at all
+        quiet = frame(1)  # every real microphone has noise
         for _ in range(150):
             it.microphone.say(quiet)
             await it.settle()
@@ -83,11 +83,11 @@ async def test_where_only_speech_is_sent_silence_stays_on_the_device() -> None:
         assert connection.audio_ends == 1
 
 
-# Muted
+# Muted.
 
 
 class Disk:
-    """What outlives a process; a `ports.Memory`."""
+    """A store that outlives a process."""
 
     def __init__(self) -> None:
         self.kept = Preferences()
@@ -114,7 +114,7 @@ async def test_a_long_press_mutes_and_a_restart_does_not_unmute() -> None:
         it.button.release()
         await it.shows(KioskStatus.MUTED)
         await soon(connection.hung_up())
-        it.microphone.say(numbered(*range(9)))  # nobody takes it: the device is closed
+        it.microphone.say(numbered(*range(9)))  # no one reads it: the device is closed
         await it.settle()
         await soon(disk.saved.wait())
         assert disk.kept.muted

@@ -1,4 +1,4 @@
-"""How sound gets to the microphone: a shoe-box room by the image source method, and a loudspeaker that is no ideal one."""
+"""The acoustics: a shoe-box room by the image source method, and a loudspeaker that is not ideal."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +14,15 @@ SIZE_M: Final = (5.0, 4.0, 2.8)
 MICROPHONE_M: Final = (2.0, 1.5, 1.1)
 LOUDSPEAKER_M: Final = (2.2, 1.5, 1.0)
 VISITOR_M: Final = (2.6, 2.1, 1.5)
-"""A kiosk at a wall with loudspeaker and microphone in one case, and a visitor a step away."""
+"""Places in metres: a kiosk at a wall with loudspeaker and microphone in one case, and a visitor a step
+away."""
 
 REFLECTIONS: Final = 40
 CLIPPING: Final = 0.8
-"""Of full scale: what a loudspeaker gives at most. The peaks of speech lose a tenth to it."""
+"""Part of full scale that a loudspeaker gives at most. The peaks of speech lose a tenth by it."""
 
 _BEFORE_DIRECT: Final = 20
-"""Samples of the response before its peak that belong to it."""
+"""Number of samples before the response's peak that belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,16 @@ class Acoustics:
     """A room, and the devices in it."""
 
     coupling_db: float = -10.0
-    """The echo at the microphone against what the loudspeaker was given."""
+    """Level of the echo at the microphone, in dB against the loudspeaker's signal."""
     delay_s: float = 0.06
-    """From what the speaker device pulls to the first arrival in what the microphone device captures."""
+    """Seconds from a sample that the speaker device pulls to its first arrival at the microphone device."""
     drift: float = 0.0
-    """By how much the playback clock runs faster than the capture clock: 50e-6 is 50 ppm."""
+    """Part by which the playback clock runs faster than the capture clock: 50e-6 is 50 ppm."""
     ringing_s: float = 0.4
-    """Until the room has fallen by 60 dB."""
+    """Seconds until a sound in the room has fallen by 60 dB."""
     noise: str = "pink"
     noise_db: float = -75.0
-    """Of full scale, at the microphone."""
+    """Level of the noise at the microphone, in dB of full scale."""
     seed: int = 1
 
     def __str__(self) -> str:
@@ -51,7 +52,8 @@ class Acoustics:
 def responses(acoustics: Acoustics) -> tuple[Samples, Samples]:
     """Return the impulse responses (16 kHz) from the loudspeaker and from the visitor to the microphone.
 
-    The loudspeaker's has the energy of the coupling, the visitor's that of a wire: levels are told at the microphone.
+    The loudspeaker's response has the energy of the coupling. The visitor's has that of a wire, since a
+    visitor's level is that at the microphone.
     """
     absorption, order = pra.inverse_sabine(acoustics.ringing_s, SIZE_M)
     room = pra.ShoeBox(
@@ -72,12 +74,12 @@ def _trimmed(response: Samples) -> Samples:
 
 
 class Convolution:
-    """A stream through an impulse response, in blocks of one size."""
+    """Passes a stream through an impulse response, in blocks of one size."""
 
     def __init__(self, response: Samples, block: int) -> None:
         self._block = block
         need = block + len(response) - 1
-        # The next size that the transform is quick at: a power of two, or three times one.
+        # The transform is quick for a power of two, and for three times one.
         self._size = min(1 << (need - 1).bit_length(), 3 << max(0, (-(-need // 3) - 1).bit_length()))
         self._spectrum = np.fft.rfft(response, self._size)
         self._tail = np.zeros(self._size)
@@ -92,11 +94,11 @@ class Convolution:
 
 
 class Air:
-    """From what the speaker device pulled to its echo at the microphone, a block of capture time at a time."""
+    """Turns the sound that the speaker device pulled into its echo at the microphone, block by block."""
 
     def __init__(self, acoustics: Acoustics, response: Samples, block: int) -> None:
         self._block = block
-        # The engine for variable rates gives its share at once; the other comes in lumps of 80 ms.
+        # The engine for variable rates returns its share at once; the other one returns lumps of 80 ms.
         self._resampler = soxr.ResampleStream(
             pcm.DOWNLINK_HZ * (1 + acoustics.drift), pcm.UPLINK_HZ, 1, dtype="float32", quality="HQ", vr=True
         )
@@ -104,7 +106,7 @@ class Air:
         self._waiting = np.zeros(round(acoustics.delay_s * pcm.UPLINK_HZ))
 
     def carry(self, pulled: Samples) -> Samples:
-        """Take what was pulled (24 kHz of the playback clock), and return the next block of the echo (16 kHz)."""
+        """Take the pulled sound (24 kHz, playback clock), and return the next block of the echo (16 kHz)."""
         heard = CLIPPING * np.tanh(pulled / CLIPPING)
         self._waiting = np.concatenate(
             [self._waiting, self._resampler.resample_chunk(heard.astype(np.float32))]

@@ -36,56 +36,57 @@ from kioskd.settings.model import Settings
 ANY_PRESS: Final = button_gesture.GestureRules()
 KIOSK_DB: Final = -20.0
 VISITOR_DB: Final = -26.0
-"""Levels while they speak, of full scale: the kiosk's at the loudspeaker, the visitor's at the microphone."""
+"""Levels of speech in dB of full scale: the kiosk's at the loudspeaker, the visitor's at the microphone."""
 
 PAUSE_S: Final = 0.8
-"""Between the end of a reply and the next."""
+"""Seconds between the end of a reply and the next one."""
 NOTICED_WITHIN_S: Final = 1.5
-"""An interruption that takes longer is none: the visitor has given up."""
+"""Seconds after which an interruption does not count: the visitor has given up."""
 FAR_TOO_LONG_S: Final = 30.0
 DAMAGE_S: Final = 1.0
-"""How much of what a visitor says into a reply is compared with what the service received of it."""
+"""Seconds of an interruption that are compared with the sound that the service received."""
 LEARNT_S: Final = 2.0
 QUIET_DB: Final = -70.0
-"""What is left of an echo is measured in rooms whose noise is below this: it cannot be told from noise."""
+"""Noise in dB below which the rest of an echo is measured: it cannot be told from louder noise."""
 ECHO_DB: Final = -55.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is tried."""
+    """One experiment."""
 
     mode: str
     acoustics: Acoustics
     seconds: float
     interrupting: bool
-    """Whether a visitor interrupts each reply; otherwise nobody is there, and every interruption is a false one."""
+    """Whether a visitor interrupts each reply. Otherwise the room is empty, and every interruption is
+    false."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What was found in it."""
+    """Results of one experiment."""
 
     trial: Trial
     reply_s: float = 0.0
     false_interruptions: int = 0
     false_turns: int = 0
-    """How often the service heard somebody where nobody was, into a reply or not."""
+    """How often the service heard a voice in an empty room, during a reply or not."""
     false_ducks: int = 0
-    """How often a reply became softer for nothing."""
+    """How often a reply became softer without a reason."""
     erle_db: list[float] = field(default_factory=list)
-    """Of each second of echo."""
+    """Reduction of the echo in dB, for each second of echo."""
     tried: int = 0
     barge_in_ms: list[float] = field(default_factory=list)
-    """From the onset of the voice to silence in the air, of those that were noticed."""
+    """Seconds from the onset of the voice to silence in the air, for each noticed interruption."""
     likeness: list[float] = field(default_factory=list)
-    """How alike what the service received of an interruption is to what was said."""
+    """Likeness of each interruption as the service received it to the spoken one."""
     kept_db: list[float] = field(default_factory=list)
-    """How much louder or softer it was."""
+    """Difference of its level, in dB."""
 
 
 class OutOfReachError(Exception):
-    """The daemon's settings do not have this yet."""
+    """The daemon's settings have no such value yet."""
 
 
 def settings(section: str, **values: Any) -> Settings:
@@ -106,12 +107,12 @@ def settings(section: str, **values: Any) -> Settings:
 
 
 class Stage:
-    """The daemon in a room. Time passes by `step`, and by nothing else."""
+    """The daemon in a room. Time passes only by `step`."""
 
     def __init__(
         self, chosen: Settings, acoustics: Acoustics, rules: button_gesture.GestureRules = ANY_PRESS
     ) -> None:
-        """`rules`: what the button is for."""
+        """Build a kiosk. `rules` says what the button does."""
         self.clock = ManualClock()
         self._rules = rules
         self.room = Room(acoustics)
@@ -123,7 +124,7 @@ class Stage:
         self._settings = chosen
 
     async def serve(self) -> None:
-        """Be a kiosk, and its service, until cancelled."""
+        """Run a kiosk and its service until cancelled."""
         parts = kiosk_parts(
             clock=self.clock,
             microphone=self.room.microphone,
@@ -137,7 +138,7 @@ class Stage:
             group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
 
     async def step(self) -> None:
-        """Let 20 ms pass. What the model said with the last step arrives before."""
+        """Let 20 ms pass. The model's sound of the last step arrives first."""
         await self.clock.advance(FRAME_S)
         self.room.step()
         await self.clock.advance(0)
@@ -161,7 +162,7 @@ class Stage:
 
 
 class Conversation:
-    """Replies, one after the other; into each a visitor speaks, or nobody."""
+    """Plays replies one after the other. A visitor interrupts each one, or the room is empty."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -173,7 +174,7 @@ class Conversation:
         self._visitor: list[Samples] = []
 
     async def run(self) -> Found:
-        """Return what was found."""
+        """Return the results."""
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(self._stage.serve())
             await self._converse()
@@ -202,7 +203,7 @@ class Conversation:
 
     def _reply(self, number: int) -> bytes:
         sentences = kiosk_sentences()
-        # Two sentences: some ten seconds.
+        # Two sentences last some ten seconds.
         said = [levelled(sentences[(number + more) % len(sentences)], KIOSK_DB) for more in range(2)]
         return to_pcm(np.concatenate(said))
 
@@ -212,7 +213,7 @@ class Conversation:
             self._found.reply_s += FRAME_S
 
     async def _quiet(self, seconds: float) -> None:
-        """Wait until nobody has spoken for so long."""
+        """Wait until the room has been silent for this number of seconds."""
         stage, silent_s = self._stage, 0.0
         while silent_s < seconds:
             await self._step()
@@ -221,7 +222,7 @@ class Conversation:
             silent_s = 0.0 if busy else silent_s + FRAME_S
 
     async def _listen(self) -> None:
-        """Hear a reply to its end, and see whether anything interrupts it."""
+        """Hear a reply to its end, and note whether it is interrupted."""
         stage = self._stage
         flushed = len(stage.flushed_at)
         measured_from = self._found.reply_s < LEARNT_S
@@ -242,14 +243,14 @@ class Conversation:
         self._sent.append(from_pcm(sent[0]))
         if len(self._echo) * FRAME_S >= 1:
             before, sent_s = level_db(np.concatenate(self._echo)), np.concatenate(self._sent)
-            # What is muted is not cancelled: the canceller does that while it knows the room too little.
+            # Seconds that are muted do not count: the canceller mutes while it knows the room too little.
             if before > ECHO_DB and np.all(np.any(sent_s.reshape(-1, FRAME_SAMPLES), axis=1)):
                 self._found.erle_db.append(before - level_db(sent_s))
             self._echo.clear()
             self._sent.clear()
 
     async def _interrupt(self, after_s: float) -> None:
-        """Speak into the reply (in half duplex: press the button), and see how long it goes on."""
+        """Interrupt the reply by voice, or by the button in half duplex; measure how long it goes on."""
         stage, found = self._stage, self._found
         flushed = len(stage.flushed_at)
         while found.reply_s == 0.0 or stage.state.turn.phase is not TurnPhase.SPEAKING:

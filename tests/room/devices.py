@@ -1,4 +1,4 @@
-"""A room as a pair of devices: what the speaker pulls comes back to the microphone, with whoever speaks and a noise.
+"""A room as a pair of devices: the speaker's sound comes back to the microphone, with a visitor and a noise.
 
 Nothing here runs by itself: `Room.step` is 20 ms of the capture clock.
 """
@@ -18,11 +18,11 @@ FRAME_S: Final = pcm.FRAME_MS / 1000
 FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
 PERIOD_SAMPLES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000
 NOISE_S: Final = 120.0
-"""After that the noise begins again."""
+"""Seconds after which the noise begins again."""
 
 
 class RoomSpeaker:
-    """A `ports.Speaker` that pulls when the room says so."""
+    """A `ports.Speaker` that pulls at each step of the room."""
 
     def __init__(self, latency_s: float) -> None:
         self.latency_s = latency_s
@@ -48,7 +48,7 @@ class RoomSpeaker:
 
 
 class RoomMicrophone:
-    """A `ports.Microphone` that captures when the room says so."""
+    """A `ports.Microphone` that captures at each step of the room."""
 
     def __init__(self) -> None:
         self._sink: Callable[[bytes], None] | None = None
@@ -73,13 +73,13 @@ class RoomMicrophone:
 
 
 class Room:
-    """What is heard at the microphone, frame by frame."""
+    """The sound at the microphone, frame by frame."""
 
     def __init__(self, acoustics: Acoustics) -> None:
         self.microphone = RoomMicrophone()
         self.speaker = RoomSpeaker(acoustics.delay_s)
         self.frames = 0
-        """Frames captured so far."""
+        """Number of frames captured so far."""
         self.echo = np.zeros(FRAME_SAMPLES)
         """The kiosk's own share of the newest frame."""
         self.visitor = np.zeros(FRAME_SAMPLES)
@@ -91,25 +91,25 @@ class Room:
         chance = np.random.default_rng(acoustics.seed)
         self._noise = 10 ** (acoustics.noise_db / 20) * noise(acoustics.noise, NOISE_S, chance)
         self._saying = np.zeros(0)
-        # Samples of the playback clock that have passed and were not pulled yet.
+        # Number of samples of the playback clock that are due and were not pulled yet.
         self._due = 0.0
         self._per_frame = pcm.DOWNLINK_HZ * FRAME_S * (1 + acoustics.drift)
         self._pulled = np.zeros(0)
 
     @property
     def visitor_speaks(self) -> bool:
-        """Whether a visitor has something left to say."""
+        """Whether a visitor is still speaking."""
         return len(self._saying) > 0
 
     def say(self, samples: Samples) -> None:
-        """Have a visitor say this (16 kHz; its level is that at the microphone), from the next frame on."""
-        # As it arrives: all of it at once is cheaper than a frame at a time.
+        """Have a visitor say this from the next frame on: 16 kHz, at its level at the microphone."""
+        # The sound as it arrives. Computing all of it at once is cheaper than frame by frame.
         size = len(samples) + len(self._visitors_way)
         spectrum = np.fft.rfft(samples, size) * np.fft.rfft(self._visitors_way, size)
         self._saying = np.fft.irfft(spectrum, size)
 
     def step(self) -> None:
-        """Let 20 ms pass: the speaker has pulled what its clock wants, the microphone hands over a frame."""
+        """Let 20 ms pass: the speaker pulls as its clock says, and the microphone hands over a frame."""
         self._due += self._per_frame
         pulled = []
         while self._due >= PERIOD_SAMPLES:

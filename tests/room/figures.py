@@ -1,4 +1,4 @@
-"""What the rooms' findings come to, against the goals, for people and for programs."""
+"""Figures of all rooms, compared with the goals, for people and for programs."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.room.conversation import Found
 from tests.room.wake import FOUND_WITHIN_S, Woken
 
 HEADLINE_DB: Final = -10.0
-"""The coupling that the goals are for. Others are told below it."""
+"""Coupling in dB that the goals are for. The report lists other couplings below it."""
 WAKE_SNR_DB: Final = 10.0
 
 GOALS: Final[Mapping[str, str]] = {
@@ -27,7 +27,7 @@ Figures = dict[str, Any]
 
 
 def mode(found: Sequence[Found]) -> Figures:
-    """Return the figures of one echo mode: those at the headline's coupling, and what there is by room."""
+    """Return the figures of one echo mode: those at the headline's coupling, and those of each room."""
     headline = [one for one in found if _counts(one.trial.acoustics)]
     couplings = sorted({one.trial.acoustics.coupling_db for one in found}, reverse=True)
     by = "button" if found[0].trial.mode == "half_duplex" else "voice"
@@ -61,7 +61,7 @@ def _figures(found: Sequence[Found], by: str) -> Figures:
 
 
 def _barge_ins(found: Sequence[Found], by: str) -> Figures:
-    """In half duplex nobody can interrupt by voice, and visitors press the button."""
+    """Return the figures that apply. In half duplex no voice can interrupt, and visitors press the button."""
     tried = sum(one.tried for one in found)
     took = [ms for one in found for ms in one.barge_in_ms]
     share, ms = _share(len(took), tried, 3), _rounded(_median(took))
@@ -144,7 +144,7 @@ def _rounded(value: float | None, digits: int = 1) -> float | None:
 
 
 def met(goal: str, value: float) -> bool:
-    """Tell whether a figure reaches its goal."""
+    """Return whether a figure reaches its goal."""
     sign, bound = goal.split()
     limit = float(bound)
     return {"=": value == limit, "<=": value <= limit, "<": value < limit, ">=": value >= limit}[sign]

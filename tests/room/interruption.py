@@ -1,6 +1,6 @@
-"""Interruptions by voice without the daemon: a room, the canceller and the detector. Tells what the parts themselves do.
+"""Interruptions by voice without the daemon: a room, the canceller and the detector by themselves.
 
-Much faster than a conversation with the daemon; the service hears nothing and interrupts nothing.
+This is much faster than a conversation with the daemon. There is no service that hears or interrupts.
 """
 
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ TAIL_S: Final = 0.3
 
 
 class Kiosk:
-    """Says one sentence after the other, and is silent while a visitor has the word; a `ports.Source`."""
+    """Says one sentence after the other, and is silent during a visitor's turn; a `ports.Source`."""
 
     def __init__(self, mode: str, acoustics: Acoustics) -> None:
-        """Start to speak. `mode`: cancel, or hardware (what is left of the echo is the room's coupling)."""
+        """Start to speak. `mode`: cancel, or hardware (the room's coupling is the rest of the echo)."""
         self.room = Room(acoustics)
         self.told: list[BargeInVerdict] = []
         self.now = 0.0
@@ -44,7 +44,7 @@ class Kiosk:
         self.room.microphone.lend(self._accept)
 
     def pull(self, byte_count: int) -> bytes:
-        """Return the next of the reply, or silence."""
+        """Return the next piece of the reply, or silence."""
         sound, self._saying = self._saying[:byte_count], self._saying[byte_count:]
         sound += bytes(byte_count - len(sound))
         if self._echo is not None:
@@ -52,7 +52,7 @@ class Kiosk:
         return sound
 
     def step(self) -> BargeInVerdict | None:
-        """Let 20 ms pass; return what the detector told."""
+        """Let 20 ms pass; return the detector's result."""
         if self._saying:
             self._silent_until = self.now + PAUSE_S
             self._own_voice_until = self.now + TAIL_S
@@ -71,7 +71,7 @@ class Kiosk:
 
     @property
     def speaks(self) -> bool:
-        """Whether a sentence goes on for a while yet."""
+        """Whether a sentence goes on for a while."""
         return len(self._saying) > 0
 
     def _accept(self, frame: bytes) -> None:
@@ -84,14 +84,14 @@ class Kiosk:
 
 @dataclass(slots=True)
 class Noticed:
-    """Seconds from the onset of each interruption; None for one that was not noticed."""
+    """Return the seconds until each interruption was noticed; None for one that was not."""
 
     suspected_s: list[float | None] = field(default_factory=list)
     sure_s: list[float | None] = field(default_factory=list)
 
 
 def interrupted(mode: str, acoustics: Acoustics, times: int) -> Noticed:
-    """Have a visitor speak into so many sentences."""
+    """Have a visitor speak into this number of sentences."""
     kiosk, found = Kiosk(mode, acoustics), Noticed()
     chance = np.random.default_rng(acoustics.seed)
     spoken = people()

@@ -1,4 +1,4 @@
-"""The Live service in virtual time: hears what is sent, is interrupted by it, and speaks when it is told to."""
+"""The Live service in virtual time: it hears the uplink, is interrupted by it, and speaks on command."""
 
 from collections import deque
 from typing import Final
@@ -12,10 +12,10 @@ from kioskd.simulator.schema import Detection
 from kioskd.simulator.vad import VadEvent, VoiceActivityDetector
 
 NETWORK_S: Final = 0.03
-"""One way to the service: a fair line from a town."""
+"""Seconds that sound takes to the service: a fair line from a town."""
 
 AHEAD: Final = 4
-"""How much faster than it plays a reply is sent."""
+"""How much faster a reply is sent than played."""
 
 SILENCE_MS: Final = 500
 
@@ -23,16 +23,16 @@ _PIECE: Final = pcm.byte_count(FRAME_S, pcm.DOWNLINK_HZ) * AHEAD
 
 
 class Model:
-    """One session. Replies are said by the script, not as answers."""
+    """One session. The script says the replies; they answer nothing."""
 
     def __init__(self) -> None:
         self.live = ScriptedLive()
         self.turns = 0
-        """How often it heard somebody begin to speak."""
+        """How often it heard a voice begin."""
         self.interruptions = 0
-        """How often that was into a reply."""
+        """How often a voice began during a reply."""
         self.frames: list[bytes] = []
-        """The audio that came with the last step."""
+        """Audio that arrived in the last step."""
         self._connection: ScriptedConnection | None = None
         self._hearing = VoiceActivityDetector(Detection(), SILENCE_MS)
         self._on_the_way_in: deque[tuple[float, bytes]] = deque(maxlen=1000)
@@ -44,21 +44,21 @@ class Model:
 
     @property
     def connected(self) -> bool:
-        """Whether a kiosk is there."""
+        """Whether a kiosk is connected."""
         return self._connection is not None and not self._connection.closed
 
     @property
     def speaking(self) -> bool:
-        """Whether a reply is being heard, as far as the service can know."""
+        """Whether a reply is playing, by the service's own reckoning."""
         return self._speaking_until is not None
 
     @property
     def hearing(self) -> bool:
-        """Whether somebody is speaking, as far as the service can hear."""
+        """Whether the service hears a voice."""
         return self._hearing.speaking
 
     async def serve(self) -> None:
-        """Let every kiosk in, until cancelled."""
+        """Accept every kiosk until cancelled."""
         while True:
             self._connection = await self.live.accept()
             self._pauses = 0
@@ -70,7 +70,7 @@ class Model:
         self._speaking_until = now + pcm.duration_s(len(reply), pcm.DOWNLINK_HZ)
 
     def step(self, now: float) -> None:
-        """Do what the service does until `now`, 20 ms after the last time."""
+        """Advance the service to `now`, 20 ms after the last step."""
         if self._connection is None:
             return
         self.frames = list(self._connection.audio)

@@ -1,8 +1,8 @@
 """`scripts/bench-room`: the daemon in simulated rooms, in virtual time, two rooms at once on two processors.
 
-Each echo mode converses in rooms of several couplings, delays, drifts and noises, once with nobody there (every
-interruption is a false one) and once with a visitor who speaks into each reply. Then a sleeping kiosk is woken by voice,
-and its ear alone hears hours of noise.
+Each echo mode converses in rooms of several couplings, delays, drifts and noises. Once the room is empty, and
+every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice,
+and its voice detector alone hears hours of noise.
 """
 
 import argparse
@@ -34,35 +34,35 @@ ROOMS: Final = (
     (0.2, 0.6, "babble", -55.0),
     (0.02, 0.4, "babble", -60.0),
 )
-"""Delay, reverberating, noise and its level, of each room."""
+"""Delay, reverberation, noise and level of the noise, for each room."""
 CARD_DB: Final = -50.0
-"""What a card that cancels echo leaves of it."""
+"""Coupling in dB that a card that cancels echo leaves."""
 SNRS_DB: Final = (20.0, 10.0, 5.0)
 UNSEEN: Final = 9000
-"""Noises from this seed on are for the bench alone: nothing was ever tuned on them."""
+"""First seed of the bench's noises. No parameter was ever tuned on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is tried, in seconds of each room and of each noise."""
+    """Seconds of each room and of each noise."""
 
     rooms: int = len(ROOMS)
     alone_s: float = 300.0
-    """At the coupling that the goals are for; a third of it at others."""
+    """Seconds at the coupling that the goals are for. Other couplings get a third."""
     interrupted_s: float = 90.0
     utterances: int = 40
     noise_s: float = 1200.0
-    """Of each noise at each level, for the ear alone."""
+    """Seconds of each noise at each level, for the detector alone."""
 
 
 QUICK: Final = Plan(rooms=4, alone_s=60.0, interrupted_s=40.0, utterances=3, noise_s=120.0)
 
 
 def trials(mode: str, plan: Plan) -> list[Trial]:
-    """Return what is tried of an echo mode, the longest first."""
+    """Return the experiments for an echo mode, the longest first."""
     made = []
     for coupling in (CARD_DB,) if mode == "hardware" else (figures.HEADLINE_DB, 0.0, -20.0):
-        # Without hearing itself the kiosk needs no hour to show it.
+        # A kiosk that cannot hear itself needs no hour to show it.
         much = mode == "cancel" and coupling == figures.HEADLINE_DB
         step = 1 if much else 2
         for number in range(0, plan.rooms, step):
@@ -75,7 +75,7 @@ def trials(mode: str, plan: Plan) -> list[Trial]:
 
 
 def wake_trials(plan: Plan) -> list[WakeTrial]:
-    """Return what is tried of waking by voice, with the whole daemon."""
+    """Return the experiments for waking by voice with the whole daemon."""
     return [
         WakeTrial(noise, snr_db, plan.utterances, 0.0, UNSEEN + seed)
         for seed, (noise, snr_db) in enumerate(product(NOISES, SNRS_DB))
@@ -83,7 +83,7 @@ def wake_trials(plan: Plan) -> list[WakeTrial]:
 
 
 def noise_trials(plan: Plan) -> list[WakeTrial]:
-    """Return the noises that shall wake nobody: hours of them, for the ear alone."""
+    """Return the noises that must not wake the kiosk: hours of them, for the detector alone."""
     return [
         WakeTrial(noise, snr_db, 0, plan.noise_s, UNSEEN + 100 + seed)
         for seed, (noise, snr_db) in enumerate(product((*NOISES, *EVENTS), SNRS_DB))
@@ -91,7 +91,7 @@ def noise_trials(plan: Plan) -> list[WakeTrial]:
 
 
 def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
-    """Run all trials side by side, and return the report. What the settings do not have is told instead."""
+    """Run all trials side by side, and return the report. It also names settings that do not exist yet."""
     report: dict[str, Any] = {"modes": {}}
     with ProcessPoolExecutor(workers) as pool:
         running: dict[str, list[Future[Found]]] = {}
@@ -119,7 +119,7 @@ def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and return the exit code: 0, whatever the figures are."""
+    """Measure, print, and return the exit code: 0, for any figures."""
     parser = argparse.ArgumentParser(prog="scripts/bench-room", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, for a first look")

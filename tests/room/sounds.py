@@ -1,4 +1,4 @@
-"""What is heard in a room: the kiosk's voice, people, noises. Samples are floats, full scale is 1."""
+"""Sounds of a room: the kiosk's voice, people, noises. Samples are floats, and full scale is 1."""
 
 import io
 import json
@@ -22,7 +22,8 @@ DEBIAN: Final = Path("/usr/share/sounds/alsa")
 """Recordings of a person, from Debian's alsa-utils."""
 
 SPEECH: Final = os.environ.get("KIOSKD_SPEECH", "")
-"""A folder with recordings of people reading, and the time of each word. Unset: Debian's recordings are used alone."""
+"""A folder with recordings of people reading, and the time of each word. Unset: Debian's recordings are used
+alone."""
 
 SENTENCES: Final = (
     "The painting in front of you was finished in sixteen forty two, after three years of work.",
@@ -31,33 +32,36 @@ SENTENCES: Final = (
     "We are open from nine to half past five, and on Thursdays until eight in the evening.",
     "Look closely at the corner of the map: you can still see where it was folded.",
 )
-"""What the kiosk says in rooms."""
+"""Sentences that the kiosk says."""
 
 LEAD_S: Final = 0.06
-"""How much of a recording is heard, rising, before its first word: words begin softly, and labels are not exact."""
+"""Seconds of a recording before its first word, faded in: words begin softly, and labels are not exact."""
 
 NOISES: Final = ("pink", "fan", "babble")
-"""What a conversation goes on in."""
+"""Noises in which conversations are held."""
 
 EVENTS: Final = ("white", "clicks", "switched")
-"""What else there is to be woken by: hiss; knocks, ticks and clinks, one a second over a soft hiss; a machine that starts
-and stops every ten seconds, 10 to 25 dB louder than the room."""
+"""More noises for a sleeping kiosk: hiss, knocks and a machine.
+
+Knocks, ticks and clinks come once a second over a soft hiss. The machine starts and stops every ten seconds,
+and is 10 to 25 dB louder than the room.
+"""
 
 _FULL: Final = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Somebody says something: 16 kHz."""
+    """An utterance of a person, at 16 kHz."""
 
     name: str
     samples: Samples
     onset_s: float
-    """When the first word begins."""
+    """Second at which the first word begins."""
 
 
 def to_pcm(samples: Samples) -> bytes:
-    """Return samples as the daemon has them; what is louder than full scale is clipped."""
+    """Return samples as 16-bit PCM. Samples above full scale are clipped."""
     return np.clip(np.rint(samples * _FULL), -32768, 32767).astype("<i2").tobytes()
 
 
@@ -82,8 +86,8 @@ def levelled(samples: Samples, dbfs: float) -> Samples:
 def likeness(one: Samples, other: Samples) -> float:
     """Return how alike two sounds at 16 kHz are to an ear: 1 the same, 0 nothing in common.
 
-    The correlation of their spectrograms between 300 and 3400 Hz, where `other` may come up to 20 ms later. Phases do not
-    count: a high-pass filter turns them, and nobody hears it.
+    It is the correlation of their spectrograms between 300 and 3400 Hz. `other` may come up to 20 ms later.
+    Phases do not count: a high-pass filter turns them, and no ear hears that.
     """
     return max(_correlation(_spectrogram(one), _spectrogram(other[lag:])) for lag in range(0, 321, 32))
 
@@ -118,7 +122,7 @@ def spoken(text: str, rate_hz: int, *options: str) -> Samples:
     """Return `text` as espeak-ng says it."""
     command = ["espeak-ng", *options, "--stdout", text]
     said = subprocess.run(command, check=True, capture_output=True, timeout=240).stdout
-    # The header of a stream cannot say its length; wave wants it whole.
+    # The header of a stream cannot name its length, and the module wave needs it.
     return recording(_whole(said), rate_hz)
 
 
@@ -134,13 +138,13 @@ def _whole(wav: bytes) -> bytes:
 
 @cache
 def people() -> tuple[Utterance, ...]:
-    """Return what visitors say: the labelled recordings where they are, else Debian's."""
+    """Return utterances of visitors: the labelled recordings if there are any, otherwise Debian's."""
     return labelled() or tuple(_unlabelled(path) for path in sorted(DEBIAN.glob("[FRS]*.wav")))
 
 
 @cache
 def labelled() -> tuple[Utterance, ...]:
-    """Return the recordings of the folder in KIOSKD_SPEECH, whose words have times; none where it is unset."""
+    """Return the recordings of the folder in KIOSKD_SPEECH, with the times of words; none if it is unset."""
     found = []
     for path in sorted(Path(SPEECH).glob("*.wav")) if SPEECH else ():
         words = json.loads(path.with_suffix(".words.json").read_text())["w"]
@@ -156,7 +160,7 @@ def _unlabelled(path: Path) -> Utterance:
 
 
 def _begun(name: str, samples: Samples, onset_s: float) -> Utterance:
-    """Leave out what is before the first word: the noise of a recording that sets in is taken for a voice."""
+    """Remove the part before the first word: the detector takes the onset of its noise for a voice."""
     lead = min(round(LEAD_S * pcm.UPLINK_HZ), round(onset_s * pcm.UPLINK_HZ))
     begun = samples[round(onset_s * pcm.UPLINK_HZ) - lead :].copy()
     begun[:lead] *= np.linspace(0, 1, lead) ** 2
@@ -164,7 +168,7 @@ def _begun(name: str, samples: Samples, onset_s: float) -> Utterance:
 
 
 def noise(kind: str, seconds: float, chance: np.random.Generator) -> Samples:
-    """Return a noise of level 0 dB of full scale, 16 kHz: take it down with `levelled`'s factor or your own."""
+    """Return a noise of 0 dB of full scale at 16 kHz. The caller lowers it, for example by `levelled`."""
     count = round(seconds * pcm.UPLINK_HZ)
     match kind:
         case "pink":
@@ -194,7 +198,7 @@ def _pink(count: int, chance: np.random.Generator) -> Samples:
 
 
 def _babble(count: int, chance: np.random.Generator) -> Samples:
-    """A dozen people at once, each backwards now and then: a crowd, and no word of it."""
+    """Return a crowd: a dozen people at once, each sometimes backwards, so that no word is left."""
     voices = [levelled(one.samples, -20) for one in people()]
     made = np.zeros(count)
     for _ in range(12):
@@ -209,7 +213,7 @@ def _babble(count: int, chance: np.random.Generator) -> Samples:
 
 
 def knock(chance: np.random.Generator) -> Samples:
-    """Return a tick, a knock on wood, or something that is struck and rings; its peak is 1, and it lasts 200 ms."""
+    """Return a tick, a knock on wood, or a struck thing that rings. Its peak is 1, and it lasts 200 ms."""
     times = np.arange(pcm.UPLINK_HZ // 5)
     match chance.integers(3):
         case 0:

@@ -1,4 +1,4 @@
-"""The room itself: what the bench's figures stand on."""
+"""The simulated room is exact, as the bench's figures depend on it."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_a_convolution_in_blocks_is_the_convolution() -> None:
 
 @pytest.mark.parametrize("drift", [0.0, 50e-6, -50e-6])
 @pytest.mark.parametrize("delay_s", [0.02, 0.2])
-def test_the_echo_comes_as_late_as_the_acoustics_say(delay_s: float, drift: float) -> None:
+def test_the_echo_has_the_delay_of_the_acoustics(delay_s: float, drift: float) -> None:
     air = Air(Acoustics(delay_s=delay_s, drift=drift), np.ones(1), FRAME_SAMPLES)
     pulled = np.zeros(pcm.DOWNLINK_HZ)
     pulled[: pcm.DOWNLINK_HZ // 2] = tone(0.5)
@@ -41,7 +41,7 @@ def test_the_echo_comes_as_late_as_the_acoustics_say(delay_s: float, drift: floa
     assert first / pcm.UPLINK_HZ == pytest.approx(delay_s, abs=0.001)
 
 
-def test_a_loudspeaker_gives_no_more_than_it_can() -> None:
+def test_a_loudspeaker_limits_its_peaks() -> None:
     air = Air(Acoustics(delay_s=0.02), np.ones(1), FRAME_SAMPLES)
     loud = 10 * tone(0.2)
     size = FRAME_SAMPLES * 3 // 2
@@ -56,7 +56,7 @@ def test_the_coupling_is_the_energy_of_the_response(coupling_db: float) -> None:
     assert np.sum(np.square(visitor)) == pytest.approx(1.0)
 
 
-def test_a_visitor_is_heard_as_loud_as_said() -> None:
+def test_a_visitor_has_the_given_level_at_the_microphone() -> None:
     room = Room(Acoustics(noise_db=-90))
     said = levelled(people()[0].samples, -26)
     room.say(said)
@@ -68,7 +68,7 @@ def test_a_visitor_is_heard_as_loud_as_said() -> None:
 
 
 @pytest.mark.parametrize("kind", [*NOISES, *EVENTS])
-def test_a_noise_has_the_level_it_is_given(kind: str) -> None:
+def test_a_noise_has_the_given_level(kind: str) -> None:
     assert level_db(noise(kind, 2, np.random.default_rng(1))) == pytest.approx(0, abs=0.1)
 
 
@@ -78,7 +78,7 @@ def test_a_sound_is_like_itself_and_unlike_another() -> None:
     assert likeness(one, other) < 0.5
 
 
-async def test_the_devices_do_nothing_when_nobody_uses_them() -> None:
+async def test_the_devices_do_nothing_while_no_one_uses_them() -> None:
     room = Room(Acoustics(noise_db=-90))
     for _ in range(round(1 / FRAME_S)):
         room.step()
@@ -117,12 +117,12 @@ def test_a_sleeping_kiosk_is_woken_by_the_first_word_and_loses_none_of_it() -> N
     assert found["false_per_hour"] == 0
 
 
-def test_who_was_missed_in_a_crowd_is_not_taken_for_the_room() -> None:
+def test_a_voice_that_was_missed_in_a_crowd_is_not_learnt_as_the_room() -> None:
     found = [sleep(WakeTrial("babble", 10, 10, 0, seed)) for seed in (8, 11)]
     assert sum(len(one.took_s) for one in found) >= 18
 
 
-def test_the_ear_alone_tells_what_the_whole_kiosk_does() -> None:
+def test_the_detector_alone_wakes_as_the_whole_kiosk_does() -> None:
     alone = overhear(WakeTrial("pink", 10, 4, 60, seed=3))
     assert (alone.spoken, alone.whole, alone.false) == (4, 4, 0)
     assert max(alone.took_s) <= 0.2

@@ -1,6 +1,7 @@
-"""A sleeping kiosk that wakes when somebody speaks: how soon, whether a word is lost, and how often for nothing.
+"""Waking a sleeping kiosk by voice: how soon, whether a word is lost, and how often without a reason.
 
-`sleep` asks the whole daemon; `overhear` asks its ear alone, a thousand times faster: for hours of noise.
+`sleep` tries the whole daemon. `overhear` tries its voice detector alone, for hours of noise; that is a
+thousand times faster.
 """
 
 import asyncio
@@ -21,21 +22,21 @@ from kioskd.media import pcm
 from kioskd.media.speech_onset import SpeechOnsetDetector
 
 GETS_USED_S: Final = 5.0
-"""How long the kiosk hears the noise before anybody speaks: a detector may learn its room."""
+"""Seconds of noise before the first utterance: a detector may learn its room."""
 FOUND_WITHIN_S: Final = 0.2
 GIVEN_UP_S: Final = 1.5
 LABELS_S: Final = 0.05
-"""How exact the times of the words are."""
+"""Seconds by which the times of words may be wrong."""
 KEPT_FRAMES: Final = 500
 PREROLL_S: Final = 0.6
-"""What the daemon keeps from before the wake unless told otherwise."""
+"""Seconds of sound that the daemon keeps from before the wake, by default."""
 PIECE_S: Final = 60.0
-"""Of noise, made at a time."""
+"""Seconds of noise that are made at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeTrial:
-    """What is tried: so many utterances in a noise; or none, for so long."""
+    """One experiment: a number of utterances in a noise; or none, for a number of seconds."""
 
     noise: str
     snr_db: float
@@ -46,16 +47,16 @@ class WakeTrial:
 
 @dataclass(slots=True)
 class Woken:
-    """What was found."""
+    """Results of one experiment."""
 
     trial: WakeTrial
     spoken: int = 0
     took_s: list[float] = field(default_factory=list)
-    """From the onset of each utterance that woke the kiosk."""
+    """Seconds from the onset of each utterance that woke the kiosk to the wake."""
     whole: int = 0
-    """Of how many the service received the first word from its onset."""
+    """Number of utterances whose first word the service received from its onset."""
     waited_s: float = 0.0
-    """Time in which nobody spoke."""
+    """Seconds in which no one spoke."""
     false: int = 0
 
 
@@ -74,7 +75,7 @@ class Sleeper:
         self._captured: deque[bytes] = deque(maxlen=KEPT_FRAMES)
 
     async def run(self) -> Woken:
-        """Return what was found."""
+        """Return the results."""
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(self._stage.serve())
             await self._stage.start()
@@ -92,7 +93,7 @@ class Sleeper:
         self._captured.append(self._stage.room.captured)
 
     async def _wait(self, seconds: float, *, counts: bool) -> None:
-        """Say nothing for so long; whatever wakes the kiosk is false."""
+        """Say nothing for this number of seconds. Each wake is false."""
         until = self._stage.clock.now() + seconds
         while self._stage.clock.now() < until:
             await self._step()
@@ -163,7 +164,7 @@ def overhear(trial: WakeTrial) -> Woken:
 def _hear_one(found: Woken, ear: SpeechOnsetDetector, gain: float, chance: np.random.Generator) -> None:
     spoken = people()
     utterance = spoken[chance.integers(len(spoken))]
-    # Frames begin anywhere in a word.
+    # A frame begins at any point of a word.
     lead_s = chance.uniform(GETS_USED_S, GETS_USED_S + FRAME_S)
     said = levelled(utterance.samples, VISITOR_DB)
     lead = round(lead_s * pcm.UPLINK_HZ)

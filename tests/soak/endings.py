@@ -10,7 +10,7 @@ from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.script import FaultAction
 
 MARGIN_S: Final = 10.0
-"""So long before the announced end a connection is left at the latest (`Policy.margin_s`)."""
+"""Seconds before the announced end at which a connection is left at the latest (`Policy.margin_s`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def _closes(code: int, reason: str) -> Callable[[Simulator], None]:
 
 
 def _finish(service: Simulator) -> None:
-    """End the TCP connection in the orderly way, and the WebSocket not at all: 1006 stands for that."""
+    """Close the TCP connection in the orderly way, but not the WebSocket: 1006 stands for that."""
     connection = service.open_connections[-1]
     connection.websocket.pause_reading()
     connection.spawn(_shut_down, connection)
@@ -56,9 +56,9 @@ ENDINGS: Final = (
     Ending("1008", False, 2, _closes(1008, "Operation is not implemented, or supported, or enabled.")),
     Ending("1008, aborted", True, 1, _closes(1008, "The operation was aborted.")),
     Ending("1011", True, 2, _closes(1011, "Internal error encountered.")),
-    # The simulator lets go of its end after a while, or the soak would run out of sockets.
+    # The simulator closes its end after a while, or the soak would run out of sockets.
     Ending("freeze", True, 1, _injected(FaultAction(do="freeze", lasts_s=10.0))),
 )
 
 OWN: Final = "its own end"
-"""What ended in another way than the soak had in mind: asleep, or a second blow."""
+"""Name of an ending that the soak did not plan: the kiosk fell asleep, or was hit a second time."""

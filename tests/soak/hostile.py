@@ -1,8 +1,9 @@
-"""`scripts/soak --hostile`: a service, clients, settings, pictures and tools that mean harm, in bounded numbers.
+"""`scripts/soak --hostile`: attacks by a service, clients, settings, pictures and tools, in bounded numbers.
 
-Each attack has a process of its own, so that the memory it takes is known. Printed are the longest hold of the event loop
-(processor time of one callback), the most memory, and whether anything ended. Different seeds make different cases:
-four runs of `--only messages --count 250000` with the seeds 1 to 4 are a million messages.
+Each attack has a process of its own, so that its memory is known. The report has the longest hold of the
+event loop, as processor time of one callback. It also has the most memory, and whether anything ended.
+Different seeds make different cases: four runs of `--only messages --count 250000` with the seeds 1 to 4 are
+a million messages.
 """
 
 import argparse
@@ -24,28 +25,28 @@ from tests.support.loop_holds import holds
 
 MOST_HOLD_S: Final = 0.05
 MOST_MIB: Final = 768.0
-"""MemoryMax of the unit. What the attacker needs in the same process counts, and so does a child."""
+"""MemoryMax of the unit. The attacker's memory in the same process counts, and so does a child's."""
 
 
 @dataclass(slots=True)
 class Wounds:
-    """What one attack has done."""
+    """Result of one attack."""
 
     name: str
     seed: int = 0
     cases: int = 0
     seconds: float = 0.0
     hold_s: float = 0.0
-    """The longest that one callback held the loop, in processor time."""
+    """Longest time for which one callback held the loop, in seconds of processor time."""
     hold_by: str = ""
     peak_mib: float = 0.0
-    """Of the program that was attacked, and of its child."""
+    """Most memory of the attacked program and of its child."""
     ended: str = ""
-    """What ended, if anything did."""
+    """Reason why the kiosk or a connection ended, if it did."""
 
     @property
     def fatal(self) -> str:
-        """Return what is not as it should be, in words."""
+        """Return the faults of the result, in words."""
         if self.ended:
             return f"{self.name}: ended: {self.ended}"
         if self.hold_s > MOST_HOLD_S:
@@ -62,7 +63,7 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "pictures": (hostile_attacks.pictures, 1_000),
     "tools": (hostile_attacks.tools, 1_000),
 }
-"""By name: the attack, and how many cases the whole soak has of it."""
+"""Each attack by its name, with its number of cases in a whole soak."""
 
 
 def attack(name: str, count: int, seed: int) -> Wounds:
@@ -86,7 +87,7 @@ def attack(name: str, count: int, seed: int) -> Wounds:
 def attacks(
     names: Sequence[str], seed: int, *, scale: float = 1.0, count: int | None = None
 ) -> Iterator[Wounds]:
-    """Run the attacks one after the other, each in a new process, and yield what they did."""
+    """Run the attacks one after the other, each in a new process, and yield their results."""
     for name in names:
         cases = max(20, round(ATTACKS[name][1] * scale)) if count is None else count
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -96,13 +97,17 @@ def attacks(
 def row(wounds: Wounds) -> str:
     """Return the line that a person reads."""
     return (
-        f"{wounds.name:10}{wounds.cases:10} cases {wounds.seconds:8.0f} s   longest hold {wounds.hold_s * 1000:6.1f} ms   "
+        f"{wounds.name:10}{wounds.cases:10} cases {wounds.seconds:8.0f} s   "
+        f"longest hold {wounds.hold_s * 1000:6.1f} ms   "
         f"peak {wounds.peak_mib:5.0f} of {MOST_MIB:.0f} MiB   {wounds.ended or 'nothing ended'}"
     )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Attack as told, print a line for each attack, and return 0 if nothing ended and nothing was held up."""
+    """Run the attacks, and print a line for each one.
+
+    Return 0 if nothing ended and the loop was never held.
+    """
     parser = argparse.ArgumentParser(prog="scripts/soak --hostile", description=__doc__)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="of the whole number of cases (1.0: a million messages)"

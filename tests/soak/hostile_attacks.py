@@ -1,4 +1,4 @@
-"""What `scripts/soak --hostile` does to a kiosk, kind by kind. Each goes on until its course is done."""
+"""The attacks of `scripts/soak --hostile`. Each one ends when its course of cases is done."""
 
 import asyncio
 import contextlib
@@ -26,17 +26,17 @@ from kioskd.adapters.pictures.decoder import PictureDecoder
 from kioskd.media.picture import BadPicture
 
 BATCH: Final = 20
-"""Fewer than the adapter takes on end before it calls the service another protocol."""
+"""Number of nonsense messages in a row: the adapter gives up only after more."""
 PATIENCE_S: Final = 120.0
-"""How long a busy machine may take for one batch."""
+"""Seconds that a busy machine may take for one batch."""
 
 
 async def messages(course: Course) -> None:
-    """Have a whole kiosk listen to a service that talks nonsense: spoiled examples, and each field by its type.
+    """Have a whole kiosk listen to nonsense from the service: spoiled examples, and each field by its type.
 
-    A case is a message that the kiosk has read. Those of a batch that ended the connection are sent and not counted.
+    A case is a message that the kiosk has read. Messages of a batch that ended the connection do not count.
     """
-    most = 10 * course.count  # enough, however many are not counted
+    most = 10 * course.count  # enough, even if many do not count
     kinds = mutations(course.seed, most), typed_messages(course.seed, most)
     wrong = itertools.chain.from_iterable(zip(*kinds, strict=True))
     done = asyncio.Event()
@@ -53,7 +53,7 @@ async def messages(course: Course) -> None:
                 await connection.send('{"serverContent":{"turnComplete":true}}')
                 waiter = await connection.ping()
                 async with asyncio.timeout(PATIENCE_S):
-                    await waiter  # the kiosk has read so far
+                    await waiter  # the kiosk has read all messages up to here
                 course.step(len(batch))
             loop.call_soon_threadsafe(done.set)
             await connection.wait_closed()
@@ -72,7 +72,7 @@ async def messages(course: Course) -> None:
 
 
 async def clients(course: Course) -> None:
-    """Have a whole kiosk attend to clients that mean harm, from another process."""
+    """Have a whole kiosk serve hostile clients from another process."""
     with tempfile.TemporaryDirectory() as folder:
         target = HostileTarget(Path(folder))
         async with target.serving():
@@ -93,15 +93,15 @@ async def clients(course: Course) -> None:
 
 
 async def settings(course: Course) -> None:
-    """Have configurations read that were spoiled."""
+    """Have spoiled configurations read."""
     await asyncio.to_thread(read_spoiled, course)
 
 
 async def pictures(course: Course) -> None:
-    """Have pictures decoded that were made to break their reader, as the kiosk does: in a child, beside the loop."""
+    """Have pictures decoded that were made to break a decoder, as the kiosk does: in a child process."""
     with tempfile.TemporaryDirectory() as folder, PictureDecoder() as decoder:
         file = Path(folder) / "picture"
-        # Made by a program of its own: what making them costs is not the daemon's.
+        # A program of its own makes them: that cost is not the daemon's.
         program = (sys.executable, "-m", "tests.support.hostile_pictures", str(file), str(course.seed))
         pipe = asyncio.subprocess.PIPE
         maker = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe)
@@ -121,7 +121,7 @@ async def pictures(course: Course) -> None:
 
 
 async def tools(course: Course) -> None:
-    """Have tools listed, called and answering that strangers made."""
+    """Have hostile tools listed, called and answered."""
     await asyncio.to_thread(hostile_calls.warm)
     async for case in hostile_calls.made(course.seed, course.count):
         await hostile_calls.suffer(case)
@@ -129,7 +129,10 @@ async def tools(course: Course) -> None:
 
 
 def peak_mib(process: int | str = "self") -> float:
-    """Return the most memory that a program has had; 0 where it is gone. getrusage(2) counts the program that started it, too."""
+    """Return the most memory that a program has had; 0 if it has ended.
+
+    getrusage(2) would count the program that started it, too.
+    """
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

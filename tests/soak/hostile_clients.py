@@ -1,4 +1,4 @@
-"""Clients of the control socket that do everything but what a client should, from a process of their own."""
+"""Hostile clients of the control socket, in a process of their own."""
 
 import contextlib
 import json
@@ -11,10 +11,10 @@ from typing import Final
 from tests.soak.progress import Course
 
 PATIENCE_S: Final = 0.02
-"""How long an answer is waited for. Most clients leave before theirs, which is part of the harm."""
+"""Seconds to wait for an answer. Most clients leave before theirs, which is part of the attack."""
 
 POLITE: Final = 500
-"""One client in so many asks properly and waits: proof that the daemon is there, however busy the machine is."""
+"""One client in this number asks properly and waits. Its answer proves that the daemon serves."""
 POLITE_S: Final = 60.0
 
 DEEP: Final = b'{"do":' + b"[" * 5_000
@@ -49,7 +49,7 @@ REQUESTS: Final[tuple[bytes, ...]] = (
 
 
 def attack(place: str, count: int, seed: int) -> int:
-    """Be `count` clients; return how many of the polite ones were answered."""
+    """Play `count` clients; return how many of the polite ones were answered."""
     chance = random.Random(seed)
     answered = 0
     held: list[socket.socket] = []
@@ -70,7 +70,7 @@ def attack(place: str, count: int, seed: int) -> int:
             if chance.random() < 0.5:
                 client.recv(chance.choice((1, 100, 100_000)))
         if chance.random() < 0.02 and len(held) < 6:
-            held.append(client)  # leaves without a word, much later
+            held.append(client)  # closes without a message, much later
         else:
             client.close()
         if number % 50 == 49 and held:
@@ -82,7 +82,7 @@ def attack(place: str, count: int, seed: int) -> int:
 
 
 def _ask(place: str) -> bool:
-    """Return whether the daemon answers who asks properly, and asks again while the others have all places."""
+    """Return whether the daemon answers a polite client that asks again while others have all places."""
     until = time.monotonic() + POLITE_S
     while time.monotonic() < until:
         with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A whole kiosk that keeps, counts, writes and shows all that it can, for others to be hostile to."""
+"""A whole kiosk with all its stores, counters, records and displays, as a target of attacks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ class HostileTarget:
         self._live = live(server)
 
     def parts(self) -> app.Parts:
-        """Return what it is made of."""
+        """Return its parts."""
         words = RecordFolder(self.folder / "words", what="transcripts", keep_days=1.0, most_mb=50.0)
         return kiosk_parts(
             clock=self.clock,
@@ -67,7 +67,7 @@ class HostileTarget:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Have it serve; what ends it is raised when the block ends."""
+        """Run the kiosk in the block. An error that ends it is raised at the end of the block."""
         async with running(app.serve(SETTINGS, self.parts(), observers=[self._observe]), self._keep_awake()):
             self._microphone.say(silence(0.02))
             while not self.state.started:
@@ -82,6 +82,6 @@ class HostileTarget:
 
     def _observe(self, _now: float, _event: Any, _before: Any, after: State, _effects: Any) -> None:
         self.state = after
-        # What these keep for tests is not the daemon's memory: 170 MB an hour.
+        # These fakes keep 170 MB an hour for tests; that is not the daemon's memory.
         self._speaker.heard.clear()
         self._notifier.told.clear()

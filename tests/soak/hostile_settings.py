@@ -1,4 +1,4 @@
-"""Configurations that were spoiled: each is settings or faults, and never anything else."""
+"""Spoiled configurations: each one gives settings or faults, and nothing else."""
 
 import random
 import tempfile
@@ -11,11 +11,11 @@ from tests.soak.progress import Course
 from kioskd.settings.load import SettingsError, load
 
 LONGEST_S: Final = 2.0
-"""What reading one configuration may take. It holds no loop: a thread reads it."""
+"""Seconds that reading one configuration may take. A thread reads it, so it holds no loop."""
 
 
 def read_spoiled(course: Course) -> None:
-    """Read so many, one after the other."""
+    """Read this number of configurations, one after the other."""
     texts = [path.read_text() for path in sorted(Path("config").glob("*.yaml"))]
     texts += ["a: &a [*a]\n", "conversation: {wake: [button]}\nspeaker: {volume: 5}\n"]
     chance = random.Random(course.seed)

@@ -1,4 +1,4 @@
-"""One kiosk of the soak: the whole daemon, the real client library over TLS, and a service that keeps hanging up."""
+"""One kiosk of the soak: the daemon, the real client library, and a service that keeps hanging up."""
 
 import asyncio
 import contextlib
@@ -30,36 +30,37 @@ from kioskd.simulator.script import FaultAction, Reply, ServiceScript
 
 GREETING: Final = "Greet the visitor in one sentence."
 DEADLINES: Final = Deadlines(unacknowledged_s=1.5, stalled_s=1.5, send_s=1.5)
-"""A frozen peer is found in seconds: half a minute each would be most of the soak."""
+"""Seconds after which a frozen peer counts as dead. Half a minute each would be most of the soak."""
 PATIENCE_S: Final = 60.0
-"""How long a kiosk may be without a connection before the soak is called stuck."""
+"""Seconds without a connection after which the soak counts as stuck."""
 QUIET_S: Final = 1.5
-"""Longer than a room rings with a reply, and the pre-roll after that: of the kiosk's own voice nothing is kept."""
+"""Seconds after a reply in which the room rings, and the pre-roll after that. No frame of the own voice is
+kept."""
 AGAIN: Final = 0.2
-"""How often a connection is ended before it has done anything good: the next dial is put off then."""
+"""Share of connections that are ended before a turn: the next dial is then delayed."""
 GOOD_S: Final = 3.0
-"""How long it is waited for that a connection does something good (a turn)."""
+"""Seconds to wait until a connection has carried a turn."""
 ROLLOVERS_A_CONVERSATION: Final = 12
 CHECK_S: Final = 10.0
-"""How often a patient kiosk's sound is accounted for."""
+"""Seconds between two accounts of a patient kiosk's sound."""
 ROLLOVERS_A_CHECK: Final = 4
 
 
 @dataclass(slots=True)
 class Fared:
-    """What one kiosk went through."""
+    """Results of one kiosk."""
 
     gaps_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """By ending: from the end of a connection until the next one was up."""
+    """Seconds from the end of a connection to the next one, by ending."""
     resent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Frames, by ending."""
+    """Numbers of frames, by ending."""
     conversations: int = 0
     wrong_greetings: int = 0
-    """Conversations in which the service was asked to greet never, or more than once."""
+    """Number of conversations with no greeting, or with more than one."""
 
     @property
     def rollovers(self) -> int:
-        """Connections that were followed by another one in the same conversation."""
+        """Number of connections that were followed by another one in the same conversation."""
         return sum(len(gaps) for gaps in self.gaps_ms.values())
 
 
@@ -80,9 +81,9 @@ class SoakedKiosk:
         self._settings = Settings.model_validate(
             {
                 "assistant": {"greeting": GREETING},
-                # Both ways of not hearing oneself: the gate is shut during replies, or always open.
+                # Two echo modes: the gate is shut during replies, or it is always open.
                 "microphone": {"echo": "half_duplex" if number % 2 else "hardware"},
-                # A frame that a chime was taken out of is not the frame that was captured.
+                # No chimes: a frame that a chime was taken out of differs from the captured one.
                 "speaker": {"cues": False},
                 "conversation": {"wake": ("button",), "longest_s": 86_400.0, "idle_s": 60.0},
             }
@@ -98,7 +99,7 @@ class SoakedKiosk:
         self._taken = asyncio.Event()
 
     async def soak(self, done: Callable[[], bool]) -> None:
-        """Live through conversations until `done()`, asked between two endings.
+        """Hold conversations until `done()` is true; it is asked between two endings.
 
         Raises:
             TimeoutError: the kiosk did not come back.
@@ -130,7 +131,7 @@ class SoakedKiosk:
             serving.cancel()
 
     async def _converse(self, service: Simulator, done: Callable[[], bool]) -> None:
-        # Nobody is greeted in mid-sentence.
+        # The kiosk greets no visitor in mid-sentence.
         self._greets = 0
         self._microphone.talking = False
         await self._clock.sleep(QUIET_S)
@@ -159,7 +160,7 @@ class SoakedKiosk:
                 await self._until(lambda: not self._state.link.tries, "to complete a turn", GOOD_S)
         if not (
             self._state.link.open and service.open_connections
-        ):  # blown already, by what was left of the blow before
+        ):  # already ended, by the rest of the ending before
             await self._until(lambda: self._state.link.open, "to come back")
             return
         ending = self._pick()
@@ -173,7 +174,7 @@ class SoakedKiosk:
         )
 
     async def _live_long(self, service: Simulator, done: Callable[[], bool]) -> None:
-        """Have one connection announced to end as the real service does, or left to its age."""
+        """Have the end of one connection announced as the real service does, or let it reach its age."""
         epoch = self._state.link.epoch
         since = self._clock.now()
         announces = self._announces
@@ -192,12 +193,13 @@ class SoakedKiosk:
         await self._until(lambda: self._state.link.open, "to come back")
 
     def _pick(self) -> Ending:
-        # A new session that is given up within seconds is taken for wrong settings, and rightly ends the conversation.
+        # If the service gives up a new session within seconds, the kiosk blames its settings and ends the
+        # conversation.
         endings = [ending for ending in ENDINGS if ending.resumable or self._resumed]
         return self._chance.choices(endings, [ending.weight for ending in endings])[0]
 
     async def _sleep(self) -> None:
-        """Press until the conversation is over: in mid-reply a press only silences."""
+        """Press until the conversation is over. During a reply a press only silences it."""
         while self._state.turn.awake:
             self._taken.clear()
             self._button.press()

@@ -1,4 +1,7 @@
-"""What became of each frame of one kiosk, checked piece by piece so that the soak itself keeps nothing."""
+"""The account of each frame of one kiosk.
+
+It is checked piece by piece, so that the soak itself keeps no sound.
+"""
 
 import bisect
 from collections import Counter
@@ -14,7 +17,7 @@ from kioskd.simulator.records import SessionRecord
 
 @dataclass(slots=True)
 class Ledger:
-    """Frames by what became of them. Frames are counted from the first that was ever captured."""
+    """Numbers of frames by their fate. Frames are numbered from the first captured one."""
 
     microphone: TalkingMicrophone
     preroll_frames: int
@@ -22,27 +25,27 @@ class Ledger:
     sent: int = 0
     reordered: int = 0
     foreign: int = 0
-    """Received, and never captured; or captured long before, and received again."""
+    """Number of frames that were received but never captured, or captured long before and received again."""
     unasked: int = 0
     first_words_lost: int = 0
     lost: Counter[str] = field(default_factory=Counter)
-    """By the ending of the connection in whose time they were captured."""
+    """Numbers by the ending of the connection during which they were captured."""
     duplicated: Counter[str] = field(default_factory=Counter)
     _ups: list[int] = field(default_factory=list)
     _endings: list[str] = field(default_factory=list)
 
     def came_up(self) -> None:
-        """A connection came up; how it will end is not known yet."""
+        """Note a new connection, whose ending is not known yet."""
         self._ups.append(self.microphone.captured)
         self._endings.append("its own end")
 
     def ends(self, ending: str) -> None:
-        """The connection that is up will end like this."""
+        """Note how the present connection will end."""
         if self._endings:
             self._endings[-1] = ending
 
     def check(self, sessions: Sequence[SessionRecord]) -> None:
-        """Compare what was captured with what the sessions received, and take both out as far as that goes."""
+        """Compare the captured frames with the received ones, and remove the compared ones from both."""
         captured = self.microphone.frames
         received = [bytes(session.audio) for session in sessions]
         last = next((sound[-pcm.FRAME_BYTES :] for sound in reversed(received) if sound), None)

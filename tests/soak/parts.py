@@ -1,4 +1,4 @@
-"""What a soaked kiosk hears with and dials with."""
+"""The microphone and the Live service of a kiosk in the soak."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +12,13 @@ from kioskd.media import pcm
 from kioskd.ports import Clock, Connection, Live, SpokenText
 
 NOISE_LSB: Final = 3
-"""In steps of the converter: inaudible, and enough to make every frame unlike every other one."""
+"""Steps of the converter: inaudible, and enough to make each frame unlike all others."""
 
 
 class TalkingMicrophone:
     """Hears a visitor who says the same thing over and over in real time; a `ports.Microphone`.
 
-    No two frames are alike, and those of `frames` may be taken out from the front by whoever has seen to them.
+    No two frames are alike. The caller may remove frames from the front of `frames` after counting them.
     """
 
     def __init__(self, speech: bytes, clock: Clock, *, seed: int) -> None:
@@ -29,11 +29,11 @@ class TalkingMicrophone:
         self._clock = clock
         self._chance = np.random.default_rng(seed)
         self.frames: list[bytes] = []
-        """What was captured and not yet taken out."""
+        """Frames that were captured and not yet removed."""
         self.captured = 0
-        """Frames, ever."""
+        """Number of all captured frames."""
         self.talking = False
-        """Whether the visitor talks; else there is only the room."""
+        """Whether the visitor talks. Otherwise there is only the room."""
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
@@ -55,7 +55,7 @@ class TalkingMicrophone:
 
 
 class CountedConnection(ConnectionProxy):
-    """Another connection, and how many frames were given to it."""
+    """Wraps a connection, and counts the frames that were given to it."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -68,7 +68,7 @@ class CountedConnection(ConnectionProxy):
 
 
 class CountingLive:
-    """Another Live service, and how many frames its connections took without delivering them; a `ports.Live`."""
+    """Wraps a `ports.Live`, and counts the frames that its connections took without delivering."""
 
     def __init__(self, live: Live, on_undelivered: Callable[[int], None]) -> None:
         self._live = live

@@ -1,4 +1,4 @@
-"""How far an attack has come, for those who wait for it: a line on standard error every so often."""
+"""Progress of an attack, as a line on standard error from time to time."""
 
 import sys
 import time
@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 SAY_S: Final = 15.0
-"""Between two lines. A short attack prints none."""
+"""Seconds between two lines. A short attack prints none."""
 
 
 @dataclass(slots=True)
 class Course:
-    """The cases of one attack: how many there are to do, and how many are done."""
+    """Counts the cases of one attack that are done, and those that remain."""
 
     name: str
     count: int
     seed: int
     done: int = 0
     children_mib: float = 0.0
-    """The most memory that a child of the attacked program has had."""
+    """Most memory of a child of the attacked program, in bytes."""
     _began_s: float = field(default_factory=time.monotonic)
     _said_s: float = field(default_factory=time.monotonic)
 
@@ -29,6 +29,7 @@ class Course:
         if now_s - self._said_s >= SAY_S:
             self._said_s = now_s
             sys.stderr.write(
-                f"{self.name}: {self.done} of {self.count} cases, seed {self.seed}, {now_s - self._began_s:.0f} s\n"
+                f"{self.name}: {self.done} of {self.count} cases, seed {self.seed}, "
+                f"{now_s - self._began_s:.0f} s\n"
             )
             sys.stderr.flush()

@@ -1,6 +1,6 @@
 """`scripts/soak`: kiosks side by side, whose connections end every second or two in every way there is.
 
-Each kiosk is the whole daemon with the real client library, over TLS, against a simulator of the service of its own. The
+Each kiosk is the whole daemon with the real client library. It talks over TLS to a simulator of its own. The
 visitor talks all the time. Every frame of the microphone is accounted for.
 """
 
@@ -37,20 +37,20 @@ SAMPLE_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, and how many."""
+    """Duration of a soak, and its numbers."""
 
     rollovers: int | None = 1000
-    """Of all kiosks together; None for as long as `seconds`."""
+    """Number of endings of all kiosks together; None: soak for `seconds`."""
     seconds: float | None = None
     kiosks: int = 12
     patient: int = 0
-    """Kiosks on top whose connections live as long as the real service's."""
+    """Number of additional kiosks whose connections live as long as the real service's."""
     seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the process used at one moment."""
+    """Resources of the process at one moment."""
 
     rss_mib: float
     tasks: int
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a soak found. Sound is counted in frames of 20 ms."""
+    """Results of a soak. Sound is counted in frames of 20 ms."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     sent: int = 0
@@ -81,15 +81,15 @@ class Outcome:
     wrong_greetings: int = 0
     seconds: float = 0.0
     samples: list[list[Sample]] = field(default_factory=list)
-    """One every three seconds, a list a process."""
+    """Resources every three seconds, one list for each process."""
 
     @property
     def rollovers(self) -> int:
-        """Connections that were followed by another one in the same conversation."""
+        """Number of connections that were followed by another one in the same conversation."""
         return sum(len(row.gaps_ms) for row in self.rows.values())
 
     def add(self, other: "Outcome") -> None:
-        """Take in what another process found."""
+        """Add the results of another process."""
         for name, row in other.rows.items():
             mine = self.rows.setdefault(name, Row())
             mine.gaps_ms += row.gaps_ms
@@ -104,7 +104,7 @@ class Outcome:
 
 
 def soak(plan: Plan) -> Outcome:
-    """Soak in as many processes as there are processors, and return what was found."""
+    """Soak in as many processes as there are processors, and return the results."""
     processes = min(os.cpu_count() or 1, plan.kiosks)
     shares = [_share(plan, processes, place) for place in range(processes)]
     outcome = Outcome()
@@ -153,7 +153,7 @@ async def _soak(plan: Plan) -> Outcome:
         trim = ctypes.CDLL(None).malloc_trim
         while True:
             await clock.sleep(SAMPLE_S)
-            # What nobody uses any more is nobody's, though neither Python nor the C library has given it back.
+            # Memory that is free counts for no one, though neither Python nor the C library has returned it.
             gc.collect()
             trim(0)
             rss = process.memory_info().rss / 2**20
@@ -191,7 +191,7 @@ def _outcome(kiosks: Sequence[SoakedKiosk], seconds: float, samples: list[Sample
 
 
 def faults(outcome: Outcome) -> Iterator[str]:
-    """Yield what was not as it should be, in words."""
+    """Yield the faults of the results, in words."""
     for name, row in outcome.rows.items():
         if name in RESUMABLE:
             if row.lost:
@@ -206,11 +206,12 @@ def faults(outcome: Outcome) -> Iterator[str]:
 
 
 MOST_GROWTH: Final = {"rss_mib": 6.0, "tasks": 6.0, "fds": 6.0}
-"""From the second quarter's median to the last quarter's: what is in flight varies by so much."""
+"""Allowed growth from the second quarter's median to the last quarter's: sound in flight varies by this
+much."""
 
 
 def growths(samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield what grew from the first half to the second; the first quarter is warming up."""
+    """Yield each resource that grew. The first quarter warms up, and does not count."""
     quarter = len(samples) // 4
     if not quarter:
         return
@@ -225,7 +226,10 @@ def growths(samples: Sequence[Sample]) -> Iterator[str]:
 
 def table(outcome: Outcome) -> Iterator[str]:
     """Yield the lines that a person reads."""
-    yield f"{'ending':16}{'count':>7}{'gap ms, median':>16}{'max':>8}{'lost ms':>9}{'twice ms':>10}{'resent ms':>11}"
+    yield (
+        f"{'ending':16}{'count':>7}{'gap ms, median':>16}{'max':>8}"
+        f"{'lost ms':>9}{'twice ms':>10}{'resent ms':>11}"
+    )
     for name in sorted(outcome.rows, key=str.lower):
         row = outcome.rows[name]
         gaps = row.gaps_ms or [0.0]
@@ -235,7 +239,8 @@ def table(outcome: Outcome) -> Iterator[str]:
         )
     minutes = outcome.sent * 0.02 / 60
     yield (
-        f"\n{outcome.rollovers} rollovers, {outcome.conversations} conversations, {minutes:.1f} min of speech "
+        f"\n{outcome.rollovers} rollovers, {outcome.conversations} conversations, "
+        f"{minutes:.1f} min of speech "
         f"received, in {outcome.seconds:.0f} s"
     )
     for number, samples in enumerate(outcome.samples, 1):
@@ -248,7 +253,7 @@ def table(outcome: Outcome) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Soak as told, print the table, and return 0 if all was as it should be."""
+    """Soak as the options say, print the table, and return 0 if there was no fault."""
     given_words = sys.argv[1:] if argv is None else list(argv)
     if "--hostile" in given_words:
         from tests.soak import hostile  # noqa: PLC0415 - the other soak needs nothing of it

@@ -1,4 +1,4 @@
-"""The soak's own accounts: what is lost, doubled or piled up must not escape them."""
+"""The soak's accounts notice each frame that is lost or doubled, and each resource that grows."""
 
 import pytest
 from tests.soak.ledger import Ledger
@@ -39,27 +39,27 @@ def test_a_lost_frame_is_put_down_to_the_ending_of_its_connection() -> None:
     assert (dict(ledger.lost), dict(ledger.duplicated)) == ({"abort": 1, "1000": 1}, {})
 
 
-def test_a_frame_told_twice_is_put_down_likewise() -> None:
+def test_a_doubled_frame_is_put_down_to_the_ending_of_its_connection() -> None:
     ledger = a_ledger()
     ledger.check(received(*range(30), 29, *range(30, 40)))
     assert (dict(ledger.lost), dict(ledger.duplicated)) == ({}, {"1000": 1})
 
 
-def test_a_check_in_between_loses_sight_of_nothing() -> None:
+def test_an_account_in_between_misses_no_frame() -> None:
     ledger = a_ledger()
     sessions = received(*range(10))
     ledger.check(sessions)
     assert (ledger.sent, len(ledger.microphone.frames), bytes(sessions[0].audio)) == (10, 30, b"")
     sessions[0].audio += b"".join(frame(number) for number in range(12, 40))
     ledger.check(sessions)
-    # What is missing at the beginning of a piece is a first word lost.
+    # A frame that is missing at the beginning of a piece is a lost first word.
     assert (ledger.sent, ledger.first_words_lost, dict(ledger.lost)) == (38, 2, {})
     sessions[0].audio += frame(5)
     ledger.check(sessions)
     assert ledger.foreign == 1, "told again after it was ticked off"
 
 
-def test_what_should_not_be_is_said_in_words() -> None:
+def test_each_fault_is_reported_in_words() -> None:
     rows = {"abort": Row([5.0], lost=2), "1007": Row([9.0], lost=1), "1000": Row([7.0], duplicated=1)}
     outcome = Outcome(rows=rows, wrong_greetings=1)
     assert list(faults(outcome)) == [
@@ -71,7 +71,7 @@ def test_what_should_not_be_is_said_in_words() -> None:
 
 
 @pytest.mark.parametrize("grown", ["rss_mib", "tasks", "fds"])
-def test_what_grows_is_noticed(grown: str) -> None:
+def test_a_resource_that_grows_is_noticed(grown: str) -> None:
     def sample(second: int, of: str) -> Sample:
         values = {"rss_mib": 100, "tasks": 100, "fds": 100, of: 100 + second}
         return Sample(values["rss_mib"], values["tasks"], values["fds"])

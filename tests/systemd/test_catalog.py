@@ -25,11 +25,11 @@ TABLE: Final[Mapping[str, str]] = {
     **{name: value for name, value in vars(journal_ids).items() if name.isupper() and isinstance(value, str)},
     **{f"BY_CODE[Code.{code.name}]": value for code, value in journal_ids.BY_CODE.items()},
 }
-"""Every number by the name that the code calls it by."""
+"""Each message id, by its name in the code."""
 
 
 def entries() -> dict[str, tuple[dict[str, str], str]]:
-    """Return number -> header fields and text."""
+    """Return the header fields and the text of each entry, by its message id."""
     found = {}
     text = re.sub(r"^#.*\n", "", CATALOG.read_text(), flags=re.MULTILINE)
     for entry in re.split(r"^-- ", text, flags=re.MULTILINE)[1:]:
@@ -40,7 +40,7 @@ def entries() -> dict[str, tuple[dict[str, str], str]]:
     return found
 
 
-def test_every_number_is_one_of_its_own() -> None:
+def test_no_two_messages_have_the_same_number() -> None:
     assert len(set(TABLE.values())) == len(TABLE)
     assert all(
         re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", number) for number in TABLE.values()
@@ -63,7 +63,7 @@ def test_an_entry_says_what_happened_and_what_to_do(name: str) -> None:
     assert fields.keys() == {"Subject", "Defined-By"}
     assert fields["Defined-By"] == "kioskd"
     assert all(len(line) <= 90 for line in text.splitlines()), "read in a terminal"
-    if name != "RELOADED":  # its remedy is its only sentence
+    if name != "RELOADED":  # the remedy is its only sentence
         assert len(text.split("\n\n")) >= 2, "what it is, then what to do"
 
 
@@ -73,7 +73,7 @@ def test_fields_in_the_catalog_are_fields_that_lines_have() -> None:
 
 
 def used() -> set[str]:
-    """Return what of the table the daemon's code uses, by the name there."""
+    """Return the names of the table that the daemon's code uses."""
     found = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""scripts/install.sh takes nothing from others while it runs as root. What it installs is tried in tests/box."""
+"""As root, scripts/install.sh uses nothing that other users can change. tests/box tests what it installs."""
 
 import os
 import pwd
@@ -21,12 +21,12 @@ pytestmark = [
 ]
 
 ENDS_HERE = "install: systemd does not run here"
-"""What it says where it has found nothing to object to."""
+"""Its last line on this machine, if it has accepted the checkout."""
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout as its owner has it, in a folder that everybody may pass through."""
+    """Return a checkout as its owner has it, in a folder that every user may enter."""
     folder = tmp_path / "kioskd"
     folder.mkdir()
     for part in ("daemon/kioskd/settings", "scripts", "systemd"):
@@ -40,10 +40,11 @@ def checkout(tmp_path: Path) -> Path:
 def installs(
     checkout: Path, *options: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> list[str]:
-    """Run it as far as it comes on a machine without systemd, and return the lines that it says."""
+    """Run the installer up to the point where it needs systemd, and return the lines that it prints."""
     done = subprocess.run(
         [checkout / "scripts/install.sh", *options],
-        capture_output=True, text=True, timeout=240, check=False, cwd=cwd, env={**os.environ, **(environ or {})},
+        capture_output=True, text=True, timeout=240, check=False, cwd=cwd,
+        env={**os.environ, **(environ or {})},
     )  # fmt: skip
     assert done.returncode == 1
     return (done.stdout + done.stderr).splitlines()
@@ -79,8 +80,10 @@ def test_a_checkout_that_others_can_change_is_refused_in_one_line(
 def test_a_folder_on_the_way_to_the_checkout_counts_too(checkout: Path) -> None:
     checkout.parent.chmod(0o777)
     [line] = installs(checkout)
-    assert line.startswith(f"install: {checkout.parent}: every user can change what is in it")
-    checkout.parent.chmod(0o1777)  # as /tmp: others cannot change what is root's in it
+    assert line.startswith(
+        f"install: {checkout.parent}: every user can change its files, which root would run"
+    )
+    checkout.parent.chmod(0o1777)  # as /tmp: others cannot change root's files in it
     [line] = installs(checkout)
     assert line.startswith(ENDS_HERE)
 
@@ -102,7 +105,7 @@ def test_a_group_that_only_the_one_who_asked_is_in_may_write_there(checkout: Pat
 
 
 @pytest.mark.parametrize("option", ["--rollback", "--uninstall", "--purge"])
-def test_no_other_deed_is_done_from_such_a_checkout_either(checkout: Path, option: str) -> None:
+def test_no_other_command_runs_from_a_checkout_that_others_can_change(checkout: Path, option: str) -> None:
     (checkout / "scripts").chmod(0o777)
     assert "can be changed by every user" in installs(checkout, option)[0]
 
@@ -141,7 +144,7 @@ def test_no_program_of_the_callers_runs(checkout: Path, tmp_path: Path) -> None:
     assert not (evil / "ran").exists()
 
 
-def test_of_the_environment_only_what_it_names_is_left(checkout: Path) -> None:
+def test_only_named_variables_of_the_environment_are_left(checkout: Path) -> None:
     script = checkout / "scripts/install.sh"
     text = script.read_text()
     assert text.count('  only_roots "$source"\n') == 1
@@ -170,7 +173,7 @@ def test_of_the_environment_only_what_it_names_is_left(checkout: Path) -> None:
 
 
 def does(checkout: Path, home: Path, lines: str) -> list[str]:
-    """Have it do other `lines` in place of installing, with its releases in `home`, and return what it says."""
+    """Run `lines` in place of the installer's last ones, with releases in `home`; return what it prints."""
     script = checkout / "scripts/install.sh"
     text = (CHECKOUT / "scripts/install.sh").read_text()
     script.write_text(
@@ -225,7 +228,7 @@ def test_python_never_looks_into_the_folder_that_it_is_started_in() -> None:
     assert set(runs) == {"-I"}
 
 
-def test_lock_and_log_lie_in_a_folder_that_is_roots() -> None:
+def test_lock_and_log_lie_in_a_folder_of_root() -> None:
     script = (CHECKOUT / "scripts/install.sh").read_text()
     for name in ("lock", "log"):
         [path] = re.findall(rf"^readonly {name}=(\S+)$", script, re.MULTILINE)
@@ -233,7 +236,7 @@ def test_lock_and_log_lie_in_a_folder_that_is_roots() -> None:
         assert (status.st_uid, status.st_mode & 0o022) == (0, 0)
 
 
-def test_a_lamps_own_words_are_no_part_of_what_the_rule_has_a_shell_run(tmp_path: Path) -> None:
+def test_a_lamps_own_name_never_reaches_a_shell(tmp_path: Path) -> None:
     rule = (CHECKOUT / "systemd/kioskd.rules").read_text()
     [command] = re.findall(r"/bin/sh -c '(.*)'", rule)
     assert "%" not in command

@@ -1,4 +1,4 @@
-"""The unit's promises, and that systemd itself accepts every line of it."""
+"""The unit keeps its promises, and systemd accepts every line of it."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from kioskd.tools.program import SOCKET
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "kioskd.service"
 SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter", "ExecCondition", "ExecStart"}
-"""Keys that may stand more than once: each line adds to the ones before."""
+"""Keys that may occur several times. Each line adds to the ones before."""
 
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 needs_systemd_analyze = pytest.mark.skipif(
@@ -22,7 +22,7 @@ needs_systemd_analyze = pytest.mark.skipif(
 
 
 def settings(path: Path = UNIT) -> dict[str, dict[str, str]]:
-    """Return section -> key -> value, of several lines the values with a line break between them."""
+    """Return each section's keys and values. The values of several lines have a line break between them."""
     sections: dict[str, dict[str, str]] = {}
     section: dict[str, str] = {}
     for line in path.read_text().splitlines():
@@ -43,7 +43,7 @@ def seconds(value: str) -> float:
     return float(value)
 
 
-def test_active_means_that_the_daemon_said_so() -> None:
+def test_the_unit_is_active_only_when_the_daemon_says_so() -> None:
     service = settings()["Service"]
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert service["ExecStart"] == "/opt/kioskd/current/bin/kioskd run"
@@ -63,7 +63,7 @@ def test_every_fault_is_restarted_for_ever_but_a_wrong_configuration() -> None:
     assert unit["StartLimitIntervalSec"] == "0"
 
 
-def test_stop_is_over_in_five_seconds() -> None:
+def test_a_stop_takes_five_seconds_at_most() -> None:
     service = settings()["Service"]
     assert seconds(service["TimeoutStopSec"]) == 5
     assert service["KillMode"] == "mixed"
@@ -75,7 +75,7 @@ def test_start_waits_for_the_sound_card_and_not_for_the_network() -> None:
     assert "network" not in " ".join(value for section in settings().values() for value in section.values())
 
 
-def test_it_is_nobody_but_itself_and_may_open_its_devices_alone() -> None:
+def test_it_runs_as_its_own_user_and_may_open_only_its_devices() -> None:
     service = settings()["Service"]
     assert service["User"] == "kioskd"
     assert service["DevicePolicy"] == "closed"
@@ -96,14 +96,14 @@ def test_a_reload_fails_where_the_file_has_a_fault_with_every_systemd() -> None:
     assert not {"Type", "ExecReload"} & settings(FOLDER / "systemd-254.conf")["Service"].keys()
 
 
-def test_newer_systemd_tries_ever_less_often() -> None:
+def test_newer_systemd_restarts_after_growing_delays() -> None:
     service = settings(FOLDER / "systemd-254.conf")["Service"]
     assert 0 < seconds(service["RestartSec"]) < seconds(service["RestartMaxDelaySec"])
     assert int(service["RestartSteps"]) > 0
 
 
 @pytest.mark.parametrize("restarts", range(12))
-def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, restarts: int) -> None:
+def test_older_systemd_has_the_same_growing_delays(tmp_path: Path, restarts: int) -> None:
     newer = settings(FOLDER / "systemd-254.conf")["Service"]
     older = settings(FOLDER / "systemd-252.conf")["Service"]
     first, longest = seconds(newer["RestartSec"]), seconds(newer["RestartMaxDelaySec"])
@@ -128,7 +128,7 @@ def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, re
     assert waited < seconds(settings()["Service"]["TimeoutStartSec"])
 
 
-def test_a_kiosk_that_has_been_well_for_a_minute_is_told_to_systemd() -> None:
+def test_systemd_learns_that_a_kiosk_has_been_well_for_a_minute() -> None:
     assert settings()["Unit"]["Wants"].split()[0] == "kioskd-settled.timer"
     timer = settings(FOLDER / "kioskd-settled.timer")
     assert timer["Timer"]["OnActiveSec"] == timer["Timer"]["OnUnitInactiveSec"] == "60"
@@ -140,12 +140,12 @@ def test_a_kiosk_that_has_been_well_for_a_minute_is_told_to_systemd() -> None:
 
 def test_key_comes_as_a_credential_that_may_be_missing() -> None:
     service = settings()["Service"]
-    # With a path, systemd would refuse to start the service where the file is missing.
+    # With a path, systemd would refuse to start the service if the file is missing.
     assert service["LoadCredentialEncrypted"] == "gemini-api-key"
     assert "KEY" not in service["Environment"]
 
 
-def test_nothing_it_heard_is_left_in_a_core_dump_or_a_shared_folder() -> None:
+def test_no_speech_is_left_in_a_core_dump_or_a_shared_folder() -> None:
     service = settings()["Service"]
     assert service["LimitCORE"] == "0"
     assert service["PrivateTmp"] == "yes"
@@ -173,7 +173,7 @@ def test_system_is_read_only_and_privileges_cannot_be_gained() -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The unit, as it is, but for a program that is there."""
+    """Return the unit with a program that exists."""
     unit = tmp_path / UNIT.name
     for path in FOLDER.glob("kioskd-settled.*"):
         shutil.copy(path, tmp_path)
@@ -193,7 +193,7 @@ def systemd_analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @needs_systemd_analyze
 def test_systemd_knows_every_setting(installed: Path) -> None:
     verified = systemd_analyze("verify", "--man=no", installed)
-    # A setting that systemd does not know is a warning to it, and no failure.
+    # systemd warns of a setting that it does not know, and does not fail.
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
@@ -205,12 +205,12 @@ def test_systemd_would_notice_a_setting_that_it_does_not_know(installed: Path) -
 
 @needs_systemd_analyze
 def test_systemd_rates_the_sandbox_as_closed(installed: Path) -> None:
-    # 0 is closed, 10 is open; a plain service has 9.6. What is left is explained in the unit.
+    # 0 is closed, 10 is open; a plain service has 9.6. The unit explains the rest.
     rated = systemd_analyze("security", "--offline=yes", "--threshold=15", installed)
     assert rated.returncode == 0, rated.stdout
 
 
-def test_programs_of_tools_are_another_users_and_only_the_daemon_starts_them() -> None:
+def test_programs_of_tools_run_as_another_user_and_only_the_daemon_starts_them() -> None:
     asked = settings(FOLDER / "kioskd-tool.socket")["Socket"]
     assert (asked["SocketUser"], asked["SocketMode"], asked["Accept"]) == ("kioskd", "0600", "yes")
     assert Path(asked["ListenStream"]) == SOCKET

@@ -1,4 +1,7 @@
-"""The machine of the tests of a file, which run in their order. Each leaves the kiosk asleep, and whole."""
+"""The machine for the tests of a file.
+
+They run in order, and each leaves the kiosk asleep and in working order.
+"""
 
 import os
 from collections.abc import Iterator
@@ -12,11 +15,11 @@ from tests.vm.installed import Way, installed
 from tests.vm.kiosk import Kiosk, kiosk
 
 LONGEST_S: Final = 7200
-"""Of one test, with all that is made for it."""
+"""Seconds for one test, with its fixtures."""
 
 
 def left_out() -> str | None:
-    """Say why these tests are left out; None if they are wanted."""
+    """Return why these tests are left out; None if they run."""
     wanted = os.environ.get("KIOSKD_SLOW") == "1" or "KIOSKD_VM" in os.environ
     return None if wanted else "takes most of an hour; scripts/test-vm has it run, and so does KIOSKD_SLOW=1"
 
@@ -29,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the parts, and what was tested in the machine."""
+    """Print the times of the parts, and the tests that ran in the machine."""
     if report.lines:
         terminalreporter.section("in the virtual machine")
         for line in report.lines:
@@ -38,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def image() -> Path:
-    """The folder with the kernel of the machine."""
+    """Return the folder with the machine's kernel."""
     if lacking := left_out() or vm_image.missing():
         pytest.skip(lacking)
     with report.timed("the disk, from Debian's packages (kept)"):
@@ -47,7 +50,7 @@ def image() -> Path:
 
 @pytest.fixture(scope="session")
 def disk(image: Path) -> Path:
-    """The disk with kioskd on it."""
+    """Return the disk with kioskd on it."""
     way: Way = "container" if os.environ.get("KIOSKD_VM") == "short" else "machine"
     with report.timed(f"scripts/install.sh in the {way} (kept)"):
         return installed(way)
@@ -55,7 +58,7 @@ def disk(image: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def booted(request: pytest.FixtureRequest, image: Path, disk: Path) -> Iterator[Kiosk]:
-    """A kiosk that has booted. Its daemon may still be starting."""
+    """Return a kiosk that has booted. Its daemon may still be starting."""
     name = request.path.name
     with report.timed(f"{name}, with its boots"), kiosk(image, disk) as it:
         report.lines.append(f"{it.machine.booted_in_s:6.0f} s  {name}: the boot")
@@ -64,7 +67,7 @@ def booted(request: pytest.FixtureRequest, image: Path, disk: Path) -> Iterator[
 
 @pytest.fixture(scope="module")
 def here(request: pytest.FixtureRequest, booted: Kiosk) -> Kiosk:
-    """A kiosk that has booted, and whose daemon runs."""
+    """Return a kiosk that has booted, and whose daemon runs."""
     with report.timed(f"{request.path.name}: from the boot to a daemon that runs"):
         booted.starts()
     return booted

@@ -1,4 +1,4 @@
-"""A disk with kioskd on it, as `scripts/install.sh` has installed it in the machine."""
+"""A disk on which `scripts/install.sh` has installed kioskd."""
 
 import dataclasses
 import hashlib
@@ -18,18 +18,19 @@ from tests.support.vm_image import SOURCE
 from tests.vm.kiosk import CREDENTIAL, KEY, SETTINGS, YAML, Kiosk, kiosk, visitors_words
 
 Way = Literal["machine", "container"]
-"""Where the installer runs: in the virtual machine, as the README says; or in a container, at once, on the same files."""
+"""Where the installer runs: in the virtual machine as the README says, or in a container on the same
+files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A line of the README that was typed, and what was seen."""
+    """A line of the README that was typed, and its output."""
 
     typed: str
     code: int
     seen: str
     seconds: float
-    """By the machine's clock."""
+    """Seconds by the machine's clock."""
 
 
 INSTALL_S: Final = 3600.0
@@ -47,7 +48,7 @@ _INSTALLED: Final = (
     "scripts/install.sh",
     "scripts/completion.bash",
 )
-"""What the installer needs of a checkout."""
+"""Parts of a checkout that the installer needs."""
 
 _OWNER: Final = f"""\
 echo 127.0.1.1 kiosk >> /etc/hosts
@@ -55,7 +56,7 @@ useradd --create-home --shell /bin/bash --groups sudo {OWNER}
 echo '{OWNER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/owner
 printf '#!/bin/sh\\ncat {WISHES} > "$1"\\n' > /usr/local/bin/nano; chmod 755 /usr/local/bin/nano
 """
-"""Whoever types what the README says, and an editor in which they write what they want."""
+"""Plays an owner who types the README's lines, and writes settings in an editor."""
 _TYPED: Final = "typed.json"
 
 _FILES: Final = {
@@ -64,36 +65,42 @@ _FILES: Final = {
         f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh {GUEST}/devices.sh\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
-    # The service of this machine, seen at an address that its certificate names.
+    # The service of the host, at an address that its certificate names.
     "/etc/systemd/system/simulator.socket": (
         "[Socket]\nListenStream=127.0.0.1:8443\n[Install]\nWantedBy=sockets.target\n"
     ),
     "/etc/systemd/system/simulator.service": (
-        "[Service]\nEnvironmentFile=/etc/simulator\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:${PORT}\n"
+        "[Service]\nEnvironmentFile=/etc/simulator\n"
+        "ExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:${PORT}\n"
     ),
     "/etc/systemd/system/room.service": (
         "[Unit]\nAfter=devices.service\nBefore=kioskd.service\n"
         f"[Service]\nExecStart=/usr/bin/python3 {GUEST}/room.py {GUEST}/words\nRestart=always\n"
-        # A loopback card whose other end is silent gives the kiosk a buffer that the kernel's clock is too coarse for.
-        "ExecStartPost=/bin/sh -c 'until grep -q RUNNING /proc/asound/Mic/pcm0p/sub0/status; do sleep 0.2; done'\n"
+        # Something must play into the loopback card: otherwise the kiosk gets a buffer that the kernel's
+        # clock is too coarse for.
+        "ExecStartPost=/bin/sh -c 'until grep -q RUNNING /proc/asound/Mic/pcm0p/sub0/status; "
+        "do sleep 0.2; done'\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
     "/etc/systemd/system/webcam.service": (
         "[Unit]\nAfter=devices.service\nBefore=kioskd.service\n"
-        f"[Service]\nExecStart=/usr/bin/python3 {GUEST}/webcam.py {GUEST}/scene.jpg 640 480 MJPG\nRestart=always\n"
+        f"[Service]\nExecStart=/usr/bin/python3 {GUEST}/webcam.py {GUEST}/scene.jpg 640 480 MJPG\n"
+        "Restart=always\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
     "/etc/systemd/system/pedal.service": (
         "[Unit]\nAfter=systemd-modules-load.service\nBefore=kioskd.service\n"
         f"[Service]\nExecStart=/usr/bin/python3 {GUEST}/pedal.py\n"
-        "ExecStartPost=/bin/sh -c 'until grep -q Pedal /proc/bus/input/devices; do sleep 0.2; done; udevadm settle'\n"
+        "ExecStartPost=/bin/sh -c 'until grep -q Pedal /proc/bus/input/devices; do sleep 0.2; done; "
+        "udevadm settle'\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
 }
 
 
 def installed(way: Way) -> Path:
-    """Return a disk with kioskd on it. It is kept; so is, beside it, what was typed in the machine, and seen: see `typed`.
+    """Return a disk with kioskd on it. The disk is kept, and beside it the typed lines with their outputs;
+    see `typed`.
 
     Raises:
         AssertionError: the installer failed, or the machine did.
@@ -115,7 +122,7 @@ def installed(way: Way) -> Path:
 
 
 def typed(disk: Path) -> list[Line]:
-    """Return what was typed to install kioskd on this disk, in the machine."""
+    """Return the lines that were typed in the machine to install kioskd on this disk."""
     return [Line(**line) for line in json.loads((disk.parent / _TYPED).read_text())]
 
 
@@ -135,7 +142,7 @@ def _install_in_machine(folder: Path) -> None:
 
 
 def _type(it: Kiosk, line: str) -> Line:
-    """Type a line as the owner, and do what is asked for: press, step, speak, say yes."""
+    """Type a line as the owner, and do what the program asks for: press, step, speak, say yes."""
     answers: Answers = {
         "Service key: ": KEY,
         "[y/n] ": "y",
@@ -161,7 +168,7 @@ def _install_in_container(folder: Path) -> None:
             names = "\0".join(str(path.relative_to(CHECKOUT)) for path in source_files(*_INSTALLED))
             box.sh(f"tar -C {_CHECKOUT} -cf - --null -T - | tar -C {SOURCE} -xf -", given=names)
             _prepare(box)
-            # Another one, and another port, are there with each boot.
+            # Certificate and port are new at each boot.
             authorities = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
             for path, text in {
                 SETTINGS: YAML,
@@ -185,7 +192,7 @@ def _install_in_container(folder: Path) -> None:
 
 
 def _prepare(machine: Machine) -> None:
-    """Have everything on the machine that belongs to it, and not to kioskd."""
+    """Put everything on the machine that is not part of kioskd."""
     for path in _GUEST_FOLDER.iterdir():
         machine.write(f"{GUEST}/{path.name}", path.read_text())
     for name, text in _FILES.items():

@@ -1,4 +1,4 @@
-"""A kiosk in a virtual machine: its visitor's hands, voice and ears, its plugs, and the service that it calls."""
+"""A kiosk in a virtual machine: its visitor's hands, voice and ears, its plugs, and its service."""
 
 import contextlib
 import tempfile
@@ -34,11 +34,11 @@ controls:
   buttons: [{source: "evdev:Pedal/KEY_SPACE"}]
   lamp: {source: "gpio:pi/25"}
 """
-"""Cards by the ids of ALSA, as `kioskd devices` prints them."""
+"""Sound cards by their ALSA ids, as `kioskd devices` prints them."""
 
 BUTTON, LAMP, CAMERA_LAMP = 17, 25, 24
 _VOICE: Final = Path("/usr/share/sounds/alsa")
-"""A person says two words in each file; of Debian's alsa-utils."""
+"""Recordings of Debian's alsa-utils. A person says two words in each file."""
 _VISITOR: Final = ("Front_Center", "Rear_Left", "Side_Right", "Front_Left")
 _MODEL: Final = (
     "Front_Left",
@@ -49,12 +49,12 @@ _MODEL: Final = (
     "Front_Right",
     "Rear_Left",
 )
-"""Some ten seconds, so that something can happen meanwhile."""
+"""A reply of some ten seconds, so that something can happen meanwhile."""
 START_S: Final = 900.0
-"""How long the daemon may take to start. Beside an idle host it takes 30 s."""
+"""Seconds that the daemon may take to start. On an idle host it takes 30 s."""
 _SILENCE_LSB: Final = 300
 UNDERSTOOD: Final = 0.5
-"""The share of neighbouring words that must arrive in their order."""
+"""Share of neighbouring words that must arrive in order."""
 
 Card = Literal["Mic", "Spk"]
 _CARDS: Final[dict[Card, int]] = {"Mic": 0, "Spk": 1}
@@ -63,7 +63,7 @@ _VIMC: Final = "/sys/bus/platform/drivers/vimc"
 
 
 def _spoken(names: Sequence[str], rate_hz: int) -> list[bytes]:
-    """Return these words as 16-bit samples of this rate, mono, without the silence round them."""
+    """Return these words as 16-bit samples of this rate, mono, without the silence around them."""
     said = []
     for name in names:
         with wave.open(str(_VOICE / f"{name}.wav")) as file:
@@ -75,12 +75,12 @@ def _spoken(names: Sequence[str], rate_hz: int) -> list[bytes]:
 
 
 def visitors_words() -> list[bytes]:
-    """Return what the visitor says, as the room plays it."""
+    """Return the visitor's speech, as the room plays it."""
     return _spoken(_VISITOR, pcm.UPLINK_HZ)
 
 
 def models_words() -> list[bytes]:
-    """Return what the model says, as the kiosk gets it."""
+    """Return the model's speech, as the kiosk gets it."""
     return _spoken(_MODEL, pcm.DOWNLINK_HZ)
 
 
@@ -92,13 +92,13 @@ class Kiosk:
     service: Service
 
     def press(self, seconds: float = 0.3, line: int = BUTTON) -> None:
-        """Press the button and let it go. No finger stays down longer because the processor is busy."""
+        """Press the button and release it. A busy processor does not hold it down longer."""
         pull = f"/run/wires/{line}/pull"
         script = f"echo pull-down > {pull}; sleep {seconds}; echo pull-up > {pull}"
         self.machine.exec("chrt", "--rr", "50", "sh", "-c", script)
 
     def step(self) -> None:
-        """Press the pedal and let it go."""
+        """Press the pedal and release it."""
         self.machine.exec("systemctl", "kill", "--signal=USR1", "pedal")
 
     def lit(self, line: int = LAMP) -> bool:
@@ -121,7 +121,7 @@ class Kiosk:
         self.machine.sh(f"nohup sh -c 'echo snd_aloop.{_CARDS[card]} > {_ALOOP}/unbind' >/dev/null 2>&1 &")
 
     def replug(self, card: Card) -> None:
-        """Put a card back, once the kernel has let go of it."""
+        """Put a card back when the kernel has released it."""
         name = f"{_ALOOP}/snd_aloop.{_CARDS[card]}"
         self.machine.sh(
             f"until [ ! -e {name} ]; do sleep 0.2; done; echo snd_aloop.{_CARDS[card]} > {_ALOOP}/bind"
@@ -144,11 +144,11 @@ class Kiosk:
         self.machine.exec("systemctl", "start", "pedal")
 
     def unplug_webcam(self) -> None:
-        """Pull the webcam, as soon as nobody looks through it."""
+        """Pull the webcam as soon as no program uses it."""
         self.machine.sh("systemctl stop webcam; until rmmod v4l2loopback 2>/dev/null; do sleep 0.2; done")
 
     def replug_webcam(self) -> None:
-        """Put the webcam back; return when it gives pictures."""
+        """Put the webcam back; return when it delivers pictures."""
         self.machine.sh(
             "systemctl restart devices; systemctl start webcam;"
             " until v4l2-ctl -d /dev/video20 -D | grep -q 'Video Capture'; do sleep 0.2; done; udevadm settle"
@@ -168,7 +168,7 @@ class Kiosk:
         self.machine.exec("systemctl", "restart", "kioskd", within_s=START_S)
 
     def says(self) -> Mapping[str, Any]:
-        """Return what the daemon says of itself."""
+        """Return the daemon's status."""
         answer: Mapping[str, Any] = self.machine.ask({"do": "status"})
         return answer
 
@@ -178,7 +178,7 @@ class Kiosk:
         assert answer["ok"], answer
 
     def starts(self) -> None:
-        """Wait until systemd holds the daemon for started, after a boot or a restart."""
+        """Wait until systemd says that the daemon has started, after a boot or a restart."""
         until = time.monotonic() + START_S
         while self.machine.show("ActiveState") != "active":
             said = self.machine.journal.text("kioskd.service")
@@ -186,10 +186,10 @@ class Kiosk:
             time.sleep(0.5)
         self.machine.exec(
             "systemctl", "reset-failed", "kioskd"
-        )  # a start that hung in the rush of the boot is not counted
+        )  # a start that hung during the boot does not count
 
     def shows(self, words: str, within_s: float = PATIENCE_S) -> None:
-        """Wait until the daemon says these words of itself to systemd."""
+        """Wait until the daemon's status in systemd has these words."""
         until = time.monotonic() + within_s
         while words not in (status := self.machine.show("StatusText")):
             said = self.machine.journal.text("kioskd.service")
@@ -214,7 +214,7 @@ class Kiosk:
         self.shows("In conversation: speaking")
 
     def answers(self) -> None:
-        """Have the visitor say something, and wait until it was answered aloud."""
+        """Have the visitor say something, and wait until the reply was played."""
         place = self.machine.journal.now
         with self.service.sees("reply_sent", within_s=PATIENCE_S):
             self.speak()
@@ -229,17 +229,17 @@ class Kiosk:
         )
 
     def heard(self) -> float:
-        """Have an answer given; return how much of it was heard at the other end of the card Spk. See `in_order`."""
+        """Have a reply played; return the share of it at the other end of the card Spk. See `in_order`."""
         with self._recording():
             self.answers()
         return in_order(models_words(), _left(self.machine.pull("/run/heard")), pcm.DOWNLINK_HZ)
 
     def loses(self, part: str, place: int) -> None:
-        """Wait until the daemon has said that it lost this part."""
+        """Wait until the daemon has logged the loss of this part."""
         self.machine.journal.wait(f"{part} lost, ", since=place, within_s=PATIENCE_S)
 
     def regains(self, part: str, place: int) -> None:
-        """Wait until the daemon has said that this part is back."""
+        """Wait until the daemon has logged the return of this part."""
         self.machine.journal.wait(f"{part} back", since=place, within_s=PATIENCE_S)
 
     @property
@@ -251,7 +251,8 @@ class Kiosk:
     def _recording(self) -> Iterator[None]:
         """Record what the card Spk plays, in stereo at 24 kHz, to /run/heard."""
         self.machine.sh(
-            f"systemd-run -q --collect --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 -f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
+            "systemd-run -q --collect --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 "
+            f"-f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
         )
         try:
             yield
@@ -263,7 +264,10 @@ class Kiosk:
 def kiosk(
     image: Path, disk: Path, *, files: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[Kiosk]:
-    """Yield a kiosk that has booted from `disk`, and is asleep or will say why not. `options` are the machine's."""
+    """Yield a kiosk that has booted from `disk`, and is asleep or reports why not.
+
+    `options` are the machine's.
+    """
     with tempfile.NamedTemporaryFile(suffix=".wav") as said, Service(_script(said.name)) as service:
         port = service.simulator.endpoint.rpartition(":")[2]
         own = {
@@ -275,7 +279,7 @@ def kiosk(
 
 
 def _script(path: str) -> ServiceScript:
-    """Return what the service does, with its reply written to this WAV file."""
+    """Return the service's script, whose reply is written to this WAV file."""
     with wave.open(path, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(pcm.SAMPLE_BYTES)

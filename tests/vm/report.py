@@ -1,16 +1,16 @@
-"""What scripts/test-vm prints at its end: the time of each part, and what was tested inside the machine."""
+"""The report at the end of scripts/test-vm: the time of each part, and the tests inside the machine."""
 
 import contextlib
 import time
 from collections.abc import Iterator
 
 lines: list[str] = []
-"""In the order in which they came about."""
+"""Parts in the order in which they began."""
 
 
 @contextlib.contextmanager
 def timed(part: str) -> Iterator[None]:
-    """Note how long this part takes, also where it fails."""
+    """Note how long this part takes, even if it fails."""
     began = time.monotonic()
     try:
         yield

@@ -1,4 +1,4 @@
-"""A webcam and a camera on the ribbon cable, as the service has them in its sandbox; both are pulled and put back."""
+"""The service uses a webcam and a camera on the ribbon cable in its sandbox. Both are pulled and put back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,17 +24,18 @@ class Camera:
 
 CAMERAS: Final = (
     Camera("v4l2:Front", Kiosk.unplug_webcam, Kiosk.replug_webcam),
-    # libcamera 0.4 aborts the process when the device itself goes while it runs. A ribbon cable takes the pictures alone.
+    # libcamera 0.4 aborts the process if the device itself vanishes while it runs. Pulling a ribbon cable
+    # only ends the pictures.
     Camera("picamera", Kiosk.unplug_sensor, Kiosk.replug_sensor, restarts=1),
 )
 OF_THE_KIOSK: Final = '"v4l2:Front", when: request'
 ALL_THE_TIME: Final = '"{}", when: conversation, every_s: 1, min_change: 0, size: 320'
-"""Each picture is sent: what these cameras see never changes."""
+"""Settings that send each picture, as these cameras always see the same."""
 
 
 @pytest.fixture(scope="module", params=CAMERAS, ids=str)
 def camera(request: pytest.FixtureRequest, here: Kiosk) -> Camera:
-    """The camera that the daemon has by its settings."""
+    """Return the camera that the daemon uses by its settings."""
     chosen: Camera = request.param
     assert OF_THE_KIOSK in YAML
     here.settings(YAML.replace(OF_THE_KIOSK, ALL_THE_TIME.format(chosen.source)))
@@ -43,7 +44,7 @@ def camera(request: pytest.FixtureRequest, here: Kiosk) -> Camera:
 
 
 def sees(here: Kiosk, times: int = 2) -> None:
-    """Wait until the service has got so many pictures."""
+    """Wait until the service has got this number of pictures."""
     with here.service.sees("picture", times, within_s=here.machine.patience_s):
         pass
 
@@ -57,7 +58,7 @@ def test_the_service_gets_pictures_as_long_as_a_conversation_lasts(here: Kiosk, 
     here.lights(CAMERA_LAMP, lit=False)
 
 
-def test_one_that_is_pulled_while_the_kiosk_sleeps_is_missed_with_the_next_press(
+def test_a_camera_that_is_pulled_while_the_kiosk_sleeps_is_missed_at_the_next_press(
     here: Kiosk, camera: Camera
 ) -> None:
     place = here.machine.journal.now
@@ -71,7 +72,7 @@ def test_one_that_is_pulled_while_the_kiosk_sleeps_is_missed_with_the_next_press
 
 
 @pytest.mark.parametrize("state", ["listening", "speaking"])
-def test_one_that_is_pulled_in_a_conversation_is_lost_and_used_again(
+def test_a_camera_that_is_pulled_in_a_conversation_is_lost_and_used_again(
     here: Kiosk, camera: Camera, state: str
 ) -> None:
     restarts = here.restarts

@@ -1,4 +1,4 @@
-"""Sound cards of a real kernel, addressed by their ALSA ids, as the service has them in its sandbox."""
+"""The service uses sound cards of a real kernel by their ALSA ids, in its sandbox."""
 
 import json
 import re
@@ -8,24 +8,24 @@ from typing import Any, Final
 import pytest
 
 PULLS: Final = 4
-"""How often a card is pulled: two times in four it came back in another format."""
+"""How often a card is pulled. In two of four times it came back in another format."""
 
 
 def devices(here: Any) -> dict[str, Any]:
-    """Return what `kioskd devices` lists."""
+    """Return the output of `kioskd devices`."""
     found: dict[str, Any] = json.loads(here.machine.exec("kioskd", "devices", "--json").stdout)
     return found
 
 
 def formats(here: Any, part: str, since: int) -> list[str]:
-    """Return in which formats a part was opened."""
+    """Return the formats in which a part was opened."""
     said = here.machine.journal.text("kioskd.service", since)
     return re.findall(rf"{part} '[^']*' open: .*?format=(.*?) took", said)
 
 
 @pytest.fixture
 def stopped(here: Any) -> Iterator[Any]:
-    """The machine, with nobody at its devices."""
+    """Return the machine while no program uses its devices."""
     here.machine.exec("systemctl", "stop", "kioskd")
     yield here
     here.machine.exec("systemctl", "start", "kioskd", within_s=900.0)
@@ -49,7 +49,7 @@ BEST: Final = {"microphone": "16000 Hz, 1 channels, int16", "speaker": "24000 Hz
 
 
 @pytest.mark.parametrize(("card", "part"), [("Mic", "microphone"), ("Spk", "speaker")])
-def test_a_card_that_is_put_back_is_opened_in_its_best_format_and_nothing_raw_is_said(
+def test_a_card_that_is_put_back_is_opened_in_its_best_format_without_raw_messages(
     here: Any, card: str, part: str
 ) -> None:
     restarts, begun = here.restarts, here.machine.journal.now
@@ -64,7 +64,7 @@ def test_a_card_that_is_put_back_is_opened_in_its_best_format_and_nothing_raw_is
     assert here.restarts == restarts, here.machine.journal.text("kioskd.service", begun)
 
 
-def test_a_card_that_another_program_holds_is_told_with_its_name(stopped: Any) -> None:
+def test_a_card_that_another_program_holds_is_reported_with_the_programs_name(stopped: Any) -> None:
     with stopped.machine.running("arecord", "-q", "-D", "hw:CARD=Mic,DEV=1", "-f", "S16_LE", "/dev/null"):
         stopped.machine.sh("until grep -q owner_pid /proc/asound/Mic/pcm1c/sub0/status; do sleep 0.5; done")
         [fault] = [

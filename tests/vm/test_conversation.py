@@ -1,4 +1,4 @@
-"""A visitor presses the button, speaks, and hears the answer: over the real unit, real cards and a real line."""
+"""A visitor presses the button, speaks, and hears the answer, with the real unit, cards and GPIO line."""
 
 from tests.support.likeness import in_order
 from tests.vm.kiosk import LAMP, UNDERSTOOD, Kiosk, visitors_words

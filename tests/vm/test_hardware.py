@@ -25,14 +25,14 @@ IMPOSSIBLE: Final = {
         "libcamera's virtual camera has no plug; tests/vm/test_cameras.py pulls vimc"
     ),
 }
-"""What no virtual machine can have, and why."""
+"""Hardware that no virtual machine can have, each with the reason."""
 
 
 def test_all_hardware_tests_pass_and_none_is_skipped_without_need(booted: Kiosk) -> None:
-    # The tests want the devices; and vimc has nodes that look like a webcam, and are none.
+    # The tests need the devices for themselves. vimc also has nodes that look like a webcam, and are none.
     booted.machine.sh("systemctl stop kioskd room; modprobe -r vimc")
     booted.machine.push(source_files(), CHECKOUT, SOURCE)
-    # Only the files that have such tests: the machine would take minutes to read the others.
+    # Only the files with such tests: the machine would take minutes to read the others.
     files = [path for path in source_files("tests") if "mark.hardware" in path.read_text(errors="replace")]
     names = " ".join(
         str(path.relative_to(CHECKOUT))
@@ -55,7 +55,7 @@ def test_all_hardware_tests_pass_and_none_is_skipped_without_need(booted: Kiosk)
 
 
 class Result:
-    """How a test in the machine went."""
+    """Result of a test in the machine."""
 
     def __init__(self, case: ET.Element) -> None:
         self.name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name', '')}"
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def impossible(self) -> bool:
-        """Whether it is skipped, and no virtual machine can run it."""
+        """Return whether it is skipped because no virtual machine can run it."""
         return self.kind == "skipped" and self.name in IMPOSSIBLE
 
     def __str__(self) -> str:

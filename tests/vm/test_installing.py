@@ -1,4 +1,4 @@
-"""What the README's chapter on installing has its reader type, typed in a machine that has the devices."""
+"""The lines of the README's chapter on installing work in a machine that has the devices."""
 
 import re
 from pathlib import Path
@@ -9,12 +9,12 @@ from tests.vm.installed import Line, typed
 from tests.vm.kiosk import SETTINGS
 
 WRONG: Final = {"clock"}
-"""What the doctor finds in each such machine: it has no time server."""
+"""Fault that the doctor finds in each such machine: it has no time server."""
 
 
 @pytest.fixture(scope="module")
 def lines(disk: Path) -> list[Line]:
-    """What was typed to make the disk, and seen."""
+    """Return the lines that were typed to make the disk, with their outputs."""
     try:
         return typed(disk)
     except FileNotFoundError:
@@ -22,7 +22,7 @@ def lines(disk: Path) -> list[Line]:
 
 
 def seen(lines: list[Line], word: str) -> str:
-    """Return what the first line with this word has printed, without colours."""
+    """Return the output of the first line with this word, without colours."""
     printed = next(line.seen for line in lines if word in line.typed)
     return re.sub(r"\x1b\[[0-9;:]*m", "", printed)
 
@@ -57,7 +57,7 @@ def test_settings_and_key_are_taken(lines: list[Line]) -> None:
     assert "stored: /etc/credstore.encrypted/gemini-api-key" in seen(lines, "kioskd key")
 
 
-def test_the_doctor_finds_fault_with_nothing_that_is_there(lines: list[Line]) -> None:
+def test_the_doctor_finds_no_fault_in_parts_that_are_there(lines: list[Line]) -> None:
     said = seen(lines, "kioskd doctor")
     assert set(re.findall(r"^FAULT +(\w+)", said, re.MULTILINE)) == WRONG, said
 

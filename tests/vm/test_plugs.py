@@ -1,4 +1,4 @@
-"""Everything that has a plug is pulled and put back: while the kiosk sleeps, listens and speaks."""
+"""Each part with a plug is pulled and put back, while the kiosk sleeps, listens and speaks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Part:
     """A part with a plug."""
 
     name: str
-    """As the journal calls it."""
+    """Name of the part in the journal."""
     unplug: Callable[[Kiosk], None]
     replug: Callable[[Kiosk], None]
     works: Callable[[Kiosk], None]
-    """Use it, and fail where it does not work. The kiosk is asleep before and after."""
+    """Uses the part, and fails if it does not work. The kiosk is asleep before and after."""
     in_use: bool = True
-    """Whether the daemon uses it all the time, and so notices at once."""
+    """Whether the daemon uses it all the time, and so notices its loss at once."""
 
 
 def converses(kiosk: Kiosk) -> None:

@@ -1,4 +1,4 @@
-"""The power goes, the disk is read-only, the clock is wrong, the memory is used up: the kiosk serves again."""
+"""The kiosk serves again after a power cut, with a read-only disk, a wrong clock and too little memory."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from tests.vm.kiosk import Kiosk
 
 CUTS: Final = 3
 ROUNDS: Final = 20
-"""Writes before the power goes, in the first cut; more in each later one."""
+"""Number of writes before the first power cut; each later cut has more."""
 STATE: Final = "/var/lib/kioskd"
 RELEASE_PYTHON: Final = "/opt/kioskd/current/bin/python"
 YEAR_1970: Final = "1970-01-02T00:00:00"
@@ -43,7 +43,7 @@ def test_a_file_is_whole_after_a_power_cut_in_mid_write(here: Kiosk, cut: int) -
         assert written["filling"] == "x" * (written["number"] % 5000)
 
 
-def test_with_a_read_only_root_it_serves_and_says_what_it_cannot_keep(here: Kiosk) -> None:
+def test_with_a_read_only_root_it_serves_and_names_what_it_cannot_store(here: Kiosk) -> None:
     here.machine.stop()
     here.machine.boot(read_only=True)
     assert here.machine.exec("touch", "/etc/there", check=False).returncode != 0

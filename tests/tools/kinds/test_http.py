@@ -316,6 +316,7 @@ async def test_headers_are_sent_with_redirects_within_the_host(shop: Shop) -> No
         "http://%31%32%37.0.0.1:{other}/",
         "http:\\\\127.0.0.1:{other}\\",
         "http://2130706433:{other}/",
+        "http://127.0.0.1:port/",  # no address
         "file:///etc/passwd",
         "ftp://127.0.0.1:{own}/",
         "https://127.0.0.1:{other}/",

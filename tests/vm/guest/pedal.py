@@ -1,4 +1,4 @@
-"""A USB pedal named Pedal: each SIGUSR1 presses KEY_SPACE for a moment, and SIGTERM unplugs it."""
+"""A simulated USB pedal named Pedal. SIGUSR1 presses KEY_SPACE for a moment, and SIGTERM unplugs it."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ PRESSED_S = 0.2
 
 
 def main() -> None:
-    """Be plugged in until the process ends."""
+    """Stay plugged in until the process ends."""
     pedal = UInput({ecodes.EV_KEY: [ecodes.KEY_SPACE]}, name="Pedal")
 
     def press(_number: int, _frame: FrameType | None) -> None:

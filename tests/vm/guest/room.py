@@ -1,7 +1,7 @@
 """The room before the microphone: a little noise, and the words of a person on each SIGUSR1.
 
-`room.py WORDS` takes speech as raw 16-bit samples at 16 kHz, mono. It plays to the other end of the card Mic, and
-begins again when that card goes and comes.
+`room.py WORDS` takes speech as raw 16-bit samples at 16 kHz, mono. It plays to the other end of the card Mic,
+and begins again when that card goes and comes.
 """
 
 import array
@@ -25,7 +25,7 @@ PLAYER = (
 
 
 class Room:
-    """What is to be heard next."""
+    """Sound that is played next."""
 
     def __init__(self, words: bytes) -> None:
         self._words = words
@@ -56,12 +56,12 @@ def main() -> None:
     while True:
         with subprocess.Popen(PLAYER, stdin=subprocess.PIPE, bufsize=0) as player:
             assert player.stdin
-            # What waits in a pipe of the usual size is two seconds old when it is heard.
+            # Sound would wait for two seconds in a pipe of the usual size.
             fcntl.fcntl(player.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             try:
                 while True:
                     player.stdin.write(room.chunk())
-            except BrokenPipeError:  # the card is gone
+            except BrokenPipeError:  # the card was pulled
                 player.kill()
         time.sleep(0.5)
 

@@ -1,6 +1,6 @@
 """A webcam: feeds v4l2loopback's /dev/video20 with one picture, ten times a second.
 
-`webcam.py PICTURE WIDTH HEIGHT FORMAT`, the format by its four letters: MJPG (the picture is a JPEG), or YUYV (raw).
+`webcam.py PICTURE WIDTH HEIGHT FORMAT`. The format is MJPG (the picture is a JPEG) or YUYV (it is raw).
 """
 
 import fcntl

@@ -1,7 +1,8 @@
-"""Replaces two of the daemon's files, durably, again and again, with its own code; prints the number of each round.
+"""Replaces two of the daemon's files again and again with the daemon's code, and prints the number of each
+round.
 
-`writer.py FOLDER`, as the daemon's user. The power is cut meanwhile: each file must then be whole, and not older than
-what was printed last.
+`writer.py FOLDER` runs as the daemon's user. The power is cut meanwhile. Each file must then be whole, and
+not older than the last printed round.
 """
 
 import json

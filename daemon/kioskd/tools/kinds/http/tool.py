@@ -64,12 +64,17 @@ class HttpTool(FixedTool):
         """Send the request, and read the answer."""
         import httpx2  # noqa: PLC0415 - slow, and only such tools need it
 
+        client = await self._client_for(self._path)
         try:
-            return await self._ask(self._request(await self._client_for(self._path), arguments))
+            request = self._request(client, arguments)
         except UnfitError as err:
             return refused(str(err))
         except httpx2.InvalidURL:
             return refused("the arguments make an address that is too long or not valid")
+        try:
+            return await self._ask(request)
+        except httpx2.InvalidURL:
+            return failed("the server redirects to an address that is not valid")
         except httpx2.HTTPError as err:
             # Only the type is shown: the text can hold the address with its arguments.
             return failed(
