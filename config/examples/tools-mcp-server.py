@@ -1,4 +1,4 @@
-"""A small MCP server over stdio, in plain Python. It stands for your own, which an MCP library makes easier."""
+"""A small MCP server over stdio, in plain Python. An MCP library makes a server of your own easier."""
 
 import json
 import sys

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m tests.support.plain_words daemon/kioskd/flow tests/flow README.md
 
-It prints each finding as FILE:LINE RULE: TEXT. It reads docstrings and comments of Python files, comments of YAML
-files, and the paragraphs of Markdown files. With `--messages` it prints the texts that Python files show to people
-instead, to be read by a person: a program cannot judge those.
+It prints each finding as FILE:LINE RULE: TEXT. It reads docstrings and comments of Python files, comments of
+YAML files, and the paragraphs of Markdown files. With `--messages` it prints the texts that Python files show to
+people instead. A person has to read those: a program cannot judge them.
 """
 
 import ast
@@ -25,10 +25,11 @@ VAGUE: Final = re.compile(r"\b(nobody|somebody|whoever|anew|be it|nor is)\b", re
 
 RIDDLES: Final = re.compile(
     r"(?:^|(?<=[.:;!?] ))(?:What|Who|Whom|Such|Nor)\b[^?]*?(?=[.:;!]|$)(?!\?)"
-    r"|\bsuch (?:a )?one\b|\bso (?:many|much) (?:is|are|of)\b|\bmay have (?:done|been)\b|\bno longer than not\b"
-    r"|\bof (?:who|what)\b|\bby (?:who|what)\b|\bthat (?:what|who) (?:is|are)\b|\bnot to be (?:had|got)\b|\bgoes unused\b"
+    r"|\bsuch (?:a )?one\b|\bso (?:many|much) (?:is|are|of)\b|\bmay have (?:done|been)\b"
+    r"|\bno longer than not\b|\b(?:of|by) (?:who|what)\b|\bthat (?:what|who) (?:is|are)\b"
+    r"|\bnot to be (?:had|got)\b|\bgoes unused\b"
 )
-"""Forms that were riddles to readers: "who" or "what" as the name of a thing, and sentences without a subject."""
+"""Forms that readers stumbled over: "who" or "what" as the name of a thing, and sentences without a subject."""
 
 _CODE: Final = re.compile(r"``[^`]*``|`[^`]*`")
 _END: Final = re.compile(r"(?<=[.!?:])[)\"'*]*\s+|\n\s*\n|\n\s*(?=[-*|>#] )|\n(?=\s*\w+: )|\n(?= {4,}\S)")
@@ -105,7 +106,7 @@ def _of_markdown(text: str) -> Iterator[tuple[int, str]]:
 
 
 def messages(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each string of a Python file that has three words or more, but no docstrings; {} stands for a value."""
+    """Yield each string of three words or more that is not a docstring; {} stands for a value."""
     tree = ast.parse(text)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}

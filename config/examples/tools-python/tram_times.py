@@ -10,8 +10,8 @@ MINUTES = {"1": (4, 24, 44), "6": (11, 41)}
 def next_trams(arguments: Mapping[str, object]) -> list[str]:
     """Return the next three departures of `line`. An empty list tells the model that there are none.
 
-    The kiosk runs this function in a thread, so it may block. An `async def` runs in the daemon's loop, and must
-    not block.
+    The kiosk runs this function in a thread, so it is allowed to block. An `async def` must not block: it
+    runs in the daemon's own loop.
     """
     now = datetime.datetime.now().astimezone()
     hours = [now.replace(minute=0, second=0, microsecond=0) + datetime.timedelta(hours=n) for n in range(4)]

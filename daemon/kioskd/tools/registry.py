@@ -17,7 +17,7 @@ from kioskd.yamlconf.document import ValuePath
 
 
 class _Kinds(UserDict[str, Any]):
-    """Kinds by their names. A kind is imported when it is first looked up: a kiosk without tools needs none."""
+    """Kinds by their names. The first look-up imports a kind, so a kiosk without tools imports none."""
 
     def __getitem__(self, name: str) -> ToolKind[Any]:
         """Return the kind; it is the object NAME of `kinds/NAME/kind.py`."""
