@@ -26,7 +26,7 @@ def test_saved_preferences_survive_a_restart(tmp_path: Path, kept: Preferences) 
     assert PreferenceFile(tmp_path / "state").load() == kept
 
 
-def test_only_the_owner_may_read_a_rendering(tmp_path: Path) -> None:
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     PreferenceFile(tmp_path / "state").save(Preferences(30))
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "state" / PREFERENCES).stat().st_mode) == 0o600
