@@ -127,7 +127,7 @@ def test_check_notes_an_unknown_model_and_refuses_one_that_is_gone(
 ) -> None:
     file = tmp_path / "kioskd.yaml"
     for model, code, words in (
-        ("gemini-9-live", Exit.OK, "note: service.model: gemini-9-live is not known to this version"),
+        ("gemini-9-live", Exit.OK, "note: service.model: this version does not know gemini-9-live"),
         (
             "gemini-2.0-flash-live-001",
             Exit.CONFIGURATION,

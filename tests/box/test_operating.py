@@ -88,7 +88,7 @@ def test_who_is_in_the_groups_that_the_readme_names_reads_the_journal_and_finds_
 
 
 def test_a_file_that_the_sandbox_hides_is_named_by_the_service_and_to_whoever_checks(it: Site) -> None:
-    hidden = "service.key_file: cannot be seen by the service: the service's sandbox hides"
+    hidden = "service.key_file: cannot be read by the service: the service's sandbox hides"
     for place, setting in (("/home/pi", "ProtectHome"), ("/root", "ProtectHome"), ("/tmp", "PrivateTmp")):
         it.box.write(f"{place}/key", it.key, mode="600")
         it.box.sh(f"chown kioskd: {place}/key")

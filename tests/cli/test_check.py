@@ -165,7 +165,7 @@ def test_a_path_that_the_services_sandbox_hides_is_a_fault_of_its_own_settings_a
         place.write_text(f"{GOOD}service: {{key_file: /root/key}}\n")
     assert main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")]) == Exit.CONFIGURATION
     assert (
-        "service.key_file: cannot be seen by the service: the service's sandbox hides /root"
+        "service.key_file: cannot be read by the service: the service's sandbox hides /root"
         in capsys.readouterr().out
     )
     main(["check", "--config", str(file)])
@@ -193,7 +193,7 @@ def test_json_says_the_same_for_programs(file: Path, capsys: pytest.CaptureFixtu
         "line": 2,
         "column": 11,
         "key": "speaker.volume",
-        "what": "101 is above 100, it is a percentage; use 0 to 100",
+        "what": "101 is above 100 (it is a percentage); write 0 to 100",
     }
     file.write_text(GOOD, encoding="utf-8")
     assert main(["check", "--json", "--config", str(file)]) == Exit.OK

@@ -151,4 +151,4 @@ def test_a_faulty_configuration_is_refused_like_everywhere(
     path = tmp_path / "kioskd.yaml"
     path.write_text("privacy: {recordings: on}\n")
     assert main(["privacy", "--config", str(path)]) == 78
-    assert f"{path}:1:23 privacy.recordings: on is not enough" in capsys.readouterr().err
+    assert f"{path}:1:23 privacy.recordings: on does not say where to store" in capsys.readouterr().err

@@ -135,7 +135,7 @@ def test_arguments_that_are_no_object_are_wrong_usage(
 @pytest.mark.parametrize(
     ("yaml", "place"),
     [
-        ("tools:\n  - {kind: htpp}\n", ":2:12 tools.kind: htpp is no kind of tool; did you mean http?"),
+        ("tools:\n  - {kind: htpp}\n", ":2:12 tools.kind: htpp is not a kind of tool; did you mean http?"),
         (
             "tools:\n  - {kind: command, name: a, description: d, argv: [/no/such]}\n",
             ":2:52 tools.argv: its program is not there",

@@ -17,8 +17,8 @@ async def test_each_fault_of_the_file_is_one_finding_with_its_remedy(kiosk: Kios
     kiosk.settings["microphone"]["channel"] = 0
     found = configuration.settings(kiosk.context())
     assert {(one.fault, one.remedy) for one in found} == {
-        ("settings", "use 0 to 100"),
-        ("settings", "use 1 to 64"),
+        ("settings", "write 0 to 100"),
+        ("settings", "write 1 to 64"),
     }
 
 

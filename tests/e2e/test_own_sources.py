@@ -116,7 +116,7 @@ def test_check_takes_them_and_says_so(file: Path, capsys: pytest.CaptureFixture[
         ("doorbell:front", "doorbell:1", "doorbell:1 names no doorbell; write doorbell:front, say"),
         ("beacon:roof", "beacon:1", "led:NAME or beacon:NAME; write gpio:pi/25, say"),
         ("mute_s: 0", "pull: up", "it is for gpio lines, and this is a doorbell"),
-        ('"beacon:roof"', '"beacon:roof", active: low', "it is for gpio and rgb lines"),
+        ('"beacon:roof"', '"beacon:roof", active: low', "it is for lamps of gpio and rgb only"),
     ],
 )
 def test_check_refuses_what_has_another_form(

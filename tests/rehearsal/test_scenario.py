@@ -36,7 +36,7 @@ def test_the_folder_holds_further_scenarios() -> None:
 FAULTS = [
     ("visitor: [press]", 1, "name: is missing"),
     ("name: x\nvisitor: []", 2, "nothing would happen"),
-    ("name: x\nvisitor: [jump]", 2, "jump will not do"),
+    ("name: x\nvisitor: [jump]", 2, "jump is not"),
     ("name: x\nvisitor:\n  - press\n  - {pause_s: 0}", 4, "visitor.pause_s: 0 is below 0.01"),
     ("name: x\nvisitor:\n  - {wait: {for: aslep}}", 3, "did you mean asleep?"),
     ("name: x\nvisitor:\n  - {wait: {for: asleep, at_most: 3}}", 3, "at_most belongs under expect"),

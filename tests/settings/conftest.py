@@ -1,4 +1,4 @@
-"""Where the tests of this folder write settings."""
+"""The file in which the tests of this folder write settings."""
 
 from pathlib import Path
 

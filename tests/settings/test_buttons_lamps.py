@@ -1,4 +1,4 @@
-"""Buttons and lamps: what is taken, and what is refused."""
+"""Settings of buttons and lamps, accepted or rejected."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from kioskd.settings.model import Settings
         {"button": {"source": "gpio:pinctrl-rp1/0"}, "lamp": {"source": "gpio:gpiochip4/25"}},
     ],
 )
-def test_what_works_is_taken(values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(values: dict[str, Any]) -> None:
     assert taken("controls", **values).model_dump(exclude_unset=True) == values
 
 
@@ -45,30 +45,33 @@ def test_what_works_is_taken(values: dict[str, Any]) -> None:
         ({"lamp": {"source": "evdev:Pedal/KEY_A"}}, "names no lamp"),
         ({"lamp": {"source": "rgb:pi/5,6"}}, "names no lamp"),
         ({"lamp": {"source": "led:/sys"}}, "names no lamp"),
-        ({"lamp": {}}, "it needs a source or a command"),
-        ({"lamp": {"command": ()}}, "it needs a source or a command"),
-        ({"lamp": {"source": "led:a", "command": ("show",)}}, "take out one of the two"),
+        ({"lamp": {}}, "a lamp needs a source or a command"),
+        ({"lamp": {"command": ()}}, "a lamp needs a source or a command"),
+        ({"lamp": {"source": "led:a", "command": ("show",)}}, "excludes source"),
         ({"lamp": {"source": "led:a", "brightness": 0}}, "0 is below 1"),
-        ({"lamp": {"source": "led:a", "night": {"from": "7:00", "to": "08:00"}}}, 'write "22:00", say'),
+        (
+            {"lamp": {"source": "led:a", "night": {"from": "7:00", "to": "08:00"}}},
+            "write HH:MM in quotes, for example",
+        ),
         ({"button": {"source": "gpio:gpiochip0/\u0661"}}, "names no GPIO line"),
         ({"button": {"source": "evdev:/KEY_A"}}, "names no key"),
         (
             {"button": {"source": "gpio:c/1"}, "lamp": {"source": "gpio:c/1"}},
-            "gpio:c/1 is taken by controls.button; give each its own",
+            "gpio:c/1 is already used by controls.button; write another one here",
         ),
         ({"lamp": {"source": "rgb:pi/5,5,6"}}, "names one line twice"),
-        ({"lamp": {"source": "led:a", "active": "low"}}, "it is for gpio and rgb lines"),
-        ({"lamp": {"command": ("show",), "active": "low"}}, "it is for gpio and rgb lines"),
-        ({"lamp": {"source": "gpio:c/1", "brightness": 50}}, "cannot be dimmed"),
-        ({"lamp": {"source": "rgb:c/1,2,3", "brightness": 50}}, "cannot be dimmed"),
-        ({"lamp": {"command": ("show",), "brightness": 50}}, "cannot be dimmed"),
+        ({"lamp": {"source": "led:a", "active": "low"}}, "it is for lamps of gpio and rgb only"),
+        ({"lamp": {"command": ("show",), "active": "low"}}, "it is for lamps of gpio and rgb only"),
+        ({"lamp": {"source": "gpio:c/1", "brightness": 50}}, "can be dimmed"),
+        ({"lamp": {"source": "rgb:c/1,2,3", "brightness": 50}}, "can be dimmed"),
+        ({"lamp": {"command": ("show",), "brightness": 50}}, "can be dimmed"),
         (
             {"lamp": {"source": "gpio:c/1", "night": {"from": "22:00", "to": "07:00"}}},
-            "set its brightness to 0",
+            "set night.brightness to 0",
         ),
         (
             {"lamp": {"command": ("show",), "night": {"from": "22:00", "to": "07:00", "brightness": 0}}},
-            "the command's own business",
+            "the command decides how bright its lamp is",
         ),
         ({"button": {"source": "gpio:c/1", "does": "hold", "mute_s": 5}}, "held to talk does nothing else"),
         (
@@ -85,17 +88,17 @@ def test_what_works_is_taken(values: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(values: dict[str, Any], words: str) -> None:
+def test_invalid_values_are_rejected_with_the_expected_form(values: dict[str, Any], words: str) -> None:
     assert words in refusal("controls", **values)
 
 
-def test_a_lamp_is_the_one_of_its_source_or_a_command() -> None:
+def test_a_lamp_comes_from_its_source_or_its_command() -> None:
     assert isinstance(LampSettings(source="led:ACT").parsed, LedLampSource)
     command = LampSettings(command=("show", "it")).parsed
     assert (command.text, command.parts, command.wires) == ("command", ("show", "it"), ())
 
 
-def test_the_settings_know_all_their_sources_and_what_those_need() -> None:
+def test_the_settings_list_all_sources_and_their_libraries() -> None:
     settings = Settings.model_validate(
         {
             "camera": {"source": "picamera", "lamp": "gpio:pi/5"},

@@ -1,4 +1,4 @@
-"""What the kiosk sees with: what is taken, and what is refused."""
+"""Settings of the camera, accepted or rejected."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ from kioskd.settings.camera import CameraSettings
         {"source": "picamera:1", "when": "conversation"},
         {"source": "v4l2:HD Webcam C270", "when": "speech"},
         {"source": "folder:/srv/pictures", "when": "request"},
-        # What belongs to a camera that is off waits for it to be switched on.
+        # A camera that is off keeps its settings.
         {"every_s": 1, "size": 64, "quality": 20, "min_change": 0, "refresh_s": 1},
         {"source": "picamera", "when": "speech", "every_s": 5, "min_change": 0.1, "refresh_s": 5},
-        # Where a file says what is so anyway: config/kioskd.yaml does.
+        # Defaults can be written out, as in config/kioskd.yaml.
         {"source": "picamera", "when": "request", "every_s": 2, "min_change": 0.02, "refresh_s": 30},
         {"source": "picamera", "when": "speech", "every_s": 60, "refresh_s": 30},
         {"every_s": 3600, "size": 4096, "quality": 95, "min_change": 1, "refresh_s": 3600},
         {"rotate": 180, "mirror": True, "lamp": "led:camera"},
     ],
 )
-def test_what_works_is_taken(values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(values: dict[str, Any]) -> None:
     assert taken("camera", **values).model_dump(exclude_unset=True) == values
 
 
@@ -51,11 +51,11 @@ def test_what_works_is_taken(values: dict[str, Any]) -> None:
         ({"source": "picamera", "when": "speech", "min_change": 0, "refresh_s": 60}, "every picture is sent"),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(values: dict[str, Any], words: str) -> None:
+def test_invalid_values_are_rejected_with_the_expected_form(values: dict[str, Any], words: str) -> None:
     assert words in refusal("camera", **values)
 
 
-def test_the_form_of_its_pictures_is_what_is_set() -> None:
+def test_the_form_of_the_pictures_comes_from_the_settings() -> None:
     camera = CameraSettings(source="picamera", size=320, quality=90, rotate=90, mirror=True)
     assert camera.form == {"size": 320, "quality": 90, "rotate": 90, "mirror": True}
 
@@ -65,6 +65,6 @@ def test_a_camera_is_on_unless_its_source_is_off() -> None:
     assert CameraSettings(source="v4l2:C920").on
 
 
-def test_its_own_light_is_a_lamp_like_any_other() -> None:
+def test_the_light_of_the_camera_is_a_lamp_like_any_other() -> None:
     assert CameraSettings().own_lamp is None
     assert CameraSettings(lamp="led:camera").own_lamp == LampSettings(source="led:camera")

@@ -45,20 +45,20 @@ def test_the_key_comes_from_the_first_place_that_has_one(tmp_path: Path, key_fil
         service_key(without, environ)
 
 
-def test_a_key_file_that_is_named_is_the_only_place(tmp_path: Path) -> None:
+def test_a_key_file_in_the_settings_is_the_only_place_of_a_key(tmp_path: Path) -> None:
     settings = ServiceSettings(key_file=tmp_path / "nowhere")
     with pytest.raises(KeyUnusableError, match=r"service\.key_file: the file is not there"):
         service_key(settings, {"GEMINI_API_KEY": KEY})
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
-def test_a_key_file_open_to_others_is_refused_with_the_remedy(key_file: Path, mode: int) -> None:
+def test_a_key_file_open_to_others_is_rejected_with_the_remedy(key_file: Path, mode: int) -> None:
     key_file.chmod(mode)
     with pytest.raises(KeyUnusableError, match=rf"mode {mode:o}\); run chmod 600"):
         service_key(ServiceSettings(key_file=key_file), {})
 
 
-def test_a_key_file_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+def test_a_key_file_that_is_no_regular_file_is_rejected_at_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for path in (pipe, tmp_path):
@@ -80,7 +80,7 @@ def test_a_key_file_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: 
         (b"SECRET" * 1000, "longer than"),
     ],
 )
-def test_invalid_keys_are_refused_and_never_repeated(key_file: Path, content: bytes, words: str) -> None:
+def test_invalid_keys_are_rejected_and_never_repeated(key_file: Path, content: bytes, words: str) -> None:
     key_file.write_bytes(content)
     with pytest.raises(ConfigError, match=words) as caught:
         service_key(ServiceSettings(key_file=key_file), {})
@@ -106,15 +106,15 @@ MISTAKES = [
     ("https://example.com/v1?key=SECRET", "is an address"),
     ('{"key": "SECRET"}', "is JSON or a list"),
     ("<SECRET>", "is in angle brackets"),
-    ("SECRET\nSECRET", "holds blanks or line breaks: more than one line"),
+    ("SECRET\nSECRET", "holds several lines"),
     ("SECRET SECRET", "holds blanks"),
     ("\u200bSECRET", "odd characters"),
 ]
-"""What people store in place of the key alone, and what is said of it."""
+"""Texts that people store in place of the key alone, with the words for the mistake."""
 
 
 @pytest.mark.parametrize(("text", "words"), MISTAKES)
-def test_text_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, words: str) -> None:
+def test_text_around_the_key_is_named_as_the_mistake(key_file: Path, text: str, words: str) -> None:
     key_file.write_text(text, encoding="utf-8")
     for settings, environ in (
         (ServiceSettings(key_file=key_file), {}),
@@ -122,7 +122,7 @@ def test_text_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, 
     ):
         with pytest.raises(KeyUnusableError, match=words) as caught:
             service_key(settings, environ)
-        assert caught.value.what.endswith("; put the key alone there")
+        assert "the key" in caught.value.what.rpartition("; ")[2]
         assert "SECRET" not in str(caught.value)
 
 
@@ -133,7 +133,7 @@ def test_blanks_around_a_key_are_ignored(key_file: Path, text: str) -> None:
     assert found == text.strip()
 
 
-def test_an_empty_variable_is_said_and_not_passed_over() -> None:
+def test_an_empty_variable_is_a_fault_and_not_skipped() -> None:
     with pytest.raises(KeyUnusableError, match="GEMINI_API_KEY: is empty"):
         service_key(ServiceSettings(), {"GEMINI_API_KEY": "", "GOOGLE_API_KEY": KEY})
 
@@ -150,12 +150,12 @@ def test_the_key_does_not_show_itself() -> None:
     ],
     ids=["vertex", "tokens"],
 )
-def test_no_key_is_looked_for_where_none_is_needed(settings: ServiceSettings) -> None:
+def test_vertex_and_tokens_need_no_key(settings: ServiceSettings) -> None:
     assert service_key(settings, {}) is None
     assert service_key(settings, {"GEMINI_API_KEY": KEY}) is None
 
 
-def test_a_key_that_is_handed_over_counts_from_then_on_whatever_is_stored(tmp_path: Path) -> None:
+def test_a_new_key_replaces_the_stored_key(tmp_path: Path) -> None:
     (tmp_path / "gemini-api-key").write_text("of-systemd", encoding="ascii")
     keys = ServiceKeys({"CREDENTIALS_DIRECTORY": str(tmp_path)})
     opener = keys.opener(ServiceSettings())
@@ -168,7 +168,7 @@ def test_a_key_that_is_handed_over_counts_from_then_on_whatever_is_stored(tmp_pa
     assert KEY not in repr((keys, opener, opener(), vars(keys)))
 
 
-def test_a_key_that_is_handed_over_is_not_for_settings_that_name_a_file(key_file: Path) -> None:
+def test_a_new_key_does_not_replace_a_key_file(key_file: Path) -> None:
     keys = ServiceKeys({"GEMINI_API_KEY": "of-gemini"})
     keys.take(ServiceSettings(), SecretStr("handed-over"))
     opener = keys.opener(ServiceSettings(key_file=key_file))
@@ -183,16 +183,16 @@ def test_a_key_that_is_handed_over_is_not_for_settings_that_name_a_file(key_file
         (
             ServiceSettings(provider="vertex", project="p"),
             "SECRET",
-            "with service.provider: vertex no stored",
+            "is not used with service.provider: vertex",
         ),
-        (ServiceSettings(token_url="https://tokens.example"), "SECRET", "with service.token_url no stored"),
-        (ServiceSettings(key_file=Path("/etc/kioskd/key")), "SECRET", "with service.key_file no stored"),
+        (ServiceSettings(token_url="https://tokens.example"), "SECRET", "is not used with service.token_url"),
+        (ServiceSettings(key_file=Path("/etc/kioskd/key")), "SECRET", "is not used with service.key_file"),
         (ServiceSettings(), " \n", "is empty"),
         (ServiceSettings(), "SECRET two words", "holds blanks"),
         (ServiceSettings(), "SECRET" * 1000, "longer than 4096"),
     ],
 )
-def test_a_key_that_is_not_taken_leaves_the_old_one_and_is_not_repeated(
+def test_a_rejected_key_leaves_the_old_one_and_is_not_repeated(
     settings: ServiceSettings, handed: str, words: str
 ) -> None:
     keys = ServiceKeys({"GEMINI_API_KEY": KEY})
@@ -211,7 +211,7 @@ def account(tmp_path: Path, content: str, mode: int = 0o600) -> ServiceSettings:
     return ServiceSettings(provider="vertex", project="p", credentials_file=file)
 
 
-def test_an_account_is_looked_at_only_where_one_is_named(tmp_path: Path) -> None:
+def test_an_account_file_is_optional(tmp_path: Path) -> None:
     check_account(ServiceSettings(provider="vertex", project="p"))
     check_account(account(tmp_path, '{"type": "service_account", "private_key": "SECRET"}'))
 
@@ -226,7 +226,7 @@ def test_an_account_is_looked_at_only_where_one_is_named(tmp_path: Path) -> None
         ('{"type": "authorized_user", "refresh_token": "SECRET"}', 0o600, "holds no service account"),
     ],
 )
-def test_an_account_that_cannot_be_used_is_refused_and_never_repeated(
+def test_an_invalid_account_is_rejected_and_never_repeated(
     tmp_path: Path, content: str, mode: int, words: str
 ) -> None:
     with pytest.raises(KeyUnusableError, match=words) as caught:

@@ -1,4 +1,4 @@
-"""What settings of different sections need of each other."""
+"""Checks of settings that depend on other sections."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ DOOR = "tools: [{kind: command, name: door, description: d, argv: [/bin/true], c
 
 
 def faults_of(file: Path, text: str) -> list[str]:
-    """Return each fault of a start as LINE:COLUMN key: what; a line of its own for each section."""
+    """Return each fault of a start as LINE:COLUMN key: what."""
     file.write_text(text, encoding="utf-8")
     try:
         load_to_run(file, KEY)
@@ -31,25 +31,31 @@ def button(does: str) -> str:
     [
         (
             "controls: {buttons: [{source: gpio:pi/17}, {source: gpio:pi/17, does: mute}]}\n",
-            ["1:53 controls.buttons.source: gpio:pi/17 is taken by controls.buttons.0"],
+            ["1:53 controls.buttons.source: gpio:pi/17 is already used by controls.buttons.0"],
         ),
         (
-            "controls:\n  button: {source: evdev:Pedal/KEY_A}\n  buttons: [{source: evdev:Pedal/KEY_A, does: end}]\n",
-            ["3:22 controls.buttons.source: evdev:Pedal/KEY_A is taken by controls.button"],
+            (
+                "controls:\n  button: {source: evdev:Pedal/KEY_A}\n"
+                "  buttons: [{source: evdev:Pedal/KEY_A, does: end}]\n"
+            ),
+            ["3:22 controls.buttons.source: evdev:Pedal/KEY_A is already used by controls.button"],
         ),
         (
             "controls:\n  button: {source: gpio:pi/6}\n  lamp: {source: 'rgb:pi/5,6,13'}\n",
-            ["3:18 controls.lamp.source: gpio:pi/6 is taken by controls.button"],
+            ["3:18 controls.lamp.source: gpio:pi/6 is already used by controls.button"],
         ),
         (
             "controls:\n  button: {source: gpio:pi/6}\n  lamps: [{source: led:ACT}, {source: led:ACT}]\n",
-            ["3:39 controls.lamps.source: led:ACT is taken by controls.lamps.0"],
+            ["3:39 controls.lamps.source: led:ACT is already used by controls.lamps.0"],
         ),
         (
-            "camera: {lamp: gpio:pi/6}\ncontrols: {button: {source: gpio:pi/6}, lamp: {source: 'rgb:pi/5,6,13'}}\n",
+            (
+                "camera: {lamp: gpio:pi/6}\n"
+                "controls: {button: {source: gpio:pi/6}, lamp: {source: 'rgb:pi/5,6,13'}}\n"
+            ),
             [
-                "2:29 controls.button.source: gpio:pi/6 is taken by camera.lamp",
-                "2:56 controls.lamp.source: gpio:pi/6 is taken by camera.lamp",
+                "2:29 controls.button.source: gpio:pi/6 is already used by camera.lamp",
+                "2:56 controls.lamp.source: gpio:pi/6 is already used by camera.lamp",
             ],
         ),
     ],
@@ -59,7 +65,7 @@ def test_a_gpio_line_or_key_may_be_used_once(file: Path, text: str, places: list
     assert [fault.partition(";")[0] for fault in found] == places
 
 
-def test_lines_of_different_chips_and_a_lamp_of_each_kind_stand_side_by_side(file: Path) -> None:
+def test_lines_of_different_chips_and_lamps_of_all_kinds_fit_together(file: Path) -> None:
     text = """\
 controls:
   buttons: [{source: gpio:pi/1}, {source: gpio:gpiochip4/1}, {source: evdev:A/KEY_A}, {source: evdev:B/KEY_A}]
@@ -70,22 +76,22 @@ controls:
 
 
 @pytest.mark.parametrize("does", ["does: toggle", "does: hold", "does: wake", "does: mute, double: toggle"])
-def test_a_tool_that_asks_for_a_press_can_have_one(file: Path, does: str) -> None:
+def test_a_tool_can_ask_for_a_press(file: Path, does: str) -> None:
     assert faults_of(file, button(does).replace("}}", "}, lamp: {source: gpio:pi/25}}") + DOOR) == []
 
 
 @pytest.mark.parametrize("controls", ["", button("does: mute"), button("does: hush, double: end")])
-def test_a_tool_that_asks_for_a_press_that_no_button_can_give_is_refused(file: Path, controls: str) -> None:
+def test_a_tool_cannot_ask_for_a_press_without_a_button_that_confirms(file: Path, controls: str) -> None:
     (fault,) = faults_of(file, DOOR + "conversation: {wake: [start]}\n" + controls)
-    assert fault.startswith("1:81 tools.confirm: can never be given")
+    assert fault.startswith("1:81 tools.confirm: needs a button that can confirm")
 
 
-def test_a_tool_that_asks_for_a_press_without_a_lamp_to_ask_with_is_refused(file: Path) -> None:
+def test_a_tool_cannot_ask_for_a_press_without_a_lamp(file: Path) -> None:
     (fault,) = faults_of(file, DOOR + button("does: toggle"))
-    assert fault.startswith("1:81 tools.confirm: asks nobody")
+    assert fault.startswith("1:81 tools.confirm: needs a lamp, which asks the visitor")
 
 
-def test_a_rehearsal_brings_its_own_button(file: Path) -> None:
+def test_a_rehearsal_has_its_own_button(file: Path) -> None:
     file.write_text(DOOR, encoding="utf-8")
     assert isinstance(load(file), Settings)
 
@@ -94,7 +100,7 @@ def test_a_rehearsal_brings_its_own_button(file: Path) -> None:
 def test_a_button_cannot_look_without_a_camera(file: Path, does: str, key: str) -> None:
     text = "conversation: {wake: [start]}\n" + button(does)
     (fault,) = faults_of(file, text)
-    assert f" controls.button.{key}: look does nothing: the camera is off" in fault
+    assert f" controls.button.{key}: look needs a camera" in fault
     assert faults_of(file, text + "camera: {source: picamera}\n") == []
 
 
@@ -106,22 +112,22 @@ def test_a_button_that_cannot_look_does_not_wake_the_kiosk(file: Path) -> None:
     ]
 
 
-def test_allowed_interruptions_are_refused_with_half_duplex(file: Path) -> None:
+def test_allowed_interruptions_are_rejected_with_half_duplex(file: Path) -> None:
     text = "conversation: {wake: [start], interruptions: allowed}\n"
     (fault,) = faults_of(file, text)
-    assert fault.startswith("1:46 conversation.interruptions: allowed goes unused")
+    assert fault.startswith("1:46 conversation.interruptions: has no effect")
     assert faults_of(file, text + "microphone: {echo: hardware}\n") == []
 
 
 @pytest.mark.parametrize("call", ["voice", "wakeword"])
-def test_wake_by_voice_is_refused_with_a_held_button_and_no_greeting(file: Path, call: str) -> None:
+def test_wake_by_voice_is_rejected_with_a_talk_button_and_no_greeting(file: Path, call: str) -> None:
     text = f"conversation: {{wake: [{call}]}}\n" + button("does: hold")
     (fault,) = faults_of(file, text)
-    assert fault.startswith(f"1:22 conversation.wake: {call} wakes for nothing")
+    assert fault.startswith(f"1:22 conversation.wake: {call} is useless")
     assert faults_of(file, text + "assistant: {greeting: Say that one has to hold the button.}\n") == []
 
 
-def test_scheduling_is_refused_for_a_model_that_waits_for_every_tool() -> None:
+def test_scheduling_is_rejected_for_a_model_that_waits_for_every_tool() -> None:
     service = {"model": "gemini-3.1-flash-live-preview"}
     tools = ({"kind": "builtin", "scheduling": "silent"},)
     settings = Settings.model_validate({"service": service, "tools": tools})
@@ -136,11 +142,11 @@ def test_scheduling_is_refused_for_a_model_that_waits_for_every_tool() -> None:
         (
             "gemini-3.8-live-extended-thinking",
             "blocking: true",
-            "cannot be: gemini-3.8-live-extended-thinking waits",
+            "is not possible: gemini-3.8-live-extended-thinking never",
         ),
     ],
 )
-def test_blocking_is_refused_for_a_model_that_does_not_support_it(
+def test_blocking_is_rejected_for_a_model_that_does_not_support_it(
     file: Path, model: str, option: str, words: str
 ) -> None:
     text = f"conversation: {{wake: [start]}}\ntools: [{{kind: builtin, {option}}}]\n"
@@ -159,7 +165,7 @@ def test_blocking_is_refused_for_a_model_that_does_not_support_it(
         (button("double: look"), False),
     ],
 )
-def test_a_camera_that_nobody_can_ask_is_worth_a_note(file: Path, more: str, noted: bool) -> None:
+def test_a_camera_without_a_way_to_ask_for_a_picture_is_noted(file: Path, more: str, noted: bool) -> None:
     file.write_text("camera: {source: picamera}\n" + more, encoding="utf-8")
     said = notes(load(file), KEY)
     assert [note.split(":")[0] for note in said] == ["camera.when"] * noted

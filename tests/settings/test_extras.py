@@ -1,4 +1,4 @@
-"""Which optional parts settings need."""
+"""The extras of the package that settings need."""
 
 import subprocess
 import sys
@@ -28,11 +28,11 @@ tools:
 """
 
 
-def test_a_plain_kiosk_needs_nothing_but_its_window() -> None:
+def test_the_default_settings_need_only_the_extra_watch() -> None:
     assert extras(Settings()) == ["watch"]
 
 
-def test_whatever_a_setting_needs_is_named_as_the_package_has_it(tmp_path: Path) -> None:
+def test_each_needed_extra_has_its_name_in_the_package(tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text(EVERYTHING)
     assert main(path) == "echo,input,mcp,mqtt,wakeword,watch"
@@ -43,20 +43,20 @@ def test_whatever_a_setting_needs_is_named_as_the_package_has_it(tmp_path: Path)
 @pytest.mark.parametrize(
     "source", ["{source: 'picamera'}", '{"source": "picamera:1"}', "\n  source: picamera"]
 )
-def test_a_camera_that_needs_more_than_the_package_index_is_named_apart(tmp_path: Path, source: str) -> None:
+def test_a_library_that_only_debian_has_is_on_its_own_line(tmp_path: Path, source: str) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text(f"camera: {source}\n")
     assert main(path) == "watch\npicamera2"
 
 
 @pytest.mark.parametrize("text", ["microphone: {echo: telepathy}", ":::", ""])
-def test_a_file_with_faults_needs_nothing_more(tmp_path: Path, text: str) -> None:
+def test_a_file_with_faults_needs_the_extras_of_the_defaults(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text(text)
     assert main(path) == "watch"
 
 
-def test_the_installer_can_ask(tmp_path: Path) -> None:
+def test_the_installer_can_run_the_module(tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text("microphone: {echo: cancel}")
     command = [sys.executable, "-m", "kioskd.settings.extras", str(path)]

@@ -1,4 +1,4 @@
-"""Bounds on the bill and on what is kept, as they are written in the YAML."""
+"""Settings of limits on the bill and of stored conversations, as written in YAML."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def faults(folder: Path, text: str) -> list[tuple[int, int, str, str]]:
     return [(fault.line, fault.column, fault.key, fault.what) for fault in refused.value.faults]
 
 
-def test_nothing_is_bounded_or_kept_unless_the_owner_says_so() -> None:
+def test_nothing_is_limited_or_stored_by_default() -> None:
     settings = Settings()
     limits = settings.limits
     assert (limits.minutes_per_day, limits.tokens_per_day, limits.tokens_per_conversation) == (0, 0, 0)
@@ -69,12 +69,15 @@ privacy:
         ("{folder: words, keep_days: 7}", [("most_mb", "is missing")]),
         ("{}", [("folder", "is missing"), ("keep_days", "is missing"), ("most_mb", "is missing")]),
         ("{folder: words, keep_days: 0, most_mb: 1}", [("keep_days", "0 is below 1")]),
-        ("{folder: words, keep_days: 1, most_gb: 1, most_mb: 1}", [("most_gb", "is not a setting; did you mean most_mb?")]),
-        ("on", [("", "on is not enough: what is kept needs a place, a time and a bound")]),
-        ("true", [("", "true is not enough")]),
+        (
+            "{folder: words, keep_days: 1, most_gb: 1, most_mb: 1}",
+            [("most_gb", "is not a setting; did you mean most_mb?")],
+        ),
+        ("on", [("", "on does not say where to store, for how long, and how much")]),
+        ("true", [("", "true does not say where to store")]),
     ],
 )  # fmt: skip
-def test_a_record_without_a_bound_is_refused(
+def test_a_record_without_a_limit_is_rejected(
     tmp_path: Path, given: str, expected: list[tuple[str, str]]
 ) -> None:
     found = faults(tmp_path, f"privacy:\n  recordings: {given}\n")
@@ -87,8 +90,8 @@ def test_a_record_without_a_bound_is_refused(
 @pytest.mark.parametrize(
     ("place", "begins"),
     [
-        ("words", "has the folder of transcripts"),
-        ("./words", "has the folder of transcripts"),
+        ("words", "is also the folder of transcripts"),
+        ("./words", "is also the folder of transcripts"),
         ("~/words", "'~/words' begins with ~"),
     ],
 )
@@ -111,13 +114,13 @@ privacy:
     [
         ("minutes_per_day: 1441", "1441 is above 1440"),
         ("tokens_per_day: -1", "-1 is below 0"),
-        ("tokens_per_conversation: many", "many will not do: a whole number is needed"),
+        ("tokens_per_conversation: many", "many is not a whole number"),
         ("warn_s: 601", "601 is above 600"),
         ("warn_percent: 0", "0 is below 1"),
         ("notice: ''", "is empty"),
     ],
 )
-def test_a_limit_out_of_bounds_is_refused(tmp_path: Path, given: str, begins: str) -> None:
+def test_a_limit_out_of_its_range_is_rejected(tmp_path: Path, given: str, begins: str) -> None:
     [(line, _, key, what)] = faults(tmp_path, f"limits:\n  {given}\n")
     assert (line, key) == (2, f"limits.{given.partition(':')[0]}")
     assert what.startswith(begins), what
@@ -125,4 +128,4 @@ def test_a_limit_out_of_bounds_is_refused(tmp_path: Path, given: str, begins: st
 
 @pytest.mark.parametrize("span", ["24:00-07:00", "07:00-07:00"])
 def test_quiet_hours_are_a_span_between_two_times_of_day(span: str) -> None:
-    assert "is no span of time" in refusal("limits", quiet_hours=(span,))
+    assert "is not a span of time" in refusal("limits", quiet_hours=(span,))

@@ -65,39 +65,44 @@ tools: {{}}
 
 EXPECTED = [
     (1, 1, "servce", "did you mean service?"),
-    (3, 13, "service.provider", "openai is not one of the choices; use gemini, vertex"),
-    (4, 3, "service.api_key", "put it into the systemd credential gemini-api-key"),
+    (3, 13, "service.provider", "openai is not one of the choices; write one of gemini, vertex"),
+    (4, 3, "service.api_key", "store it with `sudo kioskd key`"),
     (5, 3, "service.model", "is empty"),
-    (6, 16, "service.api_version", "latest is no version"),
+    (6, 16, "service.api_version", "latest is not a version"),
     (7, 13, "service.endpoint", "must begin with https://"),
     (8, 14, "service.token_url", "must begin with https://"),
     (9, 3, "service.idle_s", "idle_s belongs under conversation"),
-    (10, 13, "service.key_file", "7 is no path"),
+    (10, 13, "service.key_file", "7 is not a path"),
     (12, 10, "assistant.voice", "did you mean Kore?"),
     (13, 13, "assistant.language", "en-US, de-DE or no-NO"),
     (14, 13, "assistant.greeting", "is empty"),
     (15, 17, "assistant.instructions", "looks like a service key"),
     (17, 10, "conversation.wake", "did you mean button?"),
     (18, 3, "conversation.idle", "did you mean idle_s?"),
-    (19, 11, "conversation.idle_s", "'20' will not do: a number is needed; write it without quotes"),
-    (20, 3, "conversation.idle_s", "a second time, first at 19:3"),
-    (21, 14, "conversation.longest_s", "a number with an end"),
+    (19, 11, "conversation.idle_s", "'20' is not a number; write 20, without quotes"),
+    (20, 3, "conversation.idle_s", "a second time here, and first at 19:3"),
+    (21, 14, "conversation.longest_s", "inf is not a finite number"),
     (22, 12, "conversation.think_s", "500 is above 120"),
-    (24, 11, "conversation.uplink", "use continuous, voice"),
+    (24, 11, "conversation.uplink", "write one of continuous, voice"),
     (25, 13, "microphone", "write NAME: VALUE lines below it"),
-    (27, 11, "speaker.volume", "101 is above 100, it is a percentage; use 0 to 100"),
-    (28, 9, "speaker.cues", "on names no chimes: it takes true, false or a list of wake, end, mute, error"),
+    (27, 11, "speaker.volume", "101 is above 100 (it is a percentage); write 0 to 100"),
+    (
+        28,
+        9,
+        "speaker.cues",
+        "on is not a list of chimes; write true, false, or a list of wake, end, mute, error",
+    ),
     (29, 3, "speaker.devise", "did you mean device?"),
     (31, 11, "camera.source", "webcam is no camera: none has that name; use off, picamera, v4l2:NAME"),
-    (32, 12, "camera.every_s", "0.5 is below 1, the service looks at one picture a second at most"),
-    (33, 9, "camera.size", "768.5 will not do: a whole number is needed"),
+    (32, 12, "camera.every_s", "0.5 is below 1 (the service looks at one picture a second at most)"),
+    (33, 9, "camera.size", "768.5 is not a whole number"),
     (35, 3, "controls.button.source", "is missing"),
     (36, 18, "controls.lamp.source", "names no lamp"),
-    (37, 37, "limits.quiet_hours", "is no span of time"),
+    (37, 37, "limits.quiet_hours", "is not a span of time"),
     (37, 67, "limits.tokens_per_day", "-1 is below 0"),
-    (38, 24, "privacy.transcripts", "true is not enough: what is kept needs a place, a time and a bound"),
-    (39, 1, "tools", "a list is needed"),
-    (40, 3, "(a group)", "is no name"),
+    (38, 24, "privacy.transcripts", "true does not say where to store, for how long, and how much"),
+    (39, 1, "tools", "is not a list"),
+    (40, 3, "(a group)", "is not the name of a setting"),
 ]
 
 
@@ -113,27 +118,27 @@ def test_a_fault_prints_as_place_key_and_text_on_one_line(file: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(file)
     assert str(caught.value) == (
-        f"{file}:2:11 speaker.volume: 101 is above 100, it is a percentage; use 0 to 100"
+        f"{file}:2:11 speaker.volume: 101 is above 100 (it is a percentage); write 0 to 100"
     )
 
 
 def test_bytes_that_are_not_utf_8_are_pointed_at(file: Path) -> None:
     file.write_bytes("assistant:\n  greeting: Grüß Gott\n".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"kioskd\.yaml:2:15: is not UTF-8"):
+    with pytest.raises(SettingsError, match=r"kioskd\.yaml:2:15: the file is not in UTF-8"):
         load(file)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nowhere.yaml", "is not there"), (".", "cannot be read"), ("x" * 300, "cannot be read")],
+    [("nowhere.yaml", "there is no such file"), (".", "cannot be read"), ("x" * 300, "cannot be read")],
 )
-def test_a_file_that_cannot_be_had_is_a_fault_without_a_line(tmp_path: Path, name: str, words: str) -> None:
+def test_a_file_that_cannot_be_read_is_a_fault_without_a_line(tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: {words}")
 
 
-def test_a_file_that_is_no_configuration_by_its_size_is_not_read_whole(file: Path) -> None:
+def test_a_file_that_is_too_large_is_not_read_whole(file: Path) -> None:
     file.write_bytes(b"#" * (LARGEST_BYTES + 1))
     with pytest.raises(SettingsError, match="larger than 1 MiB"):
         load(file)
@@ -144,7 +149,7 @@ def test_unset_settings_have_their_defaults(file: Path, text: str) -> None:
     assert settings_of(file, text) == Settings()
 
 
-def test_what_is_wrong_with_one_of_a_list_is_said_where_that_one_begins(file: Path) -> None:
+def test_a_fault_of_a_list_item_points_at_the_beginning_of_the_item(file: Path) -> None:
     text = """\
         tools:
           - kind: http
@@ -158,7 +163,7 @@ def test_what_is_wrong_with_one_of_a_list_is_said_where_that_one_begins(file: Pa
     ]
 
 
-def test_relative_paths_start_at_the_files_folder(file: Path) -> None:
+def test_relative_paths_of_devices_start_at_the_folder_of_the_file(file: Path) -> None:
     settings = settings_of(
         file,
         """
@@ -174,7 +179,7 @@ def test_relative_paths_start_at_the_files_folder(file: Path) -> None:
     ]
 
 
-def test_a_folder_that_is_not_there_keeps_nobody_from_starting_and_is_worth_a_note(file: Path) -> None:
+def test_a_missing_folder_is_a_note_and_does_not_stop_a_start(file: Path) -> None:
     text = "camera: {source: 'folder:views', when: speech}\nspeaker: {prompts_folder: words}\n"
     settings = settings_of(file, text)
     key = {"GEMINI_API_KEY": "a-key-of-the-service"}
@@ -216,11 +221,11 @@ def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
         microphone: {channel: 2, echo: cancel}
         speaker: {volume_floor: 0, volume_ceiling: 50, prompts: true, prompts_folder: words}
         camera:
-          {source: "v4l2:HD Webcam", when: speech, every_s: 1, size: 512, quality: 90, rotate: 270, mirror: true,
-           min_change: 0.1, refresh_s: 60, lamp: "gpio:pi/24"}
+          {source: "v4l2:HD Webcam", when: speech, every_s: 1, size: 512, quality: 90, rotate: 270,
+           mirror: true, min_change: 0.1, refresh_s: 60, lamp: "gpio:pi/24"}
         controls:
-          button: {source: gpio:pi/17, does: hush, double: look, mute_s: 0, restart_s: 0, pull: none, active: high,
-                   debounce_ms: 5}
+          button: {source: gpio:pi/17, does: hush, double: look, mute_s: 0, restart_s: 0, pull: none,
+                   active: high, debounce_ms: 5}
           buttons: [{source: "evdev:Foot Pedal/KEY_SPACE", does: mute}]
           lamp: {source: "rgb:pi/5,6,13", active: low}
           lamps: [{command: [/bin/show, --state]}, {source: pwm:pwmchip0/1, brightness: 40}]
@@ -246,17 +251,17 @@ def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
         (
             "conversation:\n  turn_taking: local\n  uplink: continuous\n",
             (3, 11, "conversation.uplink"),
-            "with turn_taking local only speech is sent; take this out",
+            "with turn_taking: local only speech is sent; remove this",
         ),
         (
             "controls:\n  button:\n    source: evdev:Pedal/KEY_A\n    pull: up\n",
             (4, 11, "controls.button.pull"),
-            "it is for gpio lines, and this is an input device; take it out",
+            "it is for gpio lines, and this is an input device; remove it",
         ),
         (
             "controls:\n  buttons:\n    - source: evdev:Pedal/KEY_A\n      debounce_ms: 5\n",
             (4, 20, "controls.buttons.debounce_ms"),
-            "goes unused",
+            "has no effect",
         ),
         (
             "speaker:\n  volume_floor: 60\n  volume_ceiling: 50\n",
@@ -266,17 +271,17 @@ def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
         (
             "controls:\n  lamp:\n    active: low\n",
             (2, 3, "controls.lamp.command"),
-            "names no lamp: it needs a source or a command",
+            "is missing: a lamp needs a source or a command",
         ),
         (
             "controls:\n  lamp:\n    source: led:ACT\n    command: [show]\n",
             (4, 14, "controls.lamp.command"),
-            "stands beside a source",
+            "excludes source",
         ),
         (
             "controls:\n  lamp:\n    source: led:ACT\n    night: {from: 25:00, to: 07:00}\n",
             (4, 19, "controls.lamp.night.from"),
-            "is no time of day",
+            "is not a time of day",
         ),
         (
             "controls:\n  lamp:\n    source: led:ACT\n    night: {to: 07:00}\n",
@@ -289,16 +294,23 @@ def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
             "did you mean from?",
         ),
         ("speaker: {cues: [wake, beep]}\n", (1, 24, "speaker.cues"), "beep is not one of the choices"),
-        ("camera: {rotate: 45}\n", (1, 18, "camera.rotate"), "use 0, 90, 180, 270"),
+        ("camera: {rotate: 45}\n", (1, 18, "camera.rotate"), "write one of 0, 90, 180, 270"),
         (
-            "controls:\n  lamp:\n    source: led:a\n    brightness: 5\n    night: {from: 22:00, to: 07:00, brightness: 6}\n",
+            (
+                "controls:\n  lamp:\n    source: led:a\n    brightness: 5\n"
+                "    night: {from: 22:00, to: 07:00, brightness: 6}\n"
+            ),
             (5, 49, "controls.lamp.night.brightness"),
-            "6 is above the lamp's brightness (5)",
+            "6 is above the lamp's brightness by day (5)",
         ),
-        ("conversation: {wakeword: Hey Jarvis}\n", (1, 26, "conversation.wakeword"), "write hey_jarvis"),
+        (
+            "conversation: {wakeword: Hey Jarvis}\n",
+            (1, 26, "conversation.wakeword"),
+            "for example hey_jarvis",
+        ),
     ],
 )
-def test_incompatible_or_unknown_values_are_refused_at_their_place(
+def test_incompatible_or_unknown_values_are_rejected_at_their_place(
     file: Path, text: str, place: tuple[int, int, str], words: str
 ) -> None:
     found = faults_of(file, text)
@@ -310,10 +322,10 @@ def test_incompatible_or_unknown_values_are_refused_at_their_place(
 def test_only_whole_numbers_are_taken_for_whole_numbers(file: Path, volume: str) -> None:
     (fault,) = faults_of(file, f"speaker: {{volume: {volume}}}")
     assert fault[:3] == (1, 19, "speaker.volume")
-    assert "a whole number is needed" in fault[3]
+    assert "is not a whole number" in fault[3]
 
 
-def test_a_number_of_any_length_is_only_out_of_range(file: Path) -> None:
+def test_a_very_long_number_is_out_of_range(file: Path) -> None:
     (fault,) = faults_of(file, f"conversation: {{idle_s: {'9' * 5000}}}")
     assert fault[:3] == (1, 24, "conversation.idle_s")
 
@@ -324,7 +336,7 @@ def test_relative_paths_start_at_the_folder_of_the_file(file: Path) -> None:
     assert service.ca_file == Path("/etc/ca.pem")
 
 
-def test_a_conversation_longer_than_allowed_is_a_fault_even_where_the_bound_is_the_default(
+def test_a_wait_longer_than_a_conversation_is_a_fault_also_with_the_default_limit(
     file: Path,
 ) -> None:
     (fault,) = faults_of(file, "conversation:\n  idle_s: 700\n")
@@ -334,7 +346,7 @@ def test_a_conversation_longer_than_allowed_is_a_fault_even_where_the_bound_is_t
     assert fault[:3] == (3, 14, "conversation.longest_s")
 
 
-def test_a_button_that_wakes_and_is_not_there_is_no_fault_of_the_file_but_of_the_start(file: Path) -> None:
+def test_a_missing_button_is_a_fault_of_the_start_and_not_of_the_file(file: Path) -> None:
     file.write_text("speaker: {}\nconversation:\n  wake: [start, button]\n", encoding="utf-8")
     loaded = read(file)
     (fault,) = startup_faults(loaded, {})
@@ -346,17 +358,17 @@ def test_a_button_that_wakes_and_is_not_there_is_no_fault_of_the_file_but_of_the
 
 
 @pytest.mark.parametrize("does", ["toggle", "hold", "wake", "look"])
-def test_any_button_that_wakes_will_do(file: Path, does: str) -> None:
+def test_any_button_with_a_waking_action_is_enough(file: Path, does: str) -> None:
     buttons = f"[{{source: evdev:Pedal/KEY_B, does: mute}}, {{source: gpio:c/1, does: {does}}}]"
     file.write_text(f"controls: {{buttons: {buttons}}}\ncamera: {{source: picamera}}\n", encoding="utf-8")
     assert load_to_run(file, {}).controls.all_buttons[1].does == does
 
 
-def test_buttons_of_which_none_wakes_are_a_fault_of_the_start(file: Path) -> None:
+def test_buttons_without_a_waking_action_are_a_fault_of_the_start(file: Path) -> None:
     text = "conversation:\n  wake: [button]\ncontrols:\n  button: {source: gpio:c/1, does: hush%s}\n"
     file.write_text(text % "", encoding="utf-8")
     with pytest.raises(
-        SettingsError, match=r"2:9 conversation\.wake: button cannot wake the kiosk: none of them"
+        SettingsError, match=r"2:9 conversation\.wake: button cannot wake the kiosk: no button has"
     ):
         load_to_run(file, {})
     file.write_text(text % ", double: wake", encoding="utf-8")
@@ -366,11 +378,15 @@ def test_buttons_of_which_none_wakes_are_a_fault_of_the_start(file: Path) -> Non
 @pytest.mark.parametrize(
     ("setting", "place", "words"),
     [
-        ("turn_taking: local", (2, 16, "conversation.turn_taking"), "says whose turn it is; take this out"),
-        ("uplink: continuous", (2, 11, "conversation.uplink"), "opens the uplink; take this out"),
+        ("turn_taking: local", (2, 16, "conversation.turn_taking"), "decides whose turn it is; remove this"),
+        (
+            "uplink: continuous",
+            (2, 11, "conversation.uplink"),
+            "only while the talk button is held; remove this",
+        ),
     ],
 )
-def test_turn_detection_settings_are_refused_with_a_talk_button(
+def test_turn_detection_settings_are_rejected_with_a_talk_button(
     file: Path, setting: str, place: tuple[int, int, str], words: str
 ) -> None:
     text = "conversation:\n  %s\ncontrols:\n  button: {source: gpio:c/1, does: %s}\n"
@@ -384,13 +400,13 @@ def test_turn_detection_settings_are_refused_with_a_talk_button(
     assert isinstance(load_to_run(file, {}), Settings)
 
 
-def test_a_button_that_is_there_starts(file: Path) -> None:
+def test_a_kiosk_with_a_button_starts(file: Path) -> None:
     file.write_text("controls: {button: {source: gpio:gpiochip0/17}}", encoding="utf-8")
     button = ButtonSettings(source="gpio:gpiochip0/17")
     assert load_to_run(file, {}) == Settings(controls=ControlsSettings(button=button))
 
 
-def test_files_that_a_start_needs_are_faults_where_they_are_named(file: Path) -> None:
+def test_missing_files_are_faults_of_the_settings_that_name_them(file: Path) -> None:
     file.write_text(
         "conversation: {wake: [start]}\nservice:\n  ca_file: no/ca.pem\n  key_file: no/key\n"
         "assistant: {pictures: [kioskd.yaml, map.jpg]}\n",
@@ -407,7 +423,7 @@ def test_files_that_a_start_needs_are_faults_where_they_are_named(file: Path) ->
     assert "the file is not there" in caught.value.faults[1].what
 
 
-def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(file: Path) -> None:
+def test_an_invalid_key_in_the_environment_is_a_fault_of_the_start(file: Path) -> None:
     file.write_text("conversation: {wake: [start]}\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="GEMINI_API_KEY: is empty") as caught:
         load_to_run(file, {"GEMINI_API_KEY": " "})
@@ -445,12 +461,12 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(fil
         (
             "service:\n  provider: vertex\n  project:\n",
             (3, 3, "service.project"),
-            "is missing: vertex serves within a Google Cloud project",
+            "is missing: provider vertex needs a Google Cloud project",
         ),
         (
             "service:\n  provider: vertex\n",
             (1, 1, "service.project"),
-            "is missing: vertex serves within a Google Cloud project",
+            "is missing: provider vertex needs a Google Cloud project",
         ),
         (
             "service:\n  key_file: key\n  token_url: https://tokens.example\n",
@@ -464,7 +480,7 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(fil
         ),
     ],
 )
-def test_what_the_service_would_refuse_is_refused_where_it_stands(
+def test_a_setting_that_the_service_would_reject_is_a_fault_at_its_place(
     file: Path, text: str, place: tuple[int, int, str], words: str
 ) -> None:
     (fault,) = faults_of(file, text)
@@ -472,7 +488,7 @@ def test_what_the_service_would_refuse_is_refused_where_it_stands(
     assert words in fault[3]
 
 
-def test_all_that_the_service_would_refuse_is_said_at_once(file: Path) -> None:
+def test_all_settings_that_the_service_would_reject_are_named_at_once(file: Path) -> None:
     found = faults_of(
         file,
         """\
@@ -487,21 +503,21 @@ def test_all_that_the_service_would_refuse_is_said_at_once(file: Path) -> None:
     ]
 
 
-def test_an_unknown_model_is_taken_with_a_note(file: Path) -> None:
+def test_an_unknown_model_is_accepted_with_a_note(file: Path) -> None:
     settings = settings_of(file, "service: {model: gemini-9-live}")
     (note,) = notes(settings, {"GEMINI_API_KEY": "a-key"})
-    assert note.startswith("service.model: gemini-9-live is not known to this version")
+    assert note.startswith("service.model: this version does not know gemini-9-live")
     assert notes(Settings(), {"GEMINI_API_KEY": "a-key"}) == []
 
 
-def test_a_missing_key_is_a_note_only_where_one_is_needed(file: Path) -> None:
+def test_a_missing_key_is_a_note_only_if_the_settings_need_one(file: Path) -> None:
     (note,) = notes(Settings(), {})
     assert "GEMINI_API_KEY" in note
     assert notes(settings_of(file, "service: {provider: vertex, project: p}"), {}) == []
     assert notes(settings_of(file, "service: {token_url: https://tokens.example}"), {}) == []
 
 
-def test_an_account_that_cannot_be_used_is_a_fault_of_the_start(file: Path) -> None:
+def test_a_missing_account_file_is_a_fault_of_the_start(file: Path) -> None:
     file.write_text(
         "conversation: {wake: [start]}\n"
         "service: {provider: vertex, project: p,\n  credentials_file: account.json}\n",
@@ -511,7 +527,7 @@ def test_an_account_that_cannot_be_used_is_a_fault_of_the_start(file: Path) -> N
         load_to_run(file, {})
 
 
-def test_the_file_is_the_one_given_else_the_environments_else_the_systems() -> None:
+def test_the_option_comes_before_the_environment_and_the_default_path() -> None:
     assert default_path(Path("a.yaml"), {"KIOSKD_CONFIG": "b.yaml"}) == Path("a.yaml")
     assert default_path(None, {"KIOSKD_CONFIG": "b.yaml"}) == Path("b.yaml")
     assert default_path(None, {}) == Path("/etc/kioskd/kioskd.yaml")

@@ -1,4 +1,4 @@
-"""What the service's sandbox hides from it, wherever the settings name it."""
+"""Paths in the settings that the service's sandbox hides."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from kioskd.settings.load import load, notes, read, startup_faults
 from kioskd.settings.sandbox import ServiceSandbox, named, paths
 
 UNIT = {"ProtectHome": "yes", "PrivateTmp": "yes"}
-"""As our unit has it."""
+"""The properties of kioskd's own unit."""
 
 EVERY = """\
 service: {{key_file: {0}/key, ca_file: {0}/ca.pem}}
@@ -26,7 +26,7 @@ NEEDED = {
     *("service.key_file", "service.ca_file", "assistant.pictures", "controls.lamp.command"),
     *("tools.argv", "tools.working_directory"),
 }
-"""What a kiosk cannot do without."""
+"""Settings whose paths a kiosk cannot do without."""
 
 MOUNTS = """\
 20 1 8:1 / / rw - ext4 /dev/root rw
@@ -42,19 +42,19 @@ def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> N
     loaded, sandbox = read(file), ServiceSandbox.of_unit(UNIT)
     faults = [one for one in startup_faults(loaded, {}, sandbox) if "sandbox hides" in one.what]
     assert {one.key for one in faults} == NEEDED
-    assert all("; move it to /etc/kioskd, and name it there" in one.what for one in faults)
+    assert all("; move it to /etc/kioskd, and write its new path" in one.what for one in faults)
     said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
     assert {one.partition(":")[0] for one in said} == {
         *("speaker.prompts_folder", "camera.source", "privacy.recordings.folder")
     }
 
 
-def test_the_words_name_the_place_and_the_setting(file: Path) -> None:
+def test_a_hidden_path_is_a_fault_with_its_place_and_the_units_property(file: Path) -> None:
     file.write_text("conversation: {wake: [start]}\nservice: {key_file: /home/pi/key}\n")
     [fault] = startup_faults(read(file), {}, ServiceSandbox.of_unit(UNIT))
     assert str(fault) == (
-        f"{file}:2:21 service.key_file: cannot be seen by the service: the service's sandbox hides /home from it "
-        "(ProtectHome=); move it to /etc/kioskd, and name it there"
+        f"{file}:2:21 service.key_file: cannot be read by the service: the service's sandbox hides /home "
+        "from it (ProtectHome=); move it to /etc/kioskd, and write its new path"
     )
 
 
@@ -68,10 +68,10 @@ def test_a_script_that_an_interpreter_is_given_is_a_note(file: Path) -> None:
     assert not [one for one in startup_faults(loaded, {}, sandbox) if "sandbox" in one.what]
     said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
     assert [one.partition(":")[0] for one in said] == ["controls.lamp.command", "tools[0].argv"]
-    assert "does not see /home/pi/server.py" in said[1]
+    assert "cannot read /home/pi/server.py" in said[1]
 
 
-def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
+def test_a_link_into_a_home_folder_is_followed(tmp_path: Path) -> None:
     link = tmp_path / "key"
     link.symlink_to("/home/pi/key")
     assert ServiceSandbox.of_unit({"ProtectHome": "yes"}).hides(link)

@@ -29,27 +29,27 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("section", "values", "words"),
     [
-        ("microphone", {"preroll_ms": 5001}, "use 0 to 5000"),
+        ("microphone", {"preroll_ms": 5001}, "write 0 to 5000"),
         (
             "speaker",
             {"prompts": False, "prompts_folder": "words"},
-            "with prompts: false nothing is said aloud",
+            "with prompts: false the kiosk speaks no prompt",
         ),
-        ("microphone", {"channel": 0}, "0 is below 1, it is a channel of the device"),
+        ("microphone", {"channel": 0}, "0 is below 1 (it is a channel of the device)"),
         ("microphone", {"channel": 65}, "65 is above 64"),
         ("speaker", {"volume_floor": 101}, "101 is above 100"),
         ("speaker", {"volume_ceiling": 19}, "19 is below volume_floor (20)"),
-        ("speaker", {"cues": "wake"}, "it takes true, false or a list"),
+        ("speaker", {"cues": "wake"}, "is not a list of chimes"),
         ("speaker", {"cues": ("beep",)}, "'wake', 'end', 'mute' or 'error'"),
         ("microphone", {"device": "hw:1,0"}, "write a name that kioskd devices prints, or hw:CARD=NAME"),
-        ("microphone", {"device": "hw:1"}, "means a card by its number"),
-        ("speaker", {"device": "plughw:0"}, "means a card by its number"),
-        ("speaker", {"device": "hw:CARD=1"}, "means a card by its number"),
-        ("speaker", {"device": "USB Audio (hw:1,0)"}, "means a card by its number"),
-        ("speaker", {"device": "1"}, "means a card by its number"),
+        ("microphone", {"device": "hw:1"}, "is the number of a card"),
+        ("speaker", {"device": "plughw:0"}, "is the number of a card"),
+        ("speaker", {"device": "hw:CARD=1"}, "is the number of a card"),
+        ("speaker", {"device": "USB Audio (hw:1,0)"}, "is the number of a card"),
+        ("speaker", {"device": "1"}, "is the number of a card"),
     ],
 )
-def test_invalid_values_are_refused_with_the_expected_form(
+def test_invalid_values_are_rejected_with_the_expected_form(
     section: str, values: dict[str, Any], words: str
 ) -> None:
     message = refusal(section, **values)
@@ -72,5 +72,5 @@ def test_parts_of_the_canceller_need_the_canceller(part: str) -> None:
         ("[error, wake]", ("error", "wake")),
     ],
 )
-def test_chimes_are_all_none_or_some(file: Path, text: str, cues: tuple[str, ...]) -> None:
+def test_chimes_can_be_all_none_or_some(file: Path, text: str, cues: tuple[str, ...]) -> None:
     assert settings_of(file, f"speaker: {{cues: {text}}}").speaker.cues == cues

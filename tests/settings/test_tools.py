@@ -1,4 +1,4 @@
-"""The setting `tools`: what is taken of it, and what is refused, where and in which words."""
+"""The setting `tools`, accepted, or rejected at a place and with words."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ TOKEN = "tok-" + "12345"
 
 
 class Kiosk(Section):
-    """As much of the settings as there is to look at here."""
+    """The part of the settings that these tests read."""
 
     tools: ToolsSetting = ()
 
@@ -81,7 +81,8 @@ GOOD = """\
       - kind: mqtt
         name: light
         description: Switches a light.
-        parameters: {type: object, properties: {room: {type: integer}, on: {type: boolean}}, required: [room, on]}
+        parameters:
+          {type: object, properties: {room: {type: integer}, on: {type: boolean}}, required: [room, on]}
         broker: mqtts://broker.example
         topic: gallery/{room}/light
         username: kiosk
@@ -124,14 +125,17 @@ def test_every_kind_is_read(file: Path) -> None:
     assert python.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
 
 
-def test_the_built_ins_are_those_that_there_are() -> None:
+def test_the_settings_know_each_builtin_tool() -> None:
     assert BuiltinSettings(kind="builtin").names == tuple(DECLARATIONS)
 
 
 HTTP = "  - {kind: http, name: ask, description: asks, url: "
 COMMAND = "  - {kind: command, name: run, description: runs, argv: "
 MQTT = "  - {kind: mqtt, name: say, description: says, broker: "
-P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string}, l: {type: array}}, required: [p, l]}"
+P = (
+    "parameters: {type: object, properties: {p: {type: string}, o: {type: string}, l: {type: array}}, "
+    "required: [p, l]}"
+)
 
 
 ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
@@ -144,50 +148,54 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
     ("entry", "place", "words"),
     [
         ("  - {}", "2:5 tools", "has no kind"),
-        ("  - 7", "2:5 tools", "7 is no tool"),
-        ("  - {kind: htpp}", "2:12 tools.kind", "htpp is no kind of tool; did you mean http?"),
-        ("  - {kind: shell}", "2:12 tools.kind", "use builtin, http, command, mqtt, mcp, python"),
-        ("  - {kind: [x]}", "2:12 tools.kind", "is no kind"),
+        ("  - 7", "2:5 tools", "7 is not a group of settings"),
+        ("  - {kind: htpp}", "2:12 tools.kind", "htpp is not a kind of tool; did you mean http?"),
+        ("  - {kind: shell}", "2:12 tools.kind", "write one of builtin, http, command, mqtt, mcp, python"),
+        ("  - {kind: [x]}", "2:12 tools.kind", "is not a kind"),
         ("  - {kind: builtin, loook: false}", "2:28 tools.loook", "did you mean look?"),
         ("  - {kind: builtin, url: x}", "2:26 tools.url", "it belongs to kind http or mcp"),
-        ("  - {kind: builtin, flavour: x}", "2:30 tools.flavour", "here stand deadline_s"),
+        ("  - {kind: builtin, flavour: x}", "2:30 tools.flavour", "this kind has deadline_s"),
         ("  - {kind: builtin, deadline_s: 0}", "2:33 tools.deadline_s", "0 is below 0.1"),
-        ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
-        ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
+        ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "write one of never, button"),
+        ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "has no effect"),
         (BUILTIN + "  - {kind: builtin}", "3:12 tools.kind", "a second time"),
         ("  - {kind: http}", "2:5 tools.name", "is missing"),
-        (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
-        (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
-        (HTTP + "'http://u:p@h/'}", "2:53 tools.url", "name, password"),
+        (HTTP + "ftp://x}", "2:53 tools.url", "is not an address"),
+        (HTTP + "'http://h:x/'}", "2:53 tools.url", "port that cannot be read"),
+        (HTTP + "'http://u:p@h/'}", "2:53 tools.url", "a name, a password"),
         (HTTP + "'http://{p}.example/', " + P + "}", "2:53 tools.url", "in its host"),
-        (HTTP + "'http://h/{q}', " + P + "}", "2:53 tools.url", "names q, which is no parameter"),
-        (HTTP + "'http://h/{o}', " + P + "}", "2:53 tools.url", "names o, which a call may leave out"),
-        (HTTP + "'http://h/{l}', " + P + "}", "2:53 tools.url", "names l, which is no single value"),
+        (HTTP + "'http://h/{q}', " + P + "}", "2:53 tools.url", "names q, which is not a parameter"),
+        (HTTP + "'http://h/{o}', " + P + "}", "2:53 tools.url", "names o, which a call can leave out"),
+        (HTTP + "'http://h/{l}', " + P + "}", "2:53 tools.url", "names l, which is not one plain value"),
         (HTTP + "'http://h/a b'}", "2:53 tools.url", "blanks"),
-        (HTTP + "http://h/, send: json}", "2:70 tools.send", "has no body"),
+        (HTTP + "http://h/, send: json}", "2:70 tools.send", "json needs a body, which GET lacks"),
         (
             HTTP + "http://h/, headers: {Authorization: abc}}",
             "2:89 tools.headers.Authorization",
             "credential:NAME",
         ),
-        (HTTP + "http://h/, headers: {X-A: 'a{p}'}}", "2:79 tools.headers.X-A", "has a parameter"),
+        (HTTP + "http://h/, headers: {X-A: 'a{p}'}}", "2:79 tools.headers.X-A", "has a {parameter}"),
         (HTTP + 'http://h/, headers: {X-A: "a\\r\\nb: c"}}', "2:79 tools.headers.X-A", "line breaks"),
-        (HTTP + "http://h/, headers: {Host: x}}", "2:80 tools.headers.Host", "set by the request"),
-        (HTTP + "http://h/, headers: {'a b': x}}", "2:81 tools.headers.a b", "no name of a header"),
-        (HTTP + "http://h/, allowed_hosts: ['http://x/']}", "2:80 tools.allowed_hosts", "is no host"),
-        (HTTP + "http://h/, allowed_hosts: ['a@b']}", "2:80 tools.allowed_hosts", "is no host"),
+        (HTTP + "http://h/, headers: {Host: x}}", "2:80 tools.headers.Host", "set by each request"),
+        (HTTP + "http://h/, headers: {'a b': x}}", "2:81 tools.headers.a b", "not the name of a header"),
+        (HTTP + "http://h/, allowed_hosts: ['http://x/']}", "2:80 tools.allowed_hosts", "is not a host"),
+        (HTTP + "http://h/, allowed_hosts: ['a@b']}", "2:80 tools.allowed_hosts", "is not a host"),
         (HTTP + "http://h/, redirects: 9}", "2:75 tools.redirects", "above 5"),
         (COMMAND + "[]}", "2:57 tools.argv", "is an empty list"),
-        (COMMAND + "rm -rf}", "2:57 tools.argv", "a list is needed"),
+        (COMMAND + "rm -rf}", "2:57 tools.argv", "is not a list"),
         (COMMAND + "['{p}'], " + P + "}", "2:58 tools.argv", "choose the program"),
-        (COMMAND + "[/bin/x, '{q}'], " + P + "}", "2:66 tools.argv", "no parameter"),
-        (COMMAND + "[/bin/x], environment: [GEMINI_API_KEY]}", "2:81 tools.environment", "the service's key"),
-        (COMMAND + "[/bin/x], environment: ['A=b']}", "2:81 tools.environment", "no name of a variable"),
-        (MQTT + "http://h, topic: t}", "2:56 tools.broker", "is no address"),
+        (COMMAND + "[/bin/x, '{q}'], " + P + "}", "2:66 tools.argv", "not a parameter"),
+        (COMMAND + "[/bin/x], environment: [GEMINI_API_KEY]}", "2:81 tools.environment", "the service key"),
+        (
+            COMMAND + "[/bin/x], environment: ['A=b']}",
+            "2:81 tools.environment",
+            "not the name of an environment variable",
+        ),
+        (MQTT + "http://h, topic: t}", "2:56 tools.broker", "is not an address"),
         (MQTT + "mqtt://h/x, topic: t}", "2:56 tools.broker", "more than host and port"),
-        (MQTT + "mqtt://h, topic: 'a/+'}", "2:73 tools.topic", "is no topic to publish to"),
-        (MQTT + "mqtt://h, topic: $SYS/a}", "2:73 tools.topic", "is no topic to publish to"),
-        (MQTT + "mqtt://h, topic: t, payload: '{q}'}", "2:85 tools.payload", "no parameter"),
+        (MQTT + "mqtt://h, topic: 'a/+'}", "2:73 tools.topic", "is not a topic to publish to"),
+        (MQTT + "mqtt://h, topic: $SYS/a}", "2:73 tools.topic", "is not a topic to publish to"),
+        (MQTT + "mqtt://h, topic: t, payload: '{q}'}", "2:85 tools.payload", "not a parameter"),
         (
             MQTT + "mqtt://h, topic: t, password_from: credential:x}",
             "2:91 tools.password_from",
@@ -195,42 +203,46 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
         ),
         (MQTT + "mqtt://h, topic: t, username: u, ca_file: x}", "2:98 tools.ca_file", "no TLS"),
         ("  - {kind: mcp, name: m, allow: [a]}", "2:5 tools.url", "write one of the two"),
-        (MCP + "argv: [x], url: 'http://h/'}", "2:54 tools.url", "beside argv"),
+        (MCP + "argv: [x], url: 'http://h/'}", "2:54 tools.url", "excludes argv"),
         ("  - {kind: mcp, name: m, allow: [], argv: [x]}", "2:33 tools.allow", "is an empty list"),
-        (MCP + "argv: [x], headers: {A: b}}", "2:49 tools.headers", "goes unused"),
+        (MCP + "argv: [x], headers: {A: b}}", "2:49 tools.headers", "has no effect"),
         (
             HTTP + "http://h/, allowed_hosts: [b.example]}",
             "2:79 tools.allowed_hosts",
-            "goes unused: no redirect is followed",
+            "has no effect: no redirect is followed",
         ),
         (HTTP + "http://h/, ca_file: x}", "2:73 tools.ca_file", "http:// has no TLS"),
-        (HTTP + "http://h/, answer: none, answer_bytes: 9}", "2:92 tools.answer_bytes", "goes unused"),
+        (HTTP + "http://h/, answer: none, answer_bytes: 9}", "2:92 tools.answer_bytes", "has no effect"),
         (
             "  - {kind: command, name: m, description: D., argv: [/bin/true], answer: none, output_bytes: 9}",
             "2:94 tools.output_bytes",
-            "goes unused",
+            "has no effect",
         ),
-        (MQTT + "mqtt://h, topic: t, answer: text}", "2:84 tools.answer", "no reply is waited for"),
+        (MQTT + "mqtt://h, topic: t, answer: text}", "2:84 tools.answer", "the kiosk waits for no reply"),
         (
             MQTT + "mqtt://h, topic: t, retain: true, reply: true}",
             "2:97 tools.reply",
-            "does not go with retain",
+            "excludes retain",
         ),
         (
             "  - {kind: builtin, time_and_place: false, place: Here}",
             "2:51 tools.place",
-            "take out one of the two",
+            "remove one of the two",
         ),
         (
             MCP + "url: 'http://h/', working_directory: .}",
             "2:75 tools.working_directory",
-            "goes unused: it is for a server with argv",
+            "has no effect: it is for a server with argv",
         ),
-        ("  - {kind: mcp, name: m, allow: [a, b, a], argv: [x]}", "2:40 tools.allow", "stands here twice"),
+        (
+            "  - {kind: mcp, name: m, allow: [a, b, a], argv: [x]}",
+            "2:40 tools.allow",
+            "is in this list twice",
+        ),
         (
             "  - {kind: mcp, name: m, allow: [a.b, a-b], argv: [x]}",
             "2:33 tools.allow",
-            "a_b is taken by another tool (mcp)",
+            "a_b is already the name of another tool (mcp)",
         ),
         (
             MCP + "argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
@@ -240,40 +252,56 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
         (
             MCP + "argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
             "3:26 tools.name",
-            "a is taken by another tool (mcp)",
+            "a is already the name of another tool (mcp)",
         ),
         (
             BUILTIN + "  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
             "3:33 tools.allow",
-            "look is taken by another tool (builtin); name one of them otherwise, by a prefix say",
+            "look is already the name of another tool (builtin); rename one of them, for example by a prefix",
         ),
-        (HTTP + "'http://h/?key=credential:shop'}", "2:53 tools.url", "would go out as it stands"),
-        (HTTP + "'http://h/credential:shop/x'}", "2:53 tools.url", "would go out as it stands"),
+        (HTTP + "'http://h/?key=credential:shop'}", "2:53 tools.url", "becomes the secret only in headers"),
+        (HTTP + "'http://h/credential:shop/x'}", "2:53 tools.url", "becomes the secret only in headers"),
         (
             COMMAND + "[/bin/x, 'k=credential:door']}",
             "2:66 tools.argv",
-            "credential:door, which would go out",
+            "credential:door, which becomes the secret only in headers",
         ),
-        (MCP + "argv: [x, credential:y]}", "2:48 tools.argv", "would go out as it stands"),
-        (MCP + "url: 'http://h/?t=credential:y'}", "2:43 tools.url", "would go out as it stands"),
-        (MQTT + "mqtt://h, topic: t, payload: 'credential:x'}", "2:85 tools.payload", "would go out"),
-        (MQTT + "mqtt://h, topic: 'credential:x'}", "2:73 tools.topic", "would go out"),
-        (MQTT + "mqtt://h, topic: t, username: 'credential:x'}", "2:86 tools.username", "would go out"),
+        (MCP + "argv: [x, credential:y]}", "2:48 tools.argv", "becomes the secret only in headers"),
+        (MCP + "url: 'http://h/?t=credential:y'}", "2:43 tools.url", "becomes the secret only in headers"),
+        (
+            MQTT + "mqtt://h, topic: t, payload: 'credential:x'}",
+            "2:85 tools.payload",
+            "becomes the secret only in headers",
+        ),
+        (MQTT + "mqtt://h, topic: 'credential:x'}", "2:73 tools.topic", "becomes the secret only in headers"),
+        (
+            MQTT + "mqtt://h, topic: t, username: 'credential:x'}",
+            "2:86 tools.username",
+            "becomes the secret only in headers",
+        ),
         (
             MQTT + "mqtt://h, topic: '{p}', payload: 'on', " + P + "}",
             "2:89 tools.payload",
-            "leaves out o, which the topic does not name either",
+            "lacks o, and so does topic",
         ),
-        ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
-        (LOOK + "  - {kind: builtin}", "3:12 tools.kind", "look is taken by another tool (python)"),
+        (
+            "  - {kind: python, name: 7up, description: d, entry: e}",
+            "2:26 tools.name",
+            "not the name of a tool",
+        ),
+        (
+            LOOK + "  - {kind: builtin}",
+            "3:12 tools.kind",
+            "look is already the name of another tool (python)",
+        ),
         (
             "\n".join(["  - {kind: python, name: a, description: d, entry: e}"] * 2),
             "3:26 tools.name",
-            "a is taken",
+            "a is already the name",
         ),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, place: str, words: str) -> None:
+def test_an_invalid_tool_is_a_fault_at_its_place(file: Path, entry: str, place: str, words: str) -> None:
     [fault, *_] = faults_of(file, f"tools:\n{entry}\n")
     assert fault.startswith(f"{place}: "), fault
     assert words in fault
@@ -308,9 +336,7 @@ def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, plac
         ("{type: object, required: [itm]}", "5:43", "itm is no parameter"),
     ],
 )
-def test_a_schema_that_is_none_is_refused_with_its_place(
-    file: Path, schema: str, place: str, words: str
-) -> None:
+def test_an_invalid_schema_is_a_fault_at_its_place(file: Path, schema: str, place: str, words: str) -> None:
     text = f"""\
     tools:
       - kind: python
@@ -330,7 +356,7 @@ def test_servers_and_their_tools_can_be_told_apart_by_a_prefix(file: Path) -> No
     assert len(tools_of(file, text)) == 3
 
 
-def test_a_parameter_can_be_required_that_a_schema_takes_without_naming_it(file: Path) -> None:
+def test_a_schema_with_additional_properties_can_require_an_unnamed_parameter(file: Path) -> None:
     schema = "{type: object, required: [item], additionalProperties: {type: string}}"
     (tool,) = tools_of(
         file, f"tools: [{{kind: python, name: a, description: d, entry: e, parameters: {schema}}}]"
@@ -339,7 +365,7 @@ def test_a_parameter_can_be_required_that_a_schema_takes_without_naming_it(file:
     assert tool.parameters["required"] == ["item"]
 
 
-def test_a_schema_that_is_too_large_is_refused(file: Path) -> None:
+def test_a_schema_that_is_too_large_is_rejected(file: Path) -> None:
     many = ", ".join(f"a{number}: {{type: string, description: {'x' * 100}}}" for number in range(80))
     schema = f"{{type: object, properties: {{{many}}}}}"
     [fault] = faults_of(
@@ -351,11 +377,11 @@ def test_a_schema_that_is_too_large_is_refused(file: Path) -> None:
 def test_a_secret_in_the_wrong_place_is_not_repeated(file: Path) -> None:
     text = MQTT + f"mqtt://h, topic: t, username: u, password_from: {TOKEN}}}"
     [fault] = faults_of(file, f"tools:\n{text}\n")
-    assert "does not stand in this file" in fault
+    assert "does not belong in this file" in fault
     assert TOKEN not in fault
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_all_faults_are_named_at_once(file: Path) -> None:
     text = "tools:\n  - {kind: builtin, at_once: 0, per_turn: x}\n  - {kind: nothing}\n"
     assert [fault.split(":")[0] for fault in faults_of(file, text)] == ["2", "2", "3"]
 
@@ -371,9 +397,12 @@ def test_a_parameter_of_several_types_can_stand_in_a_template(file: Path, types:
 
 
 @pytest.mark.parametrize("types", ['[string, "null"]', "[string, array]", "object"])
-def test_a_parameter_that_may_be_no_single_value_cannot(file: Path, types: str) -> None:
+def test_a_parameter_that_is_not_one_plain_value_cannot_stand_in_a_template(file: Path, types: str) -> None:
     assert faults_of(file, of_types(types)) == [
-        "2:66 tools.argv: names p, which is no single value; give it type: string, integer, ..."
+        (
+            "2:66 tools.argv: names p, which is not one plain value; "
+            "set its type to string, integer, number or boolean"
+        )
     ]
 
 
@@ -389,7 +418,7 @@ def test_a_parameter_that_may_be_no_single_value_cannot(file: Path, types: str) 
         ("[perl, -e, 'print {p}']", 68),
     ],
 )
-def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) -> None:
+def test_a_parameter_in_a_script_is_rejected(file: Path, argv: str, column: int) -> None:
     [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
     assert fault.startswith(f"2:{column} tools.argv: has a parameter in a script")
 
@@ -418,7 +447,7 @@ def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) 
         "[sqlite3, shop.db, 'select 1']",
     ],
 )
-def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
+def test_a_parameter_can_be_an_argument_of_a_script(file: Path, argv: str) -> None:
     assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")) == 1
 
 
@@ -426,16 +455,16 @@ def test_a_host_can_be_called_credential(file: Path) -> None:
     assert len(tools_of(file, f"tools:\n{HTTP}http://credential:8080/}}\n")) == 1
 
 
-def test_the_bound_that_a_plain_function_has_is_said_where_it_is_set() -> None:
+def test_the_text_of_at_once_names_the_limit_of_plain_functions() -> None:
     description = " ".join(descriptions(PythonSettings)["at_once"].split())
-    assert f"of a plain function {MOST_THREADS} at most" in description
+    assert f"For a plain function there are {MOST_THREADS} at most" in description
 
 
-# What is not on this machine
+# Faults of this machine
 
 
-def test_a_credential_that_is_missing_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whoever runs the tests may not look into the machine's own stores.
+def test_a_missing_credential_is_a_fault(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The user who runs the tests may not be allowed to read the machine's own stores.
     monkeypatch.setattr("kioskd.tools.credentials.STORES", (str(file.parent / "a"), str(file.parent / "b")))
     text = GOOD.replace("./near", str(file.parent / "nothing"))
     found = dict(startup(file, text))
@@ -444,10 +473,11 @@ def test_a_credential_that_is_missing_is_told(file: Path, monkeypatch: pytest.Mo
     assert "credential:mqtt is missing" in found["tools", 3, "password_from"]
 
 
-def test_a_credential_that_only_root_may_look_for_is_no_fault(
+def test_a_credential_that_only_root_can_see_is_no_fault(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = 'tools: [{kind: http, name: a, description: d, url: "https://h/x", headers: {X: "credential:shop"}}]\n'
+    sent = 'headers: {X: "credential:shop"}'
+    shop = f'tools: [{{kind: http, name: a, description: d, url: "https://h/x", {sent}}}]\n'
     tools = tools_of(file, shop)
     stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
     stores[1].mkdir(mode=0)
@@ -464,9 +494,7 @@ def test_a_credential_that_only_root_may_look_for_is_no_fault(
     assert secrets == ["credential:shop"]
 
 
-def test_a_working_directory_that_cannot_be_looked_at_is_a_fault_and_no_bug(
-    file: Path, tmp_path: Path
-) -> None:
+def test_a_working_directory_that_cannot_be_read_is_a_fault(file: Path, tmp_path: Path) -> None:
     shut = tmp_path / "shut"
     (shut / "inside").mkdir(parents=True)
     tools = tools_of(
@@ -490,7 +518,7 @@ def test_a_working_directory_that_cannot_be_looked_at_is_a_fault_and_no_bug(
     )
 
 
-def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
+def test_credentials_from_systemd_are_used(file: Path, tmp_path: Path) -> None:
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "shop").write_text(f"{TOKEN}\n", encoding="ascii")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
@@ -514,7 +542,7 @@ def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "mode"), [(TOKEN, 0o644), ("", 0o600), ("two words", 0o600)])
-def test_a_secret_that_cannot_be_used_is_told_and_not_shown(tmp_path: Path, content: str, mode: int) -> None:
+def test_an_invalid_secret_is_a_fault_and_not_shown(tmp_path: Path, content: str, mode: int) -> None:
     path = tmp_path / "secret"
     path.write_text(content, encoding="ascii")
     path.chmod(mode)
@@ -523,14 +551,14 @@ def test_a_secret_that_cannot_be_used_is_told_and_not_shown(tmp_path: Path, cont
     assert not content or content not in str(caught.value)
 
 
-def test_a_program_or_folder_that_is_not_there_is_told(file: Path) -> None:
+def test_a_missing_program_or_folder_is_a_fault(file: Path) -> None:
     found = dict(startup(file, GOOD.replace("working_directory: .", "working_directory: ./nowhere")))
     assert "program is not there" in found["tools", 2, "argv"]
     assert "no folder" in found["tools", 2, "working_directory"]
     assert ("tools", 4, "argv") not in found
 
 
-def test_a_package_that_is_not_installed_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_a_fault(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
     found = dict(startup(file, GOOD))
@@ -538,7 +566,7 @@ def test_a_package_that_is_not_installed_is_told(file: Path, monkeypatch: pytest
     assert "kioskd[mqtt]" in found["tools", 3, "kind"]
 
 
-def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
+def test_a_missing_entry_point_is_a_fault(file: Path) -> None:
     assert "kioskd.tools" in dict(startup(file, GOOD))["tools", 6, "entry"]
 
 
@@ -553,7 +581,7 @@ def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
         ("seven", "names no function"),
     ],
 )
-def test_an_entry_point_that_cannot_be_loaded_is_told(
+def test_an_entry_point_that_cannot_be_loaded_is_a_fault(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, words: str | None
 ) -> None:
     package = tmp_path / "package"
@@ -578,7 +606,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_told(
         assert words in found["tools", 0, "entry"]
 
 
-def test_programs_are_not_looked_for_in_the_daemons_own_path(
+def test_a_program_is_not_searched_in_the_daemons_own_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "door").write_text("#!/bin/sh\n", encoding="ascii")
@@ -606,7 +634,7 @@ DOOR = """
 """
 
 
-def test_what_is_asked_before_a_tool_acts_is_the_owners(file: Path) -> None:
+def test_the_owner_chooses_the_question_before_a_tool_acts(file: Path) -> None:
     (tool,) = tools_of(file, DOOR + '        confirm: button\n        confirm_text: "Open the {door}?"\n')
     assert tool.confirm_text == "Open the {door}?"
 
@@ -616,23 +644,23 @@ def test_what_is_asked_before_a_tool_acts_is_the_owners(file: Path) -> None:
     [
         (
             "confirm_text: Open it?",
-            "tools.confirm_text: goes unused: nothing is asked without confirm: button",
+            "tools.confirm_text: has no effect: without confirm: button the kiosk does not ask",
         ),
         (
             'confirm: button\n        confirm_text: "Open {gate}?"',
-            "tools.parameters: lack gate, which confirm_text says; add it here, or take it out there",
+            "tools.parameters: lacks gate, which confirm_text names; add it here, or remove it there",
         ),
     ],
 )
-def test_words_that_nobody_could_hear_are_refused(file: Path, lines: str, says: str) -> None:
+def test_a_question_that_cannot_be_asked_is_rejected(file: Path, lines: str, says: str) -> None:
     (fault,) = faults_of(file, f"{DOOR}        {lines}\n")
     assert says in fault
 
 
-def test_one_question_for_all_the_tools_of_a_server_is_refused(file: Path) -> None:
+def test_one_question_for_several_tools_is_rejected(file: Path) -> None:
     text = "    tools: [{kind: builtin, confirm: button, confirm_text: 'Go on?'}]\n"
     (fault,) = faults_of(file, text)
-    assert "would be said of several tools" in fault
+    assert "is one question for several tools" in fault
 
 
 KEY = "headers: {X: 'credential:k'}"
@@ -645,7 +673,7 @@ CLEAR = [
 
 
 @pytest.mark.parametrize(("tool", "plain", "tls"), CLEAR, ids=["http", "mcp", "mqtt"])
-def test_a_credential_leaves_this_machine_in_the_clear_only_if_the_owner_insists(
+def test_a_credential_leaves_this_machine_without_encryption_only_on_demand(
     file: Path, tool: str, plain: str, tls: str
 ) -> None:
     def written(url: str, insecure: str = "confirm: never") -> str:
@@ -654,14 +682,14 @@ def test_a_credential_leaves_this_machine_in_the_clear_only_if_the_owner_insists
     for host in ("shop.example", "10.0.0.1", "localhost.example"):
         [fault] = faults_of(file, written(f"{plain}://{host}"))
         assert f"tools.insecure: is not true: the credential would go to {host} without encryption" in fault
-        assert f"use {tls}://, or write insecure: true" in fault
+        assert f"write {tls}://, or insecure: true" in fault
     tools_of(file, written(f"{plain}://shop.example", "insecure: true"))
     for url in (f"{plain}://127.0.0.1", f"{plain}://localhost:8080", f"{tls}://shop.example"):
         tools_of(file, written(url))
-        assert "insecure: goes unused" in faults_of(file, written(url, "insecure: true"))[0]
+        assert "insecure: has no effect" in faults_of(file, written(url, "insecure: true"))[0]
 
 
-def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None:
+def test_an_address_without_a_credential_needs_no_encryption(file: Path) -> None:
     tools_of(file, "tools: [{kind: http, name: a, description: d, url: 'http://h/', headers: {X: y}}]\n")
 
 
@@ -707,7 +735,7 @@ def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None
         "[timeout, '5', sh]",
     ],
 )
-def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stated(
+def test_a_parameter_reaches_an_unknown_program_of_the_system_only_with_a_statement(
     file: Path, argv: str
 ) -> None:
     [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
@@ -715,12 +743,12 @@ def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stat
     assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}, arguments_are_data: true}}\n")) == 1
 
 
-def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
+def test_a_needless_statement_is_rejected(file: Path) -> None:
     [fault] = faults_of(file, f"tools:\n{COMMAND}[/bin/ssh, shop, say], arguments_are_data: true}}\n")
-    assert "arguments_are_data: goes unused" in fault
+    assert "arguments_are_data: has no effect" in fault
 
 
-def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Path) -> None:
+def test_a_link_to_a_program_of_the_system_counts_as_that_program(file: Path) -> None:
     (file.parent / "door").symlink_to("/usr/bin/env")
     [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {ONE}}}\n")
     assert "arguments_are_data: is not true" in fault
@@ -735,12 +763,12 @@ def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Pat
         ("argv: [/bin/true], writes: [/run/kioskd/control]", "writes", "is the daemon's own"),
         ("argv: [/bin/true], environment: [CREDENTIALS_DIRECTORY]", "environment", "the daemon's own"),
         ("argv: [/bin/true], environment: [NOTIFY_SOCKET]", "environment", "the daemon's own"),
-        ("url: 'https://h/', network: true", "url", "goes with no network"),
-        ("url: 'https://h/', sandbox: false", "url", "goes with no sandbox"),
-        ("url: 'http://h/', ca_file: x.pem", "ca_file", "goes unused"),
+        ("url: 'https://h/', network: true", "url", "excludes network"),
+        ("url: 'https://h/', sandbox: false", "url", "excludes sandbox"),
+        ("url: 'http://h/', ca_file: x.pem", "ca_file", "has no effect"),
     ],
 )
-def test_a_grant_that_means_nothing_or_too_much_is_refused(
+def test_a_grant_without_effect_or_with_too_much_effect_is_rejected(
     file: Path, tool: str, key: str, words: str
 ) -> None:
     [fault] = faults_of(file, f"tools:\n  - {{kind: mcp, name: m, allow: [a], {tool}}}\n")
@@ -748,8 +776,9 @@ def test_a_grant_that_means_nothing_or_too_much_is_refused(
     assert words in fault
 
 
-def test_a_grant_is_a_path_from_the_files_own_folder_on(file: Path) -> None:
-    door = "{kind: command, name: a, description: d, argv: [./door], reads: [menus], writes: [/srv/x], network: true}"
+def test_the_path_of_a_grant_starts_at_the_folder_of_the_file(file: Path) -> None:
+    grants = "reads: [menus], writes: [/srv/x], network: true"
+    door = f"{{kind: command, name: a, description: d, argv: [./door], {grants}}}"
     [tool] = tools_of(file, f"tools: [{door}]\n")
     assert isinstance(tool, CommandSettings)
     assert (tool.reads, tool.writes, tool.sandbox) == ((file.parent / "menus",), (Path("/srv/x"),), True)

@@ -66,7 +66,8 @@ def test_settings_of_no_kind_are_a_bug() -> None:
 
 def test_without_its_line_a_kind_is_unknown(file: Path) -> None:
     with pytest.raises(
-        SettingsError, match="bell is no kind of tool; use builtin, http, command, mqtt, mcp, python"
+        SettingsError,
+        match="bell is not a kind of tool; write one of builtin, http, command, mqtt, mcp, python",
     ):
         load(file)
 
@@ -82,14 +83,14 @@ def test_a_kind_with_a_line_is_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "other", "fault"),
     [
-        ("times: 3", "times: 12", "tools.times: 12 is above 9, more is noise; use 1 to 9"),
+        ("times: 3", "times: 12", "tools.times: 12 is above 9 (more is noise); write 1 to 9"),
         ("times: 3", "timse: 3", "tools.timse: is not a setting of kind bell: did you mean times?"),
         (
             "times: 3",
             "url: x",
-            "tools.url: is not a setting of kind bell: it belongs to kind http or mcp; take it out",
+            "tools.url: is not a setting of kind bell: it belongs to kind http or mcp; remove it",
         ),
-        ("name: ring", "name: look", "tools.name: look is taken by another tool (builtin)"),
+        ("name: ring", "name: look", "tools.name: look is already the name of another tool (builtin)"),
     ],
 )
 def test_what_is_wrong_with_it_is_told_with_its_place(file: Path, line: str, other: str, fault: str) -> None:

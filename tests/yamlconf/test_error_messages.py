@@ -1,4 +1,4 @@
-"""The words in which a mistake in the settings is named."""
+"""The messages about mistakes in the settings."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ GROUP, LIST = "{a: 1}", "[a, b]"
         (
             "controls: {button: {source: led, pin: 17}}",
             "controls.button.pin",
-            "here stand source, does, double",
+            "this section has source, does, double",
         ),
     ],
 )
@@ -40,52 +40,53 @@ def test_an_unknown_name_gets_the_nearest_known_one(file: Path, text: str, key: 
     [
         (
             f"camera: {{source: 'folder:/tmp', lamp: {GROUP}}}",
-            "camera.lamp: a group of settings will not do: a text",
+            "camera.lamp: a group of settings is not a text",
         ),
         (
             f"camera: {{source: 'folder:/tmp', lamp: {LIST}}}",
-            "camera.lamp: a list will not do: a text is needed",
+            "camera.lamp: a list is not a text",
         ),
         (
             f"speaker: {{device: {GROUP}}}",
-            "speaker.device: a group of settings will not do: a text is needed",
+            "speaker.device: a group of settings is not a text",
         ),
-        (f"speaker: {{volume: {LIST}}}", "speaker.volume: a list will not do: a whole number is needed"),
+        (f"speaker: {{volume: {LIST}}}", "speaker.volume: a list is not a whole number"),
         (
             f"conversation: {{idle_s: {GROUP}}}",
-            "conversation.idle_s: a group of settings will not do: a number",
+            "conversation.idle_s: a group of settings is not a number",
         ),
         (
             f"service: {{key_file: {LIST}}}",
-            "service.key_file: a list is no path: the name of a file is needed; write it",
+            "service.key_file: a list is not a path",
         ),
     ],
 )
-def test_a_group_or_a_list_in_the_place_of_one_value_is_not_answered_by_quotes(
+def test_a_group_or_a_list_in_the_place_of_one_value_is_named_as_the_fault(
     tmp_path: Path, text: str, says: str
 ) -> None:
     message = refusal(tmp_path, text)
     assert says in message
     assert "quotes" not in message
     how = "without names below it" if GROUP in text else "without brackets or -"
-    assert f"write it alone on the line of this setting, {how}" in message
+    assert f"write one value on the line of this setting, {how}" in message
 
 
 @pytest.mark.parametrize("written", ["gpio:pi/17", "[gpio:pi/17]"])
-def test_a_value_in_the_place_of_a_group_is_told_the_names_of_that_group(
-    tmp_path: Path, written: str
-) -> None:
+def test_a_value_in_the_place_of_a_group_gets_the_names_of_that_group(tmp_path: Path, written: str) -> None:
     message = refusal(tmp_path, f"controls: {{button: {written}}}")
     assert "write NAME: VALUE lines below it, with the names source, does, double" in message
 
 
-def test_a_group_in_the_place_of_a_list_is_told_the_dash(tmp_path: Path) -> None:
+def test_a_group_in_the_place_of_a_list_gets_the_dash_as_remedy(tmp_path: Path) -> None:
     message = refusal(tmp_path, "controls: {buttons: {source: 'gpio:pi/17', does: end}}")
-    assert "a list is needed, also where it has one item only; put - before its first line" in message
+    assert (
+        "a group of settings is not a list; "
+        "put - before its first line, also where the list has one item only" in message
+    )
 
 
 def refusal(folder: Path, text: str) -> str:
-    """Return what is said of a configuration that cannot be taken."""
+    """Return the message about an invalid configuration."""
     file = folder / "kioskd.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as raised:

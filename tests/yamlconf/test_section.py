@@ -1,4 +1,4 @@
-"""What all sections of the settings have in common."""
+"""The properties of all sections of the settings."""
 
 import pytest
 from pydantic import ValidationError
@@ -20,12 +20,12 @@ def test_settings_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     "written", [{"volume": "3"}, {"volume": 3.0}, {"volume": True}, {"loudness": float("inf")}, {"volum": 3}]
 )
-def test_nothing_is_converted_and_no_other_name_is_taken(written: dict[str, object]) -> None:
+def test_values_are_not_converted_and_unknown_names_are_rejected(written: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Speaker.model_validate(written)
 
 
-def test_a_refusal_does_not_repeat_what_was_written() -> None:
+def test_an_error_does_not_repeat_the_value() -> None:
     with pytest.raises(ValidationError) as caught:
         Speaker.model_validate({"volume": "sesame"})
     assert "sesame" not in str(caught.value)

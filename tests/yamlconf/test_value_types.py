@@ -1,4 +1,4 @@
-"""Values that several settings have in common: places of devices, and how a value is shown."""
+"""The text that a message shows for a value."""
 
 import pytest
 

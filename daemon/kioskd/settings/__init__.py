@@ -1,1 +1,1 @@
-"""What an owner can set (`model`) and how it is read (`load`)."""
+"""The settings of an owner (`model`), and their reader (`load`)."""

@@ -1,4 +1,5 @@
-"""What opens the service: where it may stand, and what is wrong with it if it cannot be used. Never what it is."""
+"""The service key and the account of vertex: their places, and why one is rejected. No message repeats a
+key."""
 
 import json
 import re
@@ -21,13 +22,15 @@ _LONGEST_CREDENTIALS: Final = 1 << 16
 
 
 def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> SecretStr | None:
-    """Return the service's key from the first place that has one; None where no key is needed.
+    """Return the service key from the first place that has one. None: no key is needed.
 
-    Vertex is opened by an account, and with `token_url` each connection gets a token of its own. The places of a key: `key_file` (no other, when it is set), the systemd credential, GEMINI_API_KEY, GOOGLE_API_KEY.
+    Provider vertex uses an account, and with `token_url` each connection gets a token of its own. If
+    `key_file` is set, it is the only place. Else the places are the systemd credential, GEMINI_API_KEY and
+    GOOGLE_API_KEY, in this order.
 
     Raises:
-        KeyMissingError: no place has one.
-        KeyUnusableError: the first place that has one holds no key, or is open to others.
+        KeyMissingError: no place has a key.
+        KeyUnusableError: the first place with a text holds no valid key, or other users can read it.
     """
     if settings.provider == "vertex" or settings.token_url is not None:
         return None
@@ -36,20 +39,20 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         credential = Path(directory, CREDENTIAL)
         if credential.exists():
-            # The service manager guards it: its mode is the manager's affair.
+            # systemd protects it, and decides on its mode.
             return _key_in(f"systemd credential {CREDENTIAL}", credential, private=False)
     for name in VARIABLES:
         if name in environ:
             return _key(name, environ[name])
     raise KeyMissingError(
         "service key",
-        f"there is none: looked for the systemd credential {CREDENTIAL} and for {' and '.join(VARIABLES)}; "
-        "`sudo kioskd key` stores one; or set service.key_file",
+        f"is missing: neither the systemd credential {CREDENTIAL} nor {' nor '.join(VARIABLES)} is set; "
+        "store one with `sudo kioskd key`, or set service.key_file",
     )
 
 
 def other_credential(settings: ServiceSettings) -> str | None:
-    """Return the setting that has the service opened by something else than a stored key; None where none does."""
+    """Return the setting that replaces a stored key by another credential. None: a stored key is used."""
     if settings.provider == "vertex":
         return "provider: vertex"
     if settings.token_url is not None:
@@ -58,19 +61,19 @@ def other_credential(settings: ServiceSettings) -> str | None:
 
 
 class ServiceKeys:
-    """The service's key, for a process that may be handed another one while it runs.
+    """The service key of a running process, which can receive a new one.
 
-    systemd decrypts a credential when it starts the process, and never again: a key that is stored later has to come by
-    another way. It is kept in memory only, and counts until the process ends.
+    systemd decrypts a credential only when it starts the process, so a key that is stored later comes another
+    way. That key is kept in memory only, and counts until the process ends.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """`environ`: where keys are looked for; see `service_key`."""
+        """Look for keys in `environ`, as `service_key` does."""
         self._environ = environ
         self._handed: SecretStr | None = None
 
     def opener(self, settings: ServiceSettings) -> Callable[[], SecretStr] | None:
-        """Return what tells the key to use whenever it is asked; None where none is needed. Raises as `service_key`."""
+        """Return a function that returns the current key. None: no key is needed. Raises as `service_key`."""
         found = service_key(settings, self._environ)
         if found is None:
             return None
@@ -79,24 +82,24 @@ class ServiceKeys:
         return lambda: found if self._handed is None else self._handed
 
     def take(self, settings: ServiceSettings, key: SecretStr) -> None:
-        """Use `key` in place of the stored one from now on.
+        """Use `key` from now on, in place of the stored one.
 
         Raises:
-            KeyUnusableError: it cannot be a key, or `settings` look at no stored one.
+            KeyUnusableError: `key` cannot be a key, or `settings` use no stored key.
         """
         if (other := other_credential(settings)) is not None:
             raise KeyUnusableError(
                 "service key",
-                f"with service.{other} no stored key is looked at; take that out, or do without",
+                f"is not used with service.{other}; remove that setting to use a stored key",
             )
         self._handed = _key("service key", key.get_secret_value())
 
 
 def check_account(settings: ServiceSettings) -> None:
-    """Look whether the account's file, where one is named, is one that Google's library will take.
+    """Check that the file of the account, if the settings name one, suits Google's library.
 
     Raises:
-        KeyUnusableError: it is not there, holds no service account, or is open to others.
+        KeyUnusableError: the file is missing, holds no service account, or can be read by other users.
     """
     path, where = settings.credentials_file, "service.credentials_file"
     if path is None:
@@ -109,8 +112,8 @@ def check_account(settings: ServiceSettings) -> None:
     if not isinstance(account, dict) or account.get("type") != "service_account":
         raise KeyUnusableError(
             where,
-            "holds no service account: JSON with that type is needed; name its own file, or leave the setting out "
-            "for application default credentials of another type",
+            'holds no service account (JSON with "type": "service_account"); write the path of one, '
+            "or remove the setting to use application default credentials of another type",
         )
     secret_files.check_private(where, mode)
 
@@ -120,40 +123,41 @@ def _key_in(where: str, path: Path, *, private: bool) -> SecretStr:
 
 
 _MISTAKES: Final = (
-    (r"export\s", "begins with export, as in a shell's script: only what follows NAME= is the key"),
-    (r"(?i)set(env)?\s", "begins with set, as in a shell's script: only what follows the name is the key"),
-    (r"(?i)-H\b|curl\s", "is a command: only the key in it is wanted"),
+    (r"export\s", "begins with export, as in a shell script: the key is only the text after NAME="),
+    (r"(?i)set(env)?\s", "begins with set, as in a shell script: the key is only the text after the name"),
+    (r"(?i)-H\b|curl\s", "is a command: the key is only a part of it"),
     (
         r"(?i)(authorization|x-goog-api-key)\s*:",
-        "begins with the name of a header: only what follows it is the key",
+        "begins with the name of a header: the key is only the text after it",
     ),
-    (r"(?i)bearer\s", "begins with Bearer: that belongs to a header, and only what follows it is the key"),
-    (r"https?://|\?key=", "is an address: only what follows key= is the key"),
-    (r"[\w.-]+\s*=\s*[^=\s]", "begins with NAME=: only what follows the = is the key"),
-    (r"[\w.-]+\s*:\s", "begins with NAME:, as in YAML: only what follows the colon is the key"),
-    (r"[{\[]", "is JSON or a list: only the key in it is wanted"),
-    (r"<|.*>$", "is in angle brackets: they stand for the key, and are none of it"),
+    (r"(?i)bearer\s", "begins with Bearer, which belongs to a header: the key is only the text after it"),
+    (r"https?://|\?key=", "is an address: the key is only the text after key="),
+    (r"[\w.-]+\s*=\s*[^=\s]", "begins with NAME=: the key is only the text after the ="),
+    (r"[\w.-]+\s*:\s", "begins with NAME:, as in YAML: the key is only the text after the colon"),
+    (r"[{\[]", "is JSON or a list: the key is only a part of it"),
+    (r"<|.*>$", "is in angle brackets: they do not belong to the key"),
 )
-"""What is often stored in place of the key alone: a pattern at its beginning, and what it is."""
+"""Mistakes of people who store a key: a pattern for the begin of the text, and words for the mistake."""
 _QUOTES: Final = frozenset("'\"`\xb4\xab\xbb\u2018\u2019\u201a\u201c\u201d\u201e")
-"""Those of keyboards, and those that word processors put in their place."""
+"""Quotation marks of keyboards and of word processors."""
 
 
 def _mistake(key: str) -> str | None:
-    """Return in words what a text is that holds a key and more; nothing of the text is in them."""
+    """Return words for the mistake in a text that holds more than a key. They repeat nothing of the text."""
     for pattern, what in _MISTAKES:
         if re.match(pattern, key):
             return what
     if key[0] in _QUOTES or key[-1] in _QUOTES:
-        return "is in quotation marks: they are no part of the key"
+        return "is in quotation marks: they do not belong to the key"
     if len(key.splitlines()) > 1:
-        return "holds blanks or line breaks: more than one line, where a key is one"
+        return "holds several lines: a key has one, without blanks or line breaks"
     return None
 
 
 def _key(where: str, text: str) -> SecretStr:
-    """Return the service's key that a text holds, and name what people store by mistake."""
+    """Return the service key that a text holds. Raises KeyUnusableError with words for the mistake in the
+    text."""
     key = text.strip()
     if key and (mistake := _mistake(key)) is not None:
-        raise KeyUnusableError(where, f"{mistake}; put the key alone there")
+        raise KeyUnusableError(where, f"{mistake}; store the key alone")
     return secret_files.checked(where, key)

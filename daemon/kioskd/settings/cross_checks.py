@@ -1,4 +1,4 @@
-"""What settings of different sections need of each other; looked at when the daemon starts with its own devices."""
+"""Checks of settings that depend on another section, for a daemon that starts with its own devices."""
 
 from collections.abc import Iterator, Set
 from typing import Final
@@ -9,15 +9,15 @@ from kioskd.tools.registry import kind_of
 from kioskd.yamlconf.document import ValuePath
 
 WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
-"""What a button must do to wake the kiosk; look needs a camera, too."""
+"""Actions of a button that wake the kiosk. look also needs a camera."""
 _CONFIRMING: Final = frozenset({"toggle", "hold", "wake"})
-"""What a button must do for its press to be taken for a yes."""
+"""Actions of a button whose press confirms a tool call."""
 
 
 def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    """Yield what cannot work, or goes unused, because of another section: where, and what is wrong.
+    """Yield the place and the fault of each setting that another section makes useless or impossible.
 
-    Not the concern of a rehearsal, which brings its own button and camera.
+    A rehearsal does not need this check, because it has its own button and camera.
     """
     acts = {act for button in settings.controls.all_buttons for act in (button.does, button.double)}
     yield from _look_faults(settings)
@@ -27,17 +27,13 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     yield from _detector_faults(settings, held="hold" in acts)
     conversation = settings.conversation
     if conversation.interruptions == "allowed" and settings.microphone.half_duplex:
-        yield (
-            ("conversation", "interruptions"),
-            "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
-        )
+        what = "has no effect: with microphone.echo: half_duplex the kiosk does not listen while it speaks"
+        yield ("conversation", "interruptions"), f"{what}; set echo to cancel or hardware, or remove this"
     yield from _scheduling_faults(settings)
     if not acts & _CONFIRMING:
-        unasked = (
-            "can never be given: no button here is pressed for yes; add one that does toggle, hold or wake"
-        )
+        unasked = "needs a button that can confirm; add a button whose does is toggle, hold or wake"
     elif not settings.controls.all_lamps:
-        unasked = "asks nobody: it is a lamp that asks for the press, and none is set; add controls.lamp"
+        unasked = "needs a lamp, which asks the visitor for the press; add controls.lamp"
     else:
         return
     for index, tool in enumerate(settings.tools):
@@ -46,7 +42,7 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
 
 
 def camera_is_unused(settings: Settings) -> bool:
-    """Whether there is a camera that neither the model nor a visitor can have a picture of."""
+    """Return whether neither the model nor a visitor can get a picture from the camera that is set."""
     if not settings.camera.on or settings.camera.when != "request":
         return False
     asked = any("look" in (button.does, button.double) for button in settings.controls.all_buttons)
@@ -54,7 +50,7 @@ def camera_is_unused(settings: Settings) -> bool:
 
 
 def _look_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    what = "look does nothing: the camera is off; set camera.source, or have the button do something else"
+    what = "look needs a camera; set camera.source, or write another action"
     for place, button in () if settings.camera.on else settings.controls.placed_buttons.items():
         for name in ("does", "double"):
             if getattr(button, name) == "look":
@@ -66,41 +62,42 @@ def _wake_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[Va
     if "button" in conversation.wake and not settings.controls.all_buttons:
         yield (
             place,
-            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
+            "button cannot wake the kiosk: no button is set; add controls.button.source, or write [start]",
         )
     elif "button" in conversation.wake and not acts & WAKING:
-        yield place, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
+        yield (
+            place,
+            "button cannot wake the kiosk: no button has a waking action; set does to toggle, hold or wake",
+        )
     for call in ("voice", "wakeword"):
         if call in conversation.wake and "hold" in acts and settings.assistant.greeting is None:
-            yield (
-                place,
-                f"{call} wakes for nothing: what is said without the held button is not sent; take it out, or set a greeting",
-            )
+            what = "the kiosk sends sound only while the talk button is held; remove it, or set a greeting"
+            yield place, f"{call} is useless: {what}"
 
 
 def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     model = settings.service.model
-    functions, remedy = profile(model).functions, "take it out, or choose another model"
+    functions, remedy = profile(model).functions, "remove it, or set another service.model"
     for index, tool in enumerate(settings.tools):
         if functions == "blocking_only" and tool.scheduling is not None:
-            yield ("tools", index, "scheduling"), f"goes unused: {model} waits for every tool; {remedy}"
+            yield ("tools", index, "scheduling"), f"has no effect: {model} waits for every tool; {remedy}"
         if functions == "non_blocking_only" and tool.blocking:
-            yield ("tools", index, "blocking"), f"cannot be: {model} waits for no tool; {remedy}"
+            yield ("tools", index, "blocking"), f"is not possible: {model} never waits for a tool; {remedy}"
 
 
 def _talk_button_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    unused = "goes unused: a button that is held to talk ends the turn; take it out"
+    unused = "has no effect: the visitor's turn ends when the talk button is released; remove it"
     for name, value, what in (
         ("pace", "slow", unused),
         (
             "turn_taking",
             "local",
-            "local goes unused: a button that is held to talk says whose turn it is; take this out",
+            "has no effect: a button that is held to talk decides whose turn it is; remove this",
         ),
         (
             "uplink",
             "continuous",
-            "cannot be continuous: a button that is held to talk opens the uplink; take this out",
+            "cannot be continuous: the kiosk sends only while the talk button is held; remove this",
         ),
     ):
         if getattr(settings.conversation, name) == value:
@@ -114,7 +111,7 @@ def _detector_faults(settings: Settings, *, held: bool) -> Iterator[tuple[ValueP
     if not held and conversation.turn_taking == "service":
         return
     what = (
-        "goes unused: it is for the service's own detector, which does not take the turns here; take it out"
+        "has no effect: it is for the service's detector, and the kiosk decides on the turns here; remove it"
     )
     for name in ("speech_start", "speech_end", "padding_ms"):
         if getattr(conversation, name) is not None:

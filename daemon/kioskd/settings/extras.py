@@ -1,7 +1,7 @@
-"""Settings -> the optional parts of the package that they need: `python -m kioskd.settings.extras FILE` prints them.
+"""The extras of the package that the settings need: `python -m kioskd.settings.extras FILE` prints them.
 
-A library that Debian has and the package index has not, picamera2 say, stands in a line of its own.
-For the installer: a file that cannot be read needs none, and `kioskd check` says more of it.
+The installer calls it. A library that only Debian has, for example picamera2, is printed on a line of its
+own. For a file with faults the extras of the default settings are printed. `kioskd check` names the faults.
 """
 
 import sys
@@ -13,7 +13,7 @@ from kioskd.tools import registry
 
 
 def extras(settings: Settings) -> list[str]:
-    """Return the names of the extras, as pyproject.toml has them."""
+    """Return the names of the extras as in pyproject.toml, sorted."""
     wanted = {
         "echo": settings.microphone.cancels,
         "wakeword": "wakeword" in settings.conversation.wake,
@@ -25,7 +25,8 @@ def extras(settings: Settings) -> list[str]:
 
 
 def main(path: Path) -> str:
-    """Return what the installer reads: names, and commas between them; see above for a second line."""
+    """Return the text for the installer: a line of extras with commas between them, then a line for each
+    library."""
     try:
         settings = load(path)
     except SettingsError:

@@ -1,4 +1,4 @@
-"""YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
+"""Reads a YAML file into `Settings`, or reports all its faults at once, each with line and column."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +25,12 @@ from kioskd.yamlconf.value_types import shown
 SettingsModel = TypeVar("SettingsModel", bound=Section)
 
 LARGEST_BYTES: Final = 1 << 20
-"""A configuration is a few kB; a bound keeps a wrong path (a recording, a device) from filling the memory."""
+"""Size of the largest file that is read. A configuration has a few kB, and a wrong path (a recording, a
+device) must not fill the memory."""
 
 
 class SettingsError(ConfigError):
-    """The YAML has faults; `str()` gives one line each, in the order of the file."""
+    """The YAML has faults. `str()` returns a line for each, in the order of the file."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
@@ -38,29 +39,30 @@ class SettingsError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and the document that knows where each stood."""
+    """Settings, and the document that knows the place of each."""
 
     settings: Settings
     document: Document
 
 
 def default_path(given: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return the file to read: `given` (--config), else $KIOSKD_CONFIG, else /etc/kioskd/kioskd.yaml."""
+    """Return the path of the configuration: `given` (--config), else $KIOSKD_CONFIG, else
+    /etc/kioskd/kioskd.yaml."""
     return given or Path(environ.get("KIOSKD_CONFIG") or "/etc/kioskd/kioskd.yaml")
 
 
 def load(path: Path) -> Settings:
-    """Return the settings in `path`; relative paths in it start at its folder. Raises as `read_as`."""
+    """Return the settings in `path`. Relative paths in the file start at its folder. Raises as `read_as`."""
     return read(path).settings
 
 
 def load_to_run(path: Path, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> Settings:
-    """Return the settings in `path`, for a daemon that will use this machine's own button, files and key.
+    """Return the settings in `path` for a daemon that uses the buttons, files and key of this machine.
 
-    `sandbox` is the one that this daemon will run in; None: this process's own.
+    `sandbox` is the sandbox of that daemon. None is the sandbox of this process.
 
     Raises:
-        SettingsError: the file has faults, or asks for what is not here (see `startup_faults`).
+        SettingsError: the file has faults, or needs something that this machine lacks (see `startup_faults`).
     """
     loaded = read(path)
     faults = startup_faults(loaded, environ, sandbox)
@@ -70,7 +72,7 @@ def load_to_run(path: Path, environ: Mapping[str, str], sandbox: ServiceSandbox 
 
 
 def read(path: Path) -> Loaded:
-    """As `load`, but keep the positions for `startup_faults`."""
+    """Return the settings in `path` with their positions, for `startup_faults`. Raises as `read_as`."""
     loaded = Loaded(*read_as(Settings, path))
     for name, what in refusals(wanted_features(loaded.settings)):
         loaded.document.fault(tuple(name.split(".")), what)
@@ -80,7 +82,7 @@ def read(path: Path) -> Loaded:
 
 
 def wanted_features(settings: Settings) -> WantedFeatures:
-    """Return what the settings ask of the service, as far as models and providers differ in it."""
+    """Return the settings on which models and providers differ."""
     service, assistant = settings.service, settings.assistant
     return WantedFeatures(
         model=service.model,
@@ -93,7 +95,7 @@ def wanted_features(settings: Settings) -> WantedFeatures:
 
 
 def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> list[str]:
-    """Return what to know of settings that can be run: what, why, what to do. `sandbox` as for `load_to_run`."""
+    """Return notes on settings that work, each with its reason and remedy. `sandbox` as for `load_to_run`."""
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
@@ -103,41 +105,44 @@ def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbo
     # Path.is_dir() raises PermissionError for a folder in one that this user may not enter.
     if prompts is not None and not os.path.isdir(prompts):  # noqa: PTH112
         found.append(
-            f"speaker.prompts_folder: {prompts} is no folder here, and the prompts that come with kioskd are spoken; "
+            f"speaker.prompts_folder: there is no folder {prompts}, so the kiosk speaks its own prompts; "
             "correct the path"
         )
     folder = settings.camera.parsed.folder
     if folder is not None and not os.path.isdir(folder):  # noqa: PTH112
-        found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
+        found.append(
+            f"camera.source: there is no folder {folder}, and the camera waits for it; correct the path"
+        )
     if camera_is_unused(settings):
         found.append(
-            "camera.when: with request the model sees only what somebody has `kioskd look` send: nobody else can ask; "
-            "add the tool {kind: builtin} or a button that does look, or set when to speech"
+            "camera.when: with request, only the command `kioskd look` can send a picture here; "
+            "add the tool {kind: builtin} or a button whose does is look, or set when to speech"
         )
     found += hidden_notes(settings, sandbox)
     found += [
-        f"tools: only root can see whether {one} is stored; sudo kioskd check looks"
+        f"tools: only root can see whether {one} is stored; run sudo kioskd check"
         for one in unseen(settings.tools, environ)
     ]
     try:
         service_key(settings.service, environ)
     except KeyMissingError as err:
-        found.append(f"{err} (the daemon's own service may have one that cannot be seen from here)")
+        found.append(f"{err} (if the systemd service has one, it cannot be seen from here)")
     except KeyUnusableError:
-        pass  # a fault: see startup_faults
+        pass  # startup_faults reports it
     return found
 
 
 def unknown_model(model: str) -> str:
-    """Return what to say of a model that has no profile."""
-    return f"service.model: {shown(model)} is not known to this version, and is taken for one like {NEWEST}; check the name"
+    """Return the note on a model that has no profile."""
+    what = f"this version does not know {shown(model)}, and treats it like {NEWEST}"
+    return f"service.model: {what}; check the name"
 
 
 def read_as(model: type[SettingsModel], path: Path) -> tuple[SettingsModel, Document]:
-    """Return what is in `path` as a `model`, and the document that knows where each value stood.
+    """Return the content of `path` as a `model`, and the document that knows the place of each value.
 
     Raises:
-        SettingsError: the file has faults, all of which it names.
+        SettingsError: the file has faults. The error names all of them.
     """
     document = Document(str(path), _text(path))
     if document.data is None and not document.faults:
@@ -150,9 +155,9 @@ def read_as(model: type[SettingsModel], path: Path) -> tuple[SettingsModel, Docu
     except ValidationError as err:
         for error in err.errors(include_url=False):
             if error["type"] == "too_short" and error["input"]:
-                continue  # what is in the list has faults, which are said; no list here needs a second item
+                continue  # the faults of its items are reported; no list here needs a second item
             document.fault(error["loc"], words(error, shape), of_name=error["type"] == "extra_forbidden")
-        # Not chained: pydantic's own text would repeat what was in the file.
+        # Not chained: pydantic's own text would repeat values of the file.
         raise SettingsError(document.faults) from None
     if document.faults:
         raise SettingsError(document.faults)
@@ -162,12 +167,13 @@ def read_as(model: type[SettingsModel], path: Path) -> tuple[SettingsModel, Docu
 def startup_faults(
     loaded: Loaded, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None
 ) -> tuple[Fault, ...]:
-    """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
+    """Return the faults of well-formed settings on this machine, for example a missing button or file.
 
-    `sandbox` as for `load_to_run`. Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
+    `sandbox` as for `load_to_run`. A rehearsal does not need this check, because it has its own devices. A
+    key that no place has is not a fault of the file.
     """
     settings, document = loaded.settings, loaded.document
-    # First: that a file is hidden explains why it is not found.
+    # Hidden files come first: that explains why they are not found.
     for loc, what in (
         *hidden_faults(settings, sandbox),
         *joint_faults(settings),
@@ -183,7 +189,7 @@ def startup_faults(
         service_key(settings.service, environ)
         check_account(settings.service)
     except KeyMissingError:
-        pass  # said by whoever needs the key now: it may come with the service's own credentials
+        pass  # the code that needs the key reports it: the service's own credentials may hold one
     except KeyUnusableError as err:
         section, _, name = err.where.partition(".")
         if section == "service" and name:
@@ -194,7 +200,7 @@ def startup_faults(
 
 
 def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
-    """Yield the files that are read when the daemon starts, each with where it is named."""
+    """Yield the place and the path of each file that the daemon reads when it starts."""
     if settings.service.ca_file is not None:
         yield ("service", "ca_file"), settings.service.ca_file
     for index, picture in enumerate(settings.assistant.pictures):
@@ -208,19 +214,17 @@ def _text(path: Path) -> str:
     try:
         data = regular_file.content(path, LARGEST_BYTES + 1)
     except FileNotFoundError:
-        raise file_fault(
-            "is not there: the daemon needs a configuration; create it, or name another with --config"
-        ) from None
+        raise file_fault("there is no such file; create it, or name another with --config") from None
     except OSError as err:
         raise file_fault(
             f"cannot be read: {err.strerror}; correct the path or the file's permissions"
         ) from None
     if len(data) > LARGEST_BYTES:
-        raise file_fault("is larger than 1 MiB: no configuration is; correct the path")
+        raise file_fault("is larger than 1 MiB, which no configuration is; correct the path")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as err:
         before = data[: err.start].decode("utf-8")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        what = "is not UTF-8: text in another encoding cannot be read; save the file as UTF-8"
+        what = "the file is not in UTF-8; save it as UTF-8"
         raise SettingsError([Fault(str(path), line, column, "", what)]) from None

@@ -1,4 +1,4 @@
-"""Paths in the settings, and which of them the service's sandbox hides from it."""
+"""Paths in the settings, and those of them that the sandbox of the systemd service hides."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,33 +21,34 @@ _HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "ProtectHome": (("yes", "tmpfs"), _HOMES),
     "PrivateTmp": (("yes", "disconnected"), _TEMPORARY),
 }
-"""A property of the unit: with which values it hides, and what (systemd.exec(5))."""
+"""Properties of the unit that hide folders: the values with which they do, and the folders
+(systemd.exec(5))."""
 _SHOWS: Final = ("BindPaths", "BindReadOnlyPaths")
-"""Properties of the unit that show a path in spite of those."""
+"""Properties of the unit that show a path within a hidden folder."""
 PROPERTIES: Final = (*_HIDES, *_SHOWS)
-"""What `ServiceSandbox.of_unit` wants to know."""
+"""Properties of the unit that `ServiceSandbox.of_unit` reads."""
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _INACCESSIBLE: Final = "/systemd/inaccessible/"
 _PRIVATE: Final = "/systemd-private-"
-"""What systemd mounts over a folder that it hides, as mountinfo names it (seen with systemd 252 and 257)."""
+"""Names in mountinfo of the mounts by which systemd hides a folder (seen with systemd 252 and 257)."""
 
 _OPTIONAL: Final = ("speaker", "camera", "privacy")
-"""Sections whose folders a kiosk can do without: it says so, and serves."""
+"""Sections whose folders a kiosk can do without. It logs that one is missing, and serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSandbox:
-    """What a service cannot see."""
+    """Folders that a service cannot see."""
 
     hidden: Mapping[str, str]
-    """A folder, and the setting of the unit that hides it."""
+    """Each hidden folder, with the property of the unit that hides it."""
     shown: Sequence[str] = ()
-    """Paths in those folders that it sees all the same."""
+    """Paths within those folders that the service sees all the same."""
 
     @classmethod
     def of_unit(cls, properties: Mapping[str, str]) -> Self:
-        """Return that of a unit with such `PROPERTIES`, as `systemctl show` prints them."""
+        """Return the sandbox of a unit with these `PROPERTIES`, as `systemctl show` prints them."""
         bound = [word for name in _SHOWS for word in properties.get(name, "").split()]
         return cls(
             {
@@ -56,13 +57,13 @@ class ServiceSandbox:
                 if properties.get(setting) in values
                 for place in places
             },
-            # SOURCE, SOURCE:DESTINATION or SOURCE:DESTINATION:OPTIONS; a minus stands for: if it is there.
+            # SOURCE, SOURCE:DESTINATION or SOURCE:DESTINATION:OPTIONS. A minus before it: it is optional.
             [(word.lstrip("-").split(":") * 2)[1] for word in bound],
         )
 
     @classmethod
     def of_process(cls, mounts: Path = _MOUNTS) -> Self:
-        """Return that of this process: empty where systemd has hidden nothing from it."""
+        """Return the sandbox of this process. It is empty if systemd hides nothing from the process."""
         hidden = {}
         try:
             lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -77,7 +78,7 @@ class ServiceSandbox:
         return cls(hidden)
 
     def hides(self, path: Path) -> str | None:
-        """Return in words what hides `path`, links followed; None where nothing does."""
+        """Return the reason why `path`, with links followed, is hidden. None: it is not hidden."""
         real = Path(os.path.realpath(path))
         if any(real.is_relative_to(place) for place in self.shown):
             return None
@@ -88,14 +89,15 @@ class ServiceSandbox:
 
 
 def paths(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
-    """Yield every path in the settings, and where it stands there: files, folders, and programs with a path."""
+    """Yield the place and the path of each file, folder, and program with a path in the settings."""
     yield from _paths(settings, ())
     if (folder := settings.camera.parsed.folder) is not None:
         yield ("camera", "source"), folder
 
 
 def secret_files(settings: Settings) -> list[Path]:
-    """Return the files of these settings that no program of a tool may read: keys, and what was said and seen."""
+    """Return the files that no program of a tool is allowed to read: keys, and the folders of stored
+    conversations."""
     service, privacy = settings.service, settings.privacy
     files = [service.key_file, service.credentials_file]
     files += [record.folder for record in (privacy.transcripts, privacy.recordings) if record is not None]
@@ -103,27 +105,29 @@ def secret_files(settings: Settings) -> list[Path]:
 
 
 def named(loc: ValuePath) -> str:
-    """Return a place in the settings as people write it."""
+    """Return a place in the settings as people write it, for example tools[0].argv."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
 
 
 def hidden_faults(settings: Settings, sandbox: ServiceSandbox | None) -> Iterator[tuple[ValuePath, str]]:
-    """Yield what the service cannot start without and cannot see: where it is named, and what to do.
+    """Yield each hidden path that the service cannot start without: its place, and the fault.
 
-    With None it is this process that has to see it.
+    With `sandbox` None, this process must see the paths.
     """
     for loc, _, why in _hidden(paths(settings), sandbox):
         if loc[0] not in _OPTIONAL:
-            yield loc, f"cannot be seen by the service: {why}; move it to /etc/kioskd, and name it there"
+            yield loc, f"cannot be read by the service: {why}; move it to /etc/kioskd, and write its new path"
 
 
 def hidden_notes(settings: Settings, sandbox: ServiceSandbox | None) -> Iterator[str]:
-    """Yield what the service can do without and cannot see, each in a line."""
+    """Yield a line for each hidden path that the service can do without."""
     for loc, path, why in _hidden(paths(settings), sandbox):
         if loc[0] in _OPTIONAL:
-            yield f"{named(loc)}: the service does not see {path}: {why}; name a folder elsewhere, as in /var/lib/kioskd"
+            remedy = "write a folder elsewhere, for example below /var/lib/kioskd"
+            yield f"{named(loc)}: the service cannot read {path}: {why}; {remedy}"
     for loc, path, why in _hidden(_arguments(settings), sandbox):
-        yield f"{named(loc)}: its program does not see {path}: {why}; move it to /etc/kioskd, and name it there"
+        remedy = "move it to /etc/kioskd, and write its new path"
+        yield f"{named(loc)}: its program cannot read {path}: {why}; {remedy}"
 
 
 def _hidden(
@@ -139,7 +143,7 @@ def _hidden(
         return
     found = sandbox or ServiceSandbox.of_process()
     for loc, path in there:
-        # What this very process sees is not hidden from it.
+        # A path that this process sees is not hidden from it.
         if (why := found.hides(path)) and (sandbox is not None or not os.path.lexists(path)):
             yield loc, path, why
 
@@ -160,7 +164,7 @@ def _paths(value: object, loc: ValuePath) -> Iterator[tuple[ValuePath, Path]]:
 
 
 def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
-    """Yield the paths that programs are given as arguments: a script, where the program is its interpreter."""
+    """Yield the paths among the arguments of programs, for example a script after its interpreter."""
     commands: list[tuple[ValuePath, Sequence[str]]] = [
         (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
     ]
@@ -172,7 +176,7 @@ def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
 
 
 def _mount(line: str) -> tuple[str, str, str]:
-    """Return root, mount point and type of a line of mountinfo (proc(5))."""
+    """Return root, mount point and file system type of a line of mountinfo (proc(5))."""
     before, _, after = line.partition(" - ")
     words = before.split()
     return (words[3], words[4], after.partition(" ")[0]) if len(words) > 4 else ("", "", "")

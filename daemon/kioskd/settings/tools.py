@@ -1,4 +1,5 @@
-"""The setting `tools`: a list of what the model may have done; `kind` says what else there is to set of each."""
+"""The setting `tools`: a list of tools that the model is allowed to call. `kind` decides which settings each
+takes."""
 
 import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Union
@@ -19,7 +20,8 @@ from kioskd.yamlconf.value_types import at, said, shown
 
 
 class _ByKind:
-    """Marks a union of tools that `kind` decides. Faults keep their place: pydantic's own would name the kind in it."""
+    """Marker of an entry of `tools`, read by its `kind`. Pydantic's own union would put the kind into the
+    place of a fault."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_wrap_validator_function(self._read, handler(source))
@@ -30,7 +32,7 @@ class _ByKind:
             return value
         if not isinstance(value, dict):
             raise said(
-                f"{shown(value)} is no tool: a group of settings is needed; write kind: and what it takes"
+                f"{shown(value)} is not a group of settings; write kind: and the settings of that kind"
             )
         kind = value.get("kind")
         known = KINDS.get(kind) if isinstance(kind, str) else None
@@ -46,13 +48,14 @@ class _ByKind:
 def _unknown_kind(kind: object) -> str:
     choices = ", ".join(KINDS)
     if kind is None:
-        return f"has no kind: it decides what else there is to set; write kind: and one of {choices}"
+        return f"has no kind; add kind: and one of {choices}"
     near = difflib.get_close_matches(str(kind), KINDS, n=1)
-    return f"{shown(kind)} is no kind of tool; " + (f"did you mean {near[0]}?" if near else f"use {choices}")
+    hint = f"did you mean {near[0]}?" if near else f"write one of {choices}"
+    return f"{shown(kind)} is not a kind of tool; {hint}"
 
 
 def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorDetails:
-    """Return `error` as it was found, but with the hint of this kind where a name is unknown."""
+    """Return `error` as pydantic found it, but with a hint of this kind for an unknown name."""
     name = str(error["loc"][-1])
     found: PydanticCustomError | str
     if error["type"] == "extra_forbidden":
@@ -61,9 +64,9 @@ def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorD
         if near:
             hint = f"did you mean {near[0]}?"
         elif others:
-            hint = f"it belongs to kind {' or '.join(others)}; take it out"
+            hint = f"it belongs to kind {' or '.join(others)}; remove it"
         else:
-            hint = f"here stand {', '.join(model.model_fields)}; take it out"
+            hint = f"this kind has {', '.join(model.model_fields)}; remove it"
         found = said(f"is not a setting of kind {kind}: {hint}")
     elif error["type"] == "said":
         found = said(error["msg"])
@@ -71,16 +74,20 @@ def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorD
         found = error["type"]
     return InitErrorDetails(
         type=found,
-        loc=tuple(part for part in error["loc"] if part != "[key]"),  # a name's own fault is where it stands
+        loc=tuple(
+            part for part in error["loc"] if part != "[key]"
+        ),  # pydantic adds it for a name's own fault
         input=error["input"],
         ctx={} if found is not error["type"] else error.get("ctx", {}),
     )
 
 
 def _no_clash(tools: tuple[Guard, ...]) -> tuple[Guard, ...]:
-    """Refuse two tools of one name, two servers of one name, and a second group of built-ins."""
+    """Reject two tools of one name, two servers of one name, and a second group of built-ins."""
     if len(tools) > MOST_TOOLS:
-        raise said(f"are more than {MOST_TOOLS}: the model reads all of them each time; take some out")
+        raise said(
+            f"has more than {MOST_TOOLS} entries, and the model reads all of them each time; remove some"
+        )
     owners: dict[str, str] = {}
     labels: set[tuple[str, str]] = set()
     for index, tool in enumerate(tools):
@@ -94,8 +101,8 @@ def _no_clash(tools: tuple[Guard, ...]) -> tuple[Guard, ...]:
             if name in owners:
                 raise at(
                     [index, kind.names_in],
-                    f"{name} is taken by another tool ({owners[name]}); name one of them otherwise"
-                    + (", by a prefix say" if kind.connects else ""),
+                    f"{name} is already the name of another tool ({owners[name]}); rename one of them"
+                    + (", for example by a prefix" if kind.connects else ""),
                 )
             owners[name] = kind.name
     return tools

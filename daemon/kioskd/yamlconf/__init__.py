@@ -1,1 +1,2 @@
-"""YAML with types: a document whose faults name line and column, sections, value types, and their messages."""
+"""YAML with types: a document whose faults name line and column, sections, value types, and their
+messages."""

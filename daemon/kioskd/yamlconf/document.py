@@ -1,7 +1,8 @@
-"""Reads YAML into plain values and remembers where each stood; collects faults instead of stopping at the first.
+"""Reads YAML into plain values with their places. It collects all faults, and does not stop at the first.
 
-The words are YAML 1.2's (core schema): `off`, `no` and `22:00` are texts, and only true, false, null and numbers are
-not. Left out of YAML, because a configuration needs none of it: anchors, tags, several documents, deep nesting.
+Values are those of YAML 1.2's core schema: only true, false, null and numbers are not texts. So `off`, `no`
+and `22:00` are texts. A configuration needs no anchors, tags, second document or deep nesting, so these are
+rejected.
 """
 
 import re
@@ -13,52 +14,54 @@ import yaml
 from kioskd.yamlconf.value_types import LONGEST_ECHO
 
 ValuePath = tuple[str | int, ...]
-"""Where a value sits: names of settings, and indexes of list items."""
+"""Place of a value: names of settings, and indexes of list items."""
 
 DEEPEST: Final = 16
-"""Levels of nesting; the settings have three, and a tool's schema some more. A bound keeps a broken file from exhausting
-the stack."""
+"""Most levels of nesting. The settings have three, and a tool's schema some more. A broken file must not
+exhaust the stack."""
 
 KEY_HOME: Final = (
-    "a key does not belong in this file, which others may read; put it into the systemd credential gemini-api-key, "
-    "or into a file of its own named by service.key_file, and take it out here"
+    "a key does not belong in this file, which others can read; remove it, and store it with "
+    "`sudo kioskd key`, or in a file of its own that service.key_file names"
 )
 
 _SECRET_NAMES: Final = frozenset(
     {"key", "apikey", "geminiapikey", "googleapikey", "token", "accesstoken", "secret", "password"}
 )
 _SECRET_LOOKS: Final = re.compile(r"AIza[\w-]{6}|\bAQ\.[\w-]{10}|\bya29\.|auth_tokens/")
-"""Google's API keys, old and new, OAuth tokens, ephemeral tokens."""
+"""Beginnings of Google's API keys (old and new), OAuth tokens and ephemeral tokens."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 _CORE_SCHEMA: Final = {
     "null": r"null|Null|NULL|~|",
     "bool": r"true|True|TRUE|false|False|FALSE",
     "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
-    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
 }
 
 _UNFINISHED: Final = {
-    "could not find expected ':'": "a setting without its colon: each is NAME: VALUE; add the colon",
-    "unexpected end of stream": "a quoted text begins here and does not end: its closing quote is missing; add it",
-    "expected ',' or": "a list or group begins here and does not end: a comma or closing bracket is missing; add it",
+    "could not find expected ':'": "the colon after the name of a setting is missing; write NAME: VALUE",
+    "unexpected end of stream": "a text in quotes begins here and has no end; add the closing quote",
+    "expected ',' or": "a list or group begins here and has no end; add a comma or the closing bracket",
 }
-"""What is best mended where the thing begins, which is PyYAML's context, not where it noticed."""
+"""Problems for which a fault points at the beginning of the text, where the owner must change it (PyYAML's
+context)."""
 
 _PROBLEMS: Final = {
-    r"'\t'": "a tab indents this line: YAML takes spaces only; replace it",
-    "mapping values are not allowed": "a colon where none can be: text that holds one needs quotes, or the line is "
-    "indented wrongly; put the text in quotes, or mend the indentation",
-    "<block end>": "the indentation fits no line above: settings of one section begin in one column; align it",
-    "cannot start any token": "a text begins with a character that has a meaning in YAML; put the text in quotes",
-    "expected the node content": "a sign that has a meaning in YAML where a value should be; put the text in quotes",
-    "another document": "a second document begins here: one file holds one configuration; take the --- out",
+    r"'\t'": "this line is indented with a tab; write spaces",
+    "mapping values are not allowed": "a colon is not allowed here; put the text in quotes, or "
+    "correct the indentation",
+    "<block end>": "the indentation fits no line above; indent all settings of a section alike",
+    "cannot start any token": "the first character has a meaning in YAML; put the text in quotes",
+    "expected the node content": "this character has a meaning in YAML; put the text in quotes",
+    "another document": "a second document begins here, but a file holds only one; remove the ---",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with the file. Line and column count from 1; both are 0 where the whole file is meant."""
+    """One fault of the file. Line and column count from 1. Both are 0 for a fault of the whole file."""
 
     file: str
     line: int
@@ -72,7 +75,7 @@ class Fault:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """YAML that is well formed and not taken."""
+    """Well-formed YAML that kioskd rejects."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,11 +87,11 @@ class _Loader(yaml.SafeLoader):
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _Refused(
-                None, None, "anchors and aliases (& and *) are not taken; write the value out", mark
+                None, None, "anchors and aliases (& and *) are not allowed; write out the value", mark
             )
         if self.depth > DEEPEST:
             raise _Refused(
-                None, None, "nested too deeply: no setting is; mend the brackets or indentation", mark
+                None, None, "no setting is nested this deeply; correct the brackets or the indentation", mark
             )
         self.depth += 1
         try:
@@ -116,12 +119,13 @@ def _plain(kind: str, text: str) -> bool | int | float | None:
 
 
 def looks_secret(text: str) -> bool:
-    """Whether `text` holds what Google's keys and tokens look like."""
+    """Return whether `text` holds something that looks like one of Google's keys or tokens."""
     return _SECRET_LOOKS.search(text) is not None
 
 
 class Document:
-    """A YAML file, read: `data` as plain values (lists are tuples), `faults` as found so far."""
+    """A YAML file as read: `data` has its plain values (lists are tuples), and `faults` those found so
+    far."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
@@ -139,21 +143,20 @@ class Document:
         except yaml.reader.ReaderError as err:
             before = text[: err.position]
             line, column = before.count("\n"), err.position - (before.rfind("\n") + 1)
-            what = "a character that text never holds: is this a YAML file? take it out"
+            what = "this character never occurs in a text; remove it, or check that this is a YAML file"
             self.faults.append(Fault(file, line + 1, column + 1, "", what))
-        except (ValueError, OverflowError):  # the scanner reads "\\UFFFFFFFF" and %YAML 1.999... without care
+        except (ValueError, OverflowError):  # the scanner does not check "\\UFFFFFFFF" and %YAML 1.999...
             self.faults.append(
-                Fault(file, 0, 0, "", "is not YAML: an escape or version is out of range; mend it")
+                Fault(file, 0, 0, "", "an escape (\\U...) or a %YAML version is out of range; correct it")
             )
         else:
             if node is not None:
                 self.data = self._value(node, ())
 
     def fault(self, path: ValuePath, what: str, *, of_name: bool = False) -> None:
-        """Add a fault of the setting at `path` (of its name, not its value, if `of_name`).
+        """Add a fault of the setting at `path`. With `of_name` it is a fault of the name, not of the value.
 
-        A setting that is missing is pointed at by the section it is missing from. A setting that has a fault gets
-        no second one: the first says what to mend.
+        For a missing setting, the fault points at its section. A setting gets one fault only, the first.
         """
         if path in self._faulty:
             return
@@ -173,22 +176,22 @@ class Document:
     def _value(self, node: yaml.Node, path: ValuePath) -> Any:
         kind = node.tag.removeprefix(_TAG)
         if isinstance(node, yaml.MappingNode) and kind == "map":
-            if path and isinstance(path[-1], int):  # any other group is best pointed at by its name
+            if path and isinstance(path[-1], int):  # a fault of any other group points at its name
                 self._values[path] = _place(node)
             return self._mapping(node, path)
-        if node.start_mark.index < node.end_mark.index:  # as is what is not there
+        if node.start_mark.index < node.end_mark.index:  # a fault of an empty value points at its name
             self._values[path] = _place(node)
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return tuple(self._value(item, (*path, index)) for index, item in enumerate(node.value))
         if isinstance(node, yaml.ScalarNode):
             if looks_secret(node.value):
-                self.fault(path, f"holds what looks like a service key: {KEY_HOME}")
+                self.fault(path, f"looks like a service key: {KEY_HOME}")
                 return None
             if kind == "str":
                 return node.value
             if re.fullmatch(_CORE_SCHEMA.get(kind, "(?!)"), node.value):
                 return _plain(kind, node.value)
-        self.fault(path, "has a tag (!...): tags are not taken; write the plain value")
+        self.fault(path, "has a tag (!...), and tags are not allowed; write the plain value")
         return None
 
     def _mapping(self, node: yaml.MappingNode, path: ValuePath) -> dict[str, Any]:
@@ -201,7 +204,7 @@ class Document:
                 self.faults.append(Fault(self.file, *here, ".".join(map(str, inner)), why_not))
             elif inner in self._names:
                 first = ":".join(map(str, self._names[inner]))
-                what = f"stands here a second time, first at {first}: only one can count; take one out"
+                what = f"is set a second time here, and first at {first}; remove one of the two"
                 self.faults.append(Fault(self.file, *here, ".".join(map(str, inner)), what))
             else:
                 self._names[inner] = here
@@ -215,19 +218,20 @@ def _place(node: yaml.Node) -> tuple[int, int]:
 
 
 def _named_by_owner(path: ValuePath) -> bool:
-    """Whether the names at `path` are the owner's own: what a tool takes may well be called a key or a token."""
+    """Return whether the owner chooses the names at `path`: a parameter of a tool can be called key or
+    token."""
     return len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
 
 
 def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:
-    """Return a setting's name as it may be repeated, and why it cannot be one (empty where it can)."""
+    """Return the name of a setting for messages, and why it cannot be one (empty if it can)."""
     if not isinstance(node, yaml.ScalarNode):
-        return "(a group)", "is no name: a setting's name is a word; write NAME: VALUE"
+        return "(a group)", "is not the name of a setting, which is one word; write NAME: VALUE"
     name = node.value
     if looks_secret(name):
         return "(a key)", f"looks like a service key: {KEY_HOME}"
     if len(name) > LONGEST_ECHO or not name.isprintable() or not name:
-        return f"({len(name)} characters)", "is no name of a setting; mend the line, or take it out"
+        return f"({len(name)} characters)", "is not the name of a setting; correct the line, or remove it"
     if not free and re.sub("[-_ ]", "", name.lower()) in _SECRET_NAMES:
         return name, KEY_HOME
     return name, ""
@@ -242,4 +246,4 @@ def _problem(err: yaml.MarkedYAMLError) -> tuple[Any, str]:
         if symptom in problem:
             return err.problem_mark, words
     brief = re.sub(r"'[^']{3,}'", "something", problem)
-    return err.problem_mark or err.context_mark, f"is not YAML: {brief}; mend the line"
+    return err.problem_mark or err.context_mark, f"this line is not YAML ({brief}); correct it"

@@ -1,6 +1,6 @@
-"""How a value of the YAML is written: markers and types for the model's fields.
+"""Types and markers of values in the YAML, for the fields of the models.
 
-They raise the whole fault text themselves (error type `said`); `load` adds where it happened.
+Each raises the whole text of a fault (error type `said`). `load` adds its place.
 """
 
 import re
@@ -24,32 +24,34 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 LONGEST_ECHO: Final = 40
-"""No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
+"""Length of the longest text that a fault repeats. A longer one can be a secret in the wrong place, and would
+hide the message."""
 
 _CLOCK: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
 # fmt: off
 VoiceName = Literal[
-    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe", "Enceladus",
-    "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi", "Laomedeia", "Achernar", "Alnilam",
-    "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
+    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe",
+    "Enceladus", "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi",
+    "Laomedeia", "Achernar", "Alnilam", "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi",
+    "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
 ]
 # fmt: on
 
 
 def alone(value: object) -> str:
-    """Return how a value is written that was written as a list or a group, or looks odd."""
+    """Return words that say how to write one text or number in the place of `value`."""
     match value:
         case dict():
-            return "write it alone on the line of this setting, without names below it"
+            return "write one value on the line of this setting, without names below it"
         case list() | tuple():
-            return "write it alone on the line of this setting, without brackets or -"
+            return "write one value on the line of this setting, without brackets or -"
         case _:
-            return "write it, in quotes if it looks odd"
+            return "write one, in quotes if it has unusual characters"
 
 
 def shown(value: object) -> str:
-    """Return `value` as a fault text may repeat it: short, on one line, as the YAML would have it."""
+    """Return `value` for the text of a fault: short, on one line, and as it is written in YAML."""
     match value:
         case None:
             text = "nothing"
@@ -71,17 +73,17 @@ def shown(value: object) -> str:
 
 
 def said(text: str) -> PydanticCustomError:
-    """Return the error that carries a whole fault text."""
+    """Return an error with the whole text of a fault."""
     return PydanticCustomError("said", "{text}", {"text": text})
 
 
 def at(path: Sequence[str | int], what: str) -> ValidationError:
-    """Return the error that points at the place `path` within a value."""
+    """Return an error that points at the place `path` within a value."""
     return at_each([(path, what)])
 
 
 def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationError:
-    """Return the error that points at several places within a value."""
+    """Return an error that points at several places within a value."""
     return ValidationError.from_exception_data(
         "settings", [InitErrorDetails(type=said(what), loc=tuple(path), input=None) for path, what in faults]
     )
@@ -89,7 +91,7 @@ def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationErro
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Marks a number that must lie within [least, most], and says why."""
+    """Marker of a number that must lie within [least, most]. `why` is the reason, as a clause."""
 
     least: float
     most: float
@@ -108,14 +110,16 @@ class Range:
             return value
         side = "below" if value < self.least else "above"
         limit = self.least if value < self.least else self.most
-        raise said(
-            f"{shown(value)} is {side} {shown(limit)}, {self.why}; use {shown(self.least)} to {shown(self.most)}"
-        )
+        use = f"write {shown(self.least)} to {shown(self.most)}"
+        raise said(f"{shown(value)} is {side} {shown(limit)} ({self.why}); {use}")
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedAt:
-    """Marks a setting that goes unused where the setting `name`, which stands above it, has the value `value`."""
+    """Marker of a setting that has no effect if the setting `name` above it has the value `value`.
+
+    `why` is the reason and the remedy.
+    """
 
     name: str
     value: object
@@ -126,12 +130,13 @@ class UnusedAt:
 
     def _check(self, given: Any, info: ValidationInfo) -> Any:
         if given and self.name in info.data and info.data[self.name] == self.value:
-            raise said(f"goes unused: {self.why}")
+            raise said(f"has no effect: {self.why}")
         return given
 
 
 def form(pattern: str, fault: str) -> AfterValidator:
-    """Return the check of a text that `pattern` has to match as a whole. `fault` follows the text in the message."""
+    """Return the check of a text that `pattern` must match as a whole. In the message, `fault` follows the
+    text."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -143,12 +148,13 @@ def form(pattern: str, fault: str) -> AfterValidator:
 
 def _sentence(text: str) -> str:
     if not text.strip():
-        raise said("is empty: a text is needed; write one, or take the line out")
+        raise said("is empty; write a text, or remove the line")
     return text
 
 
 def split_address(text: str, fault: str) -> SplitResult:
-    """Return the parts of an address, or refuse by `fault` one whose host or port cannot be read."""
+    """Return the parts of an address. Raises an error with the text `fault` if its host or port cannot be
+    read."""
     try:
         url = urlsplit(text)
         _ = url.hostname, url.port
@@ -159,26 +165,30 @@ def split_address(text: str, fault: str) -> SplitResult:
 
 def _endpoint(text: str) -> str:
     form = "write https://HOST or https://HOST:PORT"
-    url = split_address(text, f"is no address: host or port cannot be read; {form}")
+    url = split_address(text, f"has a host or port that cannot be read; {form}")
     if url.scheme != "https":
-        raise said("must begin with https://: the service's library speaks TLS only; write https://HOST:PORT")
+        raise said("must begin with https://, because kioskd connects with TLS only; write https://HOST:PORT")
     if not url.hostname or url.port == 0 or not text.isprintable() or " " in text:
-        raise said(f"names no host: an address is needed; {form}")
+        raise said(f"is not an address with a host; {form}")
     if url.username is not None or url.query or url.fragment:
         raise said(
-            "holds more than host, port and path: a name, password or query would be seen; take it out"
+            "has more than host, port and path, and others could read it; remove name, password and query"
         )
     return text
 
 
 def _proxy(text: str) -> str:
-    # Not repeated: what stands there may hold a password.
-    fault = "is no HTTP proxy: its form is http://HOST:PORT; write http://proxy.example:3128, say"
+    # The text is not repeated, because it may hold a password.
+    fault = (
+        "is not the address of an HTTP proxy; write http://HOST:PORT, for example http://proxy.example:3128"
+    )
     url = split_address(text, fault)
     if url.scheme != "http" or not url.hostname or not url.port or not text.isprintable() or " " in text:
         raise said(fault)
     if url.username is not None or url.path.strip("/") or url.query or url.fragment:
-        raise said("holds more than host and port: a name or password would be seen by others; take it out")
+        raise said(
+            "has more than host and port, and others could read it; remove name, password, path and query"
+        )
     return text
 
 
@@ -186,25 +196,32 @@ def _sound_device(text: str) -> str:
     # No card's id begins with a digit: the kernel sees to that.
     if re.search(r"^[0-9]+$|hw:(?:CARD=)?[0-9]", text, re.IGNORECASE):
         raise said(
-            f"{shown(text)} means a card by its number, which another may have after a restart; "
+            f"{shown(text)} is the number of a card, which can change at a restart; "
             "write a name that kioskd devices prints, or hw:CARD=NAME"
         )
     return text
 
 
 def resolved_path(value: object, info: ValidationInfo) -> object:
-    """Return a path from / on; a relative one starts at the YAML's own folder. Raises PydanticCustomError for others."""
+    """Return `value` as a path. A relative path starts at the folder of the YAML file.
+
+    Raises:
+        PydanticCustomError: `value` is not a path.
+    """
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
-        raise said(f"{shown(value)} is no path: the name of a file is needed; {alone(value)}")
+        raise said(f"{shown(value)} is not a path; {alone(value)}")
     if value.startswith("~"):
-        raise said(f"{shown(value)} begins with ~, which is nobody's home here; write the path from / on")
+        raise said(
+            f"{shown(value)} begins with ~, but the daemon has no home folder; write the path from / on"
+        )
     return Path((info.context or {}).get("folder", "."), value)
 
 
 def program(word: str, info: ValidationInfo) -> str:
-    """Return a program as it is started: a name to be found in PATH, or a path, which starts at the YAML's own folder."""
+    """Return a program as it is started: a name to find in PATH, or a path that starts at the YAML file's
+    folder."""
     if "/" not in word:
         return word
     return str((info.context or {}).get("folder", Path()).absolute() / word)
@@ -213,43 +230,43 @@ def program(word: str, info: ValidationInfo) -> str:
 OwnerText = Annotated[str, AfterValidator(_sentence)]
 Name = Annotated[OwnerText, StringConstraints(max_length=200)]
 ApiVersion = Annotated[
-    str, form(r"v[0-9]+((alpha|beta)[0-9]*)?", "is no version of the service; write v1beta, say")
+    str, form(r"v[0-9]+((alpha|beta)[0-9]*)?", "is not a version; write one, for example v1beta")
 ]
 HttpProxy = Annotated[str, AfterValidator(_proxy)]
-ClockTime = Annotated[
-    str, form(_CLOCK, 'is no time of day: its form is HH:MM, in quotes; write "22:00", say')
-]
+ClockTime = Annotated[str, form(_CLOCK, 'is not a time of day; write HH:MM in quotes, for example "22:00"')]
 Https = Annotated[str, AfterValidator(_endpoint)]
 Language = Annotated[
     str,
     form(
         "[a-z]{2,3}-[A-Z]{2}",
-        "is no language: it takes language and country; write en-US, de-DE or no-NO, say",
+        "is not a language with a country; write, for example, en-US, de-DE or no-NO",
     ),
 ]
 Location = Annotated[
     str,
     StringConstraints(max_length=60),
     # It becomes part of the service's host name.
-    form("[a-z]+(-[a-z0-9]+)*", "is no location of Google Cloud's; write global, eu or europe-west4, say"),
+    form("[a-z]+(-[a-z0-9]+)*", "is not a Google Cloud location; write, for example, global or europe-west4"),
 ]
 Project = Annotated[
     str,
     StringConstraints(max_length=100),
-    form("[a-z0-9.-]+(:[a-z0-9-]+)?", "is no project of Google Cloud's; write my-project, say"),
+    form("[a-z0-9.-]+(:[a-z0-9-]+)?", "is not a Google Cloud project; write its ID, for example my-project"),
 ]
 QuietHours = Annotated[
     str,
     form(
-        rf"({_CLOCK})-(?!\1){_CLOCK}", "is no span of time: its form is HH:MM-HH:MM; write 22:00-07:00, say"
+        rf"({_CLOCK})-(?!\1){_CLOCK}",
+        'is not a span of time; write HH:MM-HH:MM in quotes, for example "22:00-07:00"',
     ),
 ]
 SoundDeviceName = Annotated[Name, AfterValidator(_sound_device)]
 WakeWordName = Annotated[
     str,
     form(
-        "[a-z0-9_]{1,40}", "is no wake word: its form is small letters, digits and _; write hey_jarvis, say"
+        "[a-z0-9_]{1,40}",
+        "is not a wake word; write small letters, digits and _, for example hey_jarvis",
     ),
 ]
 PathOnDisk = Annotated[Path, BeforeValidator(resolved_path, json_schema_input_type=str)]
-"""A path; a relative one starts at the YAML's own folder."""
+"""A path. A relative one starts at the folder of the YAML file."""
