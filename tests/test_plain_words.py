@@ -1,4 +1,4 @@
-"""Prose that strangers can read: `tests/support/plain_words.py` finds no fault with docstrings, comments and pages."""
+"""Prose that strangers can read: `tests/support/plain_words.py` finds no fault with it."""
 
 from pathlib import Path
 

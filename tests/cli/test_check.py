@@ -225,8 +225,10 @@ def test_check_finds_faults_that_only_matter_at_a_start(
         ),
         (
             "camera: {source: picamera}\n",
-            "camera picamera: the Python package libcamera is not installed; "
-            "run `apt install python3-picamera2`",
+            (
+                "camera picamera: the Python package libcamera is not installed; "
+                "run `apt install python3-picamera2`"
+            ),
         ),
     ],
 )

@@ -3,8 +3,8 @@
     .venv/bin/python -m tests.support.plain_words daemon/kioskd/flow tests/flow README.md
 
 It prints each finding as FILE:LINE RULE: TEXT. It reads docstrings and comments of Python files, comments of
-YAML files, and the paragraphs of Markdown files. With `--messages` it prints the texts that Python files show to
-people instead. A person has to read those: a program cannot judge them.
+YAML files, and the paragraphs of Markdown files. With `--messages` it prints the texts that Python files show
+to people instead. A person has to read those: a program cannot judge them.
 """
 
 import ast
@@ -29,7 +29,7 @@ RIDDLES: Final = re.compile(
     r"|\bno longer than not\b|\b(?:of|by) (?:who|what)\b|\bthat (?:what|who) (?:is|are)\b"
     r"|\bnot to be (?:had|got)\b|\bgoes unused\b"
 )
-"""Forms that readers stumbled over: "who" or "what" as the name of a thing, and sentences without a subject."""
+"""Forms that readers stumbled over: "who" or "what" as the name of a thing, a sentence without a subject."""
 
 _CODE: Final = re.compile(r"``[^`]*``|`[^`]*`")
 _END: Final = re.compile(r"(?<=[.!?:])[)\"'*]*\s+|\n\s*\n|\n\s*(?=[-*|>#] )|\n(?=\s*\w+: )|\n(?= {4,}\S)")
