@@ -60,5 +60,5 @@ async def test_faults_that_a_stopped_daemon_reported_are_ignored(kiosk: Kiosk) -
 async def test_a_failed_daemon_is_reported_with_its_last_status(kiosk: Kiosk) -> None:
     kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code", "StatusText": "service key: there is none"}
     assert finding_of(await kiosk.examined(), "service").said.endswith(
-        "its last status: service key: there is none"
+        "its last words to systemd: service key: there is none"
     )

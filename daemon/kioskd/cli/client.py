@@ -57,7 +57,10 @@ def talk(
     """Send one request, and yield the answers. Raises NotRunning if one does not come within `deadline_s`."""
     with _connected(arguments, deadline_s) as daemon, daemon.makefile("rb") as incoming:
         if "key" in request and not _is_ours(daemon):
-            raise NotRunning("the key was not sent: a process of another user has the daemon's socket")
+            raise NotRunning(
+                "the service key was not sent: the process that answers is not the daemon, but one of another user; "
+                "run sudo systemctl restart kioskd, and try again"
+            )
         size = {"bytes": len(attachment)} if attachment else {}
         try:
             # A daemon that refuses a request answers before it has read all of it.

@@ -214,12 +214,16 @@ class _Alone:
 
     def end_conversation(self) -> None:
         """Refuse."""
-        raise KioskError("end_conversation works only in the running kiosk; use kioskd sleep")
+        raise KioskError(
+            "this command cannot call end_conversation, which needs the running daemon; use kioskd sleep"
+        )
 
     def set_volume(self, percent: int) -> int:
         """Refuse."""
-        raise KioskError("set_volume works only in the running kiosk; use kioskd volume")
+        raise KioskError(
+            "this command cannot call set_volume, which needs the running daemon; use kioskd volume"
+        )
 
     async def look(self) -> bytes:
         """Refuse."""
-        raise KioskError("look works only in the running kiosk; use kioskd look")
+        raise KioskError("this command cannot call look, which needs the running daemon; use kioskd look")

@@ -138,6 +138,6 @@ async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Play
         async with asyncio.timeout(most_s):
             await beside(over.wait(), speaker.play(player))
     except TimeoutError:
-        missed = f"did not play {seconds:.1f} s of sound in {most_s:.0f} s"
+        missed = f"{seconds:.1f} s of sound were not over after {most_s:.0f} s"
         raise DeviceLost(f"speaker: {missed}; unplug it and plug it in again") from None
     return player

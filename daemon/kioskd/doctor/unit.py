@@ -81,7 +81,7 @@ def _failure(known: Mapping[str, str]) -> Finding | None:
     said = f"ends after each start (restarts: {restarts})" if again else "has failed"
     said = f"{UNIT} {said}: {known.get('Result', 'unknown')}"
     if words := known.get("StatusText"):
-        said += f"; its last status: {words}"
+        said += f"; its last words to systemd: {words}"
     return fault("unit-failed", said, "mend this first; sudo journalctl -u kioskd -n 30 says more")
 
 

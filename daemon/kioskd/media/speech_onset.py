@@ -101,7 +101,10 @@ _LEANING: Final = np.concatenate(
 """Window of the spectrum, which favours the newest samples and so gains 10 ms on an even window."""
 _TAPER: Final = np.fft.irfft(np.abs(np.fft.rfft(_LEANING)[: _SPLIT + 1]) ** 2)
 _UNTAPER: Final = (_TAPER[0] / _TAPER[_LAGS]) ** 0.75
-"""Correction of most of the window's effect on long periods; all of it would find pitches in noise."""
+"""Factor for each lag: the window weakens long pitch periods.
+
+The exponent is below 1, as a full correction would find pitches in noise.
+"""
 
 
 class _BandNoise:

@@ -55,7 +55,7 @@ class Summary(BaseModel):
     uplink_unasked_ms: int
     """Microphone sound that the service received although the gate was shut or the kiosk asleep."""
     uplink_foreign_ms: int
-    """Sound that the service received, but the microphone never captured."""
+    """Sound that reached the simulator and equals nothing that the microphone captured: a fault."""
     uplink_gap_ms: float | None
     """Longest pause between two arrivals of sound, while sound had to be sent over a connection."""
     uplink_late_ms: float | None

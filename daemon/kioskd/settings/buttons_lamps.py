@@ -114,7 +114,7 @@ class NightSettings(Section):
 
 
 class LampSettings(Section):
-    """A lamp that shows the state of the kiosk. It needs a `source` or a `command`."""
+    """A lamp that shows the state of the kiosk. It needs `source` or `command`, and not both."""
 
     source: LampSourceText | None = Field(default=None, examples=["gpio:pi/25"])
     """Light that the kiosk drives. gpio:CHIP/LINE is one GPIO line, and rgb:CHIP/RED,GREEN,BLUE is three of
@@ -211,7 +211,7 @@ class ControlsSettings(Section):
     buttons: Annotated[tuple[ButtonSettings, ...], Field(max_length=16)] = ()
     """More buttons. Each entry has the settings of `button`."""
     lamp: LampSettings | None = None
-    """The lamp that shows the state of the kiosk. It needs a `source` or a `command`."""
+    """The lamp that shows the state of the kiosk. It needs `source` or `command`, and not both."""
     lamps: Annotated[tuple[LampSettings, ...], Field(max_length=16)] = ()
     """More lamps. Each entry has the settings of `lamp`."""
 

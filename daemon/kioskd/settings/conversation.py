@@ -145,8 +145,8 @@ class ConversationSettings(Section):
     `pace: slow` where `turn_taking` is local, or `speech_end` is set. If not set, `pace` decides, or the
     service."""
     interruptions: Literal["allowed", "ignored"] | None = Field(default=None, examples=["allowed"])
-    """Whether the visitor's voice ends a reply. If not set, it does where the kiosk hears while it speaks.
-    With `microphone.echo: half_duplex` the kiosk does not hear then, so allowed has no effect."""
+    """Whether the visitor's voice ends a reply of the kiosk. If not set, it is allowed. With
+    `microphone.echo: half_duplex` it has no effect: the kiosk hears nothing while it speaks."""
     search: bool = False
     """Whether the model may look things up with Google Search. The service bills each search."""
     compression_tokens: CompressionSettings | None = None

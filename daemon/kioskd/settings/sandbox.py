@@ -127,7 +127,7 @@ def hidden_notes(settings: Settings, sandbox: ServiceSandbox | None) -> Iterator
             yield f"{named(loc)}: the service cannot read {path}: {why}; {remedy}"
     for loc, path, why in _hidden(_arguments(settings), sandbox):
         remedy = "move it to /etc/kioskd, and write its new path"
-        yield f"{named(loc)}: its program cannot read {path}: {why}; {remedy}"
+        yield f"{named(loc)}: the program of this tool cannot read {path}: {why}; {remedy}"
 
 
 def _hidden(

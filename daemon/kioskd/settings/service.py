@@ -37,7 +37,7 @@ class ServiceSettings(Section):
     vertex is Google Cloud."""
     model: Name = NEWEST
     """Name of the Live model. The default is generally available and has no shutdown date.
-    `kioskd check` knows each model, and rejects settings that the service would reject."""
+    `kioskd check` knows the limits of each model. It rejects other settings that do not fit the model."""
     api_version: ApiVersion | None = Field(default=None, examples=["v1beta"])
     """Version of the service's interface. If not set, provider and model decide: v1beta for gemini, v1alpha
     for extended thinking, v1beta1 for vertex. With `token_url` the daemon tries v1beta first, and then

@@ -30,8 +30,9 @@ class MicrophoneSettings(Section):
     """The microphone, and how the kiosk keeps from hearing itself."""
 
     device: SoundDeviceName = "default"
-    """Name of the capture device, as `kioskd devices` prints it, or a part that no other name has. A card's
-    number is rejected, because it can change at a restart."""
+    """Name of the capture device, as `kioskd devices` prints it. A part of the name is enough, if it matches
+    one device only. default is the system's own choice. A card's number is rejected: it can change when the
+    machine starts."""
     channel: Annotated[int, Range(1, 64, "it is a channel of the device")] | None = Field(
         default=None, examples=[1]
     )
@@ -80,13 +81,14 @@ class SpeakerSettings(Section):
     """The speaker: its volume, its chimes, and the kiosk's own spoken prompts."""
 
     device: SoundDeviceName = "default"
-    """Name of the playback device, as `kioskd devices` prints it, or a part that no other name has. A card's
-    number is rejected, because it can change at a restart."""
+    """Name of the playback device, as `kioskd devices` prints it. A part of the name is enough, if it matches
+    one device only. default is the system's own choice. A card's number is rejected: it can change when the
+    machine starts."""
     volume: Annotated[int, Range(0, 100, "it is a percentage")] = 70
-    """Volume in percent of full scale. 70 is well below distortion on small speakers. A volume that people
-    set (`kioskd volume`, or by asking the model) is kept over restarts, and replaces this one. It stays
-    within `volume_floor` and `volume_ceiling`. Where it replaces this one, the journal says so at each start
-    and reload."""
+    """Volume in percent of full scale. 70 is well below distortion on small speakers. People can
+    set another volume: by `kioskd volume`, or by asking the model. Their volume stays within `volume_floor`
+    and `volume_ceiling`. It holds in place of this one, also after a restart. Then the journal says so at
+    each start and reload."""
     volume_floor: Annotated[int, Range(0, 100, "it is a percentage")] = 20
     """Lowest volume, in percent, that visitors and tools can set. It keeps the kiosk audible for the next
     visitor."""
@@ -95,8 +97,9 @@ class SpeakerSettings(Section):
     )
     """Highest volume, in percent, that visitors and tools can set. It must not be below `volume_floor`."""
     cues: Cues = CUES
-    """List of the chimes that the kiosk plays. true is all of them, and false is none. The service never
-    hears them."""
+    """List of the chimes that the kiosk plays: when a conversation begins (wake) and ends (end), when the
+    microphone is muted (mute), and when something fails (error). true is all of them, and false is none. The
+    daemon removes them from the sound that it sends to the Live service."""
     prompts: bool = True
     """Whether the kiosk speaks a prompt when it cannot reach the service, is closed, or hears nothing."""
     prompts_folder: Annotated[

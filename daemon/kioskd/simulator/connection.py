@@ -60,7 +60,7 @@ class ClientConnection:
         self._events.emit(kind, connection=self.number, **data)
 
     def spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> asyncio.Task[None]:
-        """Run `work(*args)` as a task that ends with the connection."""
+        """Run `work(*args)` as a task, which is cancelled when the connection closes."""
         task = self._tasks.create_task(_until_closed(work, *args))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -248,7 +248,7 @@ class History(WireModel):
 
 
 class Setup(WireModel):
-    """A connection's first message."""
+    """The first message from a client: the settings of its session."""
 
     model: str | None = None
     generation_config: Generation | None = None

@@ -103,7 +103,7 @@ class Simulator:
         return await self.state.events.wait_for(kind, nth)
 
     def add_fault(self, fault: ScriptedFault) -> None:
-        """Add a fault to the script; its `nth` counts from now."""
+        """Add a fault to the script. Its `nth` counts events of its kind from this call on."""
         self.state.faults.add(fault)
 
     def inject(self, action: FaultAction) -> None:
@@ -156,7 +156,11 @@ class Simulator:
             )
             stack.push_async_callback(self._close, server)
             self._stack = stack.pop_all()
-        log.info("simulator up: endpoint=%s replies=%d", self.endpoint, len(script.replies))
+        log.info(
+            "simulator of the Live service started: endpoint=%s scripted_replies=%d",
+            self.endpoint,
+            len(script.replies),
+        )
         return self
 
     async def __aexit__(self, *_error: object) -> None:

@@ -75,7 +75,7 @@ def restrict(families: Sequence[int]) -> None:
 
 
 def _filter(machine: _Machine, families: Sequence[int]) -> bytes:
-    """Return the filter. A jump gives the number of instructions that it skips."""
+    """Return the BPF program that filters system calls. Jumps hold the number of instructions to skip."""
     refuse = (_RETURN, 0, 0, _ERRNO | 1)  # EPERM
     allow = (_RETURN, 0, 0, _ALLOW)
     lines = [(_LOAD_WORD, 0, 0, _ARCH_AT), (_JUMP_EQUAL, 1, 0, machine.audit), refuse]

@@ -83,7 +83,7 @@ def at(path: Sequence[str | int], what: str) -> ValidationError:
 
 
 def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationError:
-    """Return an error that points at several places within a value."""
+    """Return an error with one message for each of several places within a value."""
     return ValidationError.from_exception_data(
         "settings", [InitErrorDetails(type=said(what), loc=tuple(path), input=None) for path, what in faults]
     )

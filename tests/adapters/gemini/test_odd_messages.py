@@ -65,7 +65,9 @@ async def test_errors_with_any_number_are_logged_as_one_kind(caplog: pytest.LogC
         for _ in range(30):
             assert await connection.receive() == ()
     lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
-    assert lines == ["message of the Live service not understood, skipped: kind=code"]
+    assert lines == [
+        "message of the Live service skipped: this version of kioskd does not understand it: kind=code"
+    ]
 
 
 async def test_a_value_newer_than_the_sdk_raises_no_warning() -> None:

@@ -392,7 +392,7 @@ def test_a_kiosk_that_closes_and_opens_says_why_and_until_when(caplog: pytest.Lo
 
     assert info(caplog) == [
         "closed: code=B2 quiet hours; it opens at 07:00",
-        "open again: code=B2 after=2s",
+        "the kiosk is open again: code=B2 after=2s",
     ]
 
 

@@ -190,7 +190,7 @@ async def test_a_wrong_password_is_logged_with_its_remedy(
         async with running(wrong) as mqtt:
             assert (await mqtt.call("light", {"room": "1"})).status == "error"
     [lost] = [line for line in caplog.messages if "not reached" in line]
-    assert lost.startswith("broker lost or not reached, retrying: host=127.0.0.1 error=[code:13")
+    assert lost.startswith("MQTT broker lost or not reached, retrying: host=127.0.0.1 error=[code:13")
     assert "correct username and password_from" in lost
     assert "open-s3same" not in caplog.text
     assert "wr0ng" not in caplog.text

@@ -91,7 +91,12 @@ class FolderCamera(CameraThread):
                 continue  # deleted since it was listed
             except (BadPicture, OSError) as error:
                 self._refused[name] = _Refusal(files[name], isinstance(error, PermissionError))
-                log.warning("picture skipped: folder=%s file=%r error=%s", self._path, name, error)
+                log.warning(
+                    "picture file cannot be used, skipped: folder=%s file=%r error=%s",
+                    self._path,
+                    name,
+                    error,
+                )
                 continue
             self._last = name
             return seen

@@ -37,7 +37,10 @@ class OddMessages:
         self.count += 1
         self._in_a_row += 1
         if len(self._kinds) < _MOST_KINDS and self._is_new(kind):
-            log.warning("message of the Live service not understood, skipped: kind=%s", kind)
+            log.warning(
+                "message of the Live service skipped: this version of kioskd does not understand it: kind=%s",
+                kind,
+            )
         if self._in_a_row >= MOST_IN_A_ROW:
             raise LinkLost(
                 f"Live service sent {self._in_a_row} messages in a row that kioskd does not understand "

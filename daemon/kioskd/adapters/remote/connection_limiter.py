@@ -166,7 +166,11 @@ class ConnectionLimiter:
                 try:
                     client, _ = await loop.sock_accept(listening)
                 except OSError as error:
-                    log.warning("%s: a client could not be accepted: %s", self._name, error.strerror or error)
+                    log.warning(
+                        "%s: the system gave no connection to a new client, retrying: %s",
+                        self._name,
+                        error.strerror or error,
+                    )
                     await self._clock.sleep(1.0)
                     continue
                 user = self._user_of(client)

@@ -34,11 +34,11 @@ class SendQueue:
         self._sounding = False
         """Whether the connection got sound since its last pause."""
         self.sent = 0
-        """All frames that connections took since the start. A frame that was sent twice counts twice."""
+        """Number of frames that connections took since the start. A frame that was sent twice counts twice."""
         self.resent = 0
-        """All frames that went back to the queue because their connection did not deliver them."""
+        """Number of frames that went back to the queue because their connection did not deliver them."""
         self.dropped = 0
-        """All frames that a full queue dropped."""
+        """Number of frames that this queue dropped because it was full."""
 
     def __len__(self) -> int:
         """Return the number of frames and pauses that wait to be sent."""

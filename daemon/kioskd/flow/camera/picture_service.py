@@ -49,9 +49,9 @@ class PictureService:
         self._device.on_shot = self._stream.take
         self._requests = SnapshotRequests(self._device.once, show, clock)
         self.set_camera = self._stream.set_camera
-        """Carries out `SetCamera`."""
+        """Performs the core's effect `SetCamera`."""
         self.take_snapshot = self._requests.ask
-        """Carries out `TakeSnapshot`."""
+        """Performs the core's effect `TakeSnapshot`."""
 
     @property
     def status(self) -> str:

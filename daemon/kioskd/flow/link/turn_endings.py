@@ -127,7 +127,7 @@ class Reader:
             self._next = None
 
     async def run(self) -> NoReturn:
-        """Read replies until cancelled. Each reply gets an end, with or without sound."""
+        """Read replies aloud until cancelled. Each reply is ended at the speaker, even if it has no sound."""
         try:
             while True:
                 await self._given.wait()

@@ -166,7 +166,7 @@ class Journal:
                 log.info("in order again: code=%s after=%.0fs", code, after_s, extra=extra)
             elif not codes & CLOSED:
                 extra["message_id"] = journal_ids.OPEN_AGAIN
-                log.info("open again: code=%s after=%.0fs", code, after_s, extra=extra)
+                log.info("the kiosk is open again: code=%s after=%.0fs", code, after_s, extra=extra)
         for trouble in troubles:
             code = trouble.code
             if code in self._wrong:

@@ -59,7 +59,7 @@ class BrokerConnection:
 
         def lost(error: str) -> None:
             log.warning(
-                "broker lost or not reached, retrying: host=%s error=%s", self._broker.hostname, error
+                "MQTT broker lost or not reached, retrying: host=%s error=%s", self._broker.hostname, error
             )
 
         await retry(self._use, delays=RetryDelays(FIRST_S, MOST_S), lost=lost, pause=self._clock.sleep)
