@@ -34,7 +34,7 @@ class SendQueue:
         self._sounding = False
         """Whether the connection got sound since its last pause."""
         self.sent = 0
-        """Number of frames that connections took since the start. A frame that was sent twice counts twice."""
+        """Number of frames that connections took since the start. A frame sent twice counts twice."""
         self.resent = 0
         """Number of frames that went back to the queue because their connection did not deliver them."""
         self.dropped = 0
