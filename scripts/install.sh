@@ -43,6 +43,7 @@ readonly settings=/etc/kioskd/kioskd.yaml
 readonly names=$home/.names
 readonly packages=/etc/kioskd/requirements.txt
 readonly units=/usr/local/lib/systemd/system
+readonly man=/usr/local/share/man
 # In a folder of root's, where no other user can put a link or a pipe in their place.
 readonly log=/run/kioskd-install.log
 readonly lock=/run/kioskd-install.lock
@@ -64,6 +65,16 @@ readonly parts=(
   "kioskd.catalog           /usr/local/lib/systemd/catalog/kioskd.catalog"
   "completion.bash          /usr/local/share/bash-completion/completions/kioskd"
   "kioskd.yaml              $settings.reference"
+  "kioskd.1                 $man/man1/kioskd.1"
+  "kioskd.yaml.5            $man/man5/kioskd.yaml.5"
+  "kioskd-talking.7         $man/man7/kioskd-talking.7"
+  "kioskd-buttons-lamp-camera.7 $man/man7/kioskd-buttons-lamp-camera.7"
+  "kioskd-tools.7           $man/man7/kioskd-tools.7"
+  "kioskd-operating.7       $man/man7/kioskd-operating.7"
+  "kioskd-privacy-and-cost.7 $man/man7/kioskd-privacy-and-cost.7"
+  "kioskd-link.7            $man/man7/kioskd-link.7"
+  "kioskd-rehearsing.7      $man/man7/kioskd-rehearsing.7"
+  "kioskd-figures.7         $man/man7/kioskd-figures.7"
 )
 
 say() { echo "install: $*"; }
@@ -179,7 +190,7 @@ install() {
   before=$(current)
   older=$(readlink -e "$home/previous" || true)
 
-  debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng
+  debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng lowdown
   /usr/bin/python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "this system's Python is older than 3.11: Debian 12 or newer is needed"
   new=$(new_release "$source" "$extras")
@@ -485,6 +496,7 @@ build() {
   if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
   mkdir "$new/system"
   cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"
+  man_pages "$new"
   if [ "$(systemd_version)" -lt 254 ]; then rm "$new/system/systemd-254.conf"; else rm "$new/system/systemd-252.conf"; fi
   # A kernel may keep real time for itself; a unit that asks for it would not start.
   systemd-run --quiet --wait --property=CPUSchedulingPolicy=rr --property=CPUSchedulingPriority=1 /bin/true 2>/dev/null ||
@@ -494,6 +506,19 @@ build() {
 pip() {
   "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
     fail "pip could not install $2 (above): mend that, and run this again"
+}
+
+# man_pages RELEASE: makes the manual's pages for `man`. The kiosk serves without them, and `kioskd help` has the same text.
+man_pages() {
+  local page
+  if ! "$1/bin/python" -I -m kioskd.manual "$1/system"; then
+    say "the pages for man could not be made (above): kioskd help shows the manual"
+    return
+  fi
+  for page in "$1"/system/*.md; do
+    lowdown -s -Tman --out-no-smarty -o "${page%.md}" "$page" || rm -f "${page%.md}"
+    rm "$page"
+  done
 }
 
 # list NAMES: prints each once, with commas between them.
@@ -683,6 +708,8 @@ no_empty_folders() {
     read -r _ part <<<"$part"
     part=$(dirname "$part")
     while [[ $part == /usr/local/*/* || $part == "$units"* ]]; do
+      # A folder of Debian's, which is there without us.
+      [ "$part" != "$man" ] || break
       rmdir "$part" 2>/dev/null || break
       part=$(dirname "$part")
     done

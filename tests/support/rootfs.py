@@ -27,9 +27,9 @@ CHECKOUT: Final = Path(__file__).parents[2]
 _BASE: Final = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "ca-certificates", "sudo", "iproute2",
     "python3", "python3-venv", "python3-pyaudio", "libasound2-plugins", "espeak-ng", "alsa-utils",
-    "libfaketime",
+    "libfaketime", "man-db",
 )  # fmt: skip
-_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev")
+_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev", "lowdown")
 """Not installed, but at hand in apt's cache: so installing them can be seen, also without a network."""
 
 _CAMERA: Final = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")

@@ -32,7 +32,7 @@ _EDITION: Final = 1
 _GIGABYTES: Final = 8
 
 _SYSTEM: Final = (
-    "linux-image-amd64", "initramfs-tools", "udev", "kmod", "openssh-server", "python3-evdev", "python3-systemd",
+    "linux-image-amd64", "initramfs-tools", "udev", "kmod", "openssh-server", "python3-evdev", "python3-systemd", "lowdown",
     "libcamera-ipa", "v4l-utils",
 )  # fmt: skip
 _BUILD: Final = ("linux-source", "gcc", "make", "xz-utils", "libc6-dev")

@@ -63,6 +63,7 @@ COMMANDS: Final = {
     "show": "show the model a picture from a file",
     "look": "show the model what the camera sees now",
     "log": "set how much the running daemon logs, until its next start",
+    "help": "the manual, chapter by chapter",
 }
 """Each command, and its line in the help."""
 
