@@ -18,7 +18,17 @@ PACKAGE: Final = "kioskd"
 ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "__main__": ("cli",),
     "cli": (
-        *("adapters", "app", "core", "doctor", "flow.runtime.reload", "journal_ids", "logs", "manual", "ports"),
+        *(
+            "adapters",
+            "app",
+            "core",
+            "doctor",
+            "flow.runtime.reload",
+            "journal_ids",
+            "logs",
+            "manual",
+            "ports",
+        ),
         *(
             "regular_file",
             "rehearsal",

@@ -78,6 +78,6 @@ def _type(it: Site) -> Typed:
     it.box.write(WISHES, it.settings())
     answers = {"Service key: ": it.key, " [y/n] ": "y"}
     with it.service.sees("reply_sent"):
-        seen = {line: it.types(line, answers, within_s=INSTALL_S) for line in readme("Installing on a Pi")}
+        seen = {line: it.types(line, answers, within_s=INSTALL_S) for line in readme("Install")}
     it.serves()
     return seen

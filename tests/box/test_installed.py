@@ -13,10 +13,10 @@ from kioskd.rehearsal.fake_speaker import AUDIBLE
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site, typed: Typed) -> None:
+def test_each_line_of_the_readmes_chapter_on_installing_does_what_it_says(it: Site, typed: Typed) -> None:
     ended = {line.partition("#")[0].strip(): done.returncode for line, done in typed.items()}
     assert ended == dict.fromkeys(ended, 0) | {"sudo kioskd doctor": 1}
-    install, devices, edit, check, key, doctor, *_, status = (done.stdout for done in typed.values())
+    install, devices, edit, key, check, doctor, *_, status = (done.stdout for done in typed.values())
     # A new kiosk lacks what only its owner has, and says so, without alarm.
     assert "service key: there is none" in install
     assert "the key: sudo kioskd key" in install

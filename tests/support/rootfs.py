@@ -29,8 +29,8 @@ _BASE: Final = (
     "python3", "python3-venv", "python3-pyaudio", "libasound2-plugins", "espeak-ng", "alsa-utils",
     "libfaketime", "man-db",
 )  # fmt: skip
-_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev", "lowdown")
-"""Not installed, but at hand in apt's cache: so installing them can be seen, also without a network."""
+_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev", "lowdown", "git")
+"""Not installed, but in apt's cache: tests install them without a network, as an owner or the installer does."""
 
 _CAMERA: Final = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")
 _PICAMERA2: Final = ("picamera2==0.3.38", "simplejpeg", "videodev2")

@@ -20,7 +20,9 @@ _WIDEST: Final = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("topic", metavar="TOPIC", nargs="?", type=_chapter, help="a chapter; else they are listed")
+    parser.add_argument(
+        "topic", metavar="TOPIC", nargs="?", type=_chapter, help="a chapter; else they are listed"
+    )
     parser.epilog = "In a terminal a chapter opens in $PAGER, or in less. The same pages: man kioskd."
 
 

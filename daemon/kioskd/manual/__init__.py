@@ -71,11 +71,11 @@ def man_pages() -> Iterator[tuple[str, str]]:
         name, section = chapter.page
         _title, _summary, body = chapter.text.split("\n\n", 2)
         body = _without_links(body, lambda other: "**{}**({})".format(*other.page))
-        yield (
-            f"{name}.{section}",
-            f"title: {name}\nsection: {section}\nsource: kioskd {__version__}\nvolume: {chapter.title}\n\n"
-            f"# NAME\n\n{name} - {chapter.summary}\n\n# DESCRIPTION\n\n{body}",
+        metadata = (
+            f"title: {name}\nsection: {section}\nsource: kioskd {__version__}\nvolume: {chapter.title}\n"
         )
+        head = f"# NAME\n\n{name} - {chapter.summary}\n\n# DESCRIPTION\n\n"
+        yield f"{name}.{section}", f"{metadata}\n{head}{body}"
 
 
 def _without_links(text: str, named: Callable[[Chapter], str]) -> str:
