@@ -1,4 +1,4 @@
-"""A generated part of a Markdown file, between `<!-- NAME -->` and `<!-- /NAME -->`: write it, or check it."""
+"""A generated block of a Markdown file, between two comments with its name: write it, or check it."""
 
 import argparse
 import sys
@@ -12,8 +12,9 @@ MANUAL: Final = Path(__file__).resolve().parents[1] / "daemon" / "kioskd" / "man
 def keep_fresh(name: str, content: Callable[[], str], *, file: Path, about: str, stale: str) -> int:
     """Do as the command line asks; return the exit code.
 
-    `file` holds the block. `about` says what the script does, and `stale` what to do about an old block. With --check nothing is
-    written, and the code is 1 if the file shows something else.
+    The block stands in `file`, between `<!-- NAME -->` and `<!-- /NAME -->`. `about` says what the script
+    does, and `stale` what to do about an old block. With --check nothing is written, and the code is 1 if the block
+    is old.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the block is stale")

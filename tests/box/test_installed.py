@@ -143,10 +143,11 @@ def test_sound_has_the_processor_first_where_that_is_allowed(it: Site) -> None:
 def test_bash_completes_what_the_installed_version_knows(it: Site) -> None:
     words = it.box.sh(
         "source /usr/local/share/bash-completion/completions/kioskd; COMP_WORDS=(kioskd c) COMP_CWORD=1; _kioskd;"
-        'echo "${COMPREPLY[@]}"; COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
+        'echo "${COMPREPLY[@]}"; COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}";'
+        'COMP_WORDS=(kioskd help t) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
     ).splitlines()
     assert "check" in words[0].split()
-    assert words[1] == "--config"
+    assert words[1:] == ["--config", "talking tools"]
 
 
 def test_a_visitor_is_heard_and_answered(it: Site) -> None:

@@ -1,6 +1,6 @@
-"""Each block of the README is typed as it stands, on a machine where kioskd was installed by typing the chapter on it.
+"""Each block of the README is typed on a machine where kioskd was installed by the README's own lines.
 
-The blocks are read from the README itself, so a new block is typed here, or found to have no place.
+The lines come from the README itself. A new block fails a test until it has a place where it is typed.
 """
 
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 HOME: Final = f"/home/{OWNER}"
 CLONE: Final = f"{HOME}/kioskd"
 ADDRESS: Final = "/srv/kioskd.git"
-"""The address of the repository on the machine, in place of the word that the README tells its reader to replace."""
+"""The address of the repository, for the word in capitals that a reader of the README replaces."""
 NEWER: Final = "9.9.9"
 CHAPTERS: Final = {
     "Two commands": "test_setup.py, on a machine without kioskd; scripts/test itself runs all of these tests",
@@ -73,9 +73,8 @@ def publish(it: Site) -> None:
 
 def has_now(it: Site, version: str) -> None:
     """Have the repository's branch end with this version."""
-    it.box.sh(
-        f"git -C {ADDRESS} -c safe.directory=* update-ref refs/heads/main v{version}; chown -R {OWNER}: {ADDRESS}"
-    )
+    git = f"git -C {ADDRESS} -c safe.directory=*"
+    it.box.sh(f"{git} update-ref refs/heads/main v{version}; chown -R {OWNER}: {ADDRESS}")
 
 
 def test_every_block_has_a_place_where_it_is_typed() -> None:

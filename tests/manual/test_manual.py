@@ -1,4 +1,4 @@
-"""The README and the manual are right where a program can tell: links, commands, settings, codes, prices and pages."""
+"""The README and the manual have right links, commands, settings, codes, prices and pages."""
 
 import re
 import shutil
@@ -187,7 +187,7 @@ INSTRUCTIONS: Final = 300
 
 
 def dollars(turns: int, trigger: int | None = None, target: int = 0) -> float:
-    """Return the price of a conversation of so many turns; its memory is shortened to `target` above `trigger`."""
+    """Return the price of a conversation; its memory is shortened to `target` above `trigger`."""
     sound_in = memory = 0
     for _ in range(turns):
         sound_in += memory + TURN

@@ -79,7 +79,7 @@ def _page(text: str) -> None:
     """Show a text in the user's pager, or print it where none can be started."""
     pager = shlex.split(os.environ.get("PAGER", "less -R"))
     if pager and shutil.which(pager[0]):
-        # The user's own choice of a program, as with git and man; what less shows of colours is its options' affair.
+        # The user chooses the program, as for git and man.
         subprocess.run(pager, input=text, text=True, check=False, env={"LESS": "FRX", **os.environ})  # noqa: S603
     else:
         print(text, end="")

@@ -1,6 +1,6 @@
-"""The manual: one Markdown file for each chapter, in this folder. People read it here, by `kioskd help`, or by `man`.
+"""The manual: one Markdown file for each chapter, in this folder. `kioskd help` and `man` show the same text.
 
-A chapter's first line is its title, and its first paragraph is one line that sums it up. A new file is a new chapter.
+A chapter's first line is its title, and one line that sums it up follows. A new file is a new chapter.
 """
 
 import re
