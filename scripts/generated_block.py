@@ -13,8 +13,8 @@ def keep_fresh(name: str, content: Callable[[], str], *, file: Path, about: str,
     """Do as the command line asks; return the exit code.
 
     The block stands in `file`, between `<!-- NAME -->` and `<!-- /NAME -->`. `about` says what the script
-    does, and `stale` what to do about an old block. With --check nothing is written, and the code is 1 if the block
-    is old.
+    does, and `stale` what to do about an old block. With --check nothing is written, and the code is 1 if the
+    block is old.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the block is stale")

@@ -11,7 +11,7 @@ from tests.support import rootfs
 from tests.support.checkout import contents
 
 _INSTALLED: Final = (
-    "pyproject.toml", "README.md", "config", "daemon", "systemd", "scripts/install.sh", "scripts/completion.bash",
+    "pyproject.toml", "config", "daemon", "systemd", "scripts/install.sh", "scripts/completion.bash",
 )  # fmt: skip
 """What of a checkout decides how it is installed."""
 _WAITS: Final = "/etc/systemd/system/kioskd.service.d/waits.conf"
@@ -34,6 +34,7 @@ class Installed:
             RootfsError: the system under it cannot be made.
         """
         parts = [rootfs.rootfs().name, rootfs.wheels().name, site.MACHINE, site.YAML, site.HERE]
+        parts += readme("Install")
         return cls(
             rootfs.made("installed", [*parts, contents(*_INSTALLED)], lambda folder: cls(folder).make())
         )

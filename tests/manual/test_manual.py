@@ -222,7 +222,7 @@ def test_the_readme_has_the_sum_of_the_manual() -> None:
     text = README.read_text()
     assert f"**{round(30 * dollars(6), 1):.2f} US dollars**" in text
     assert f"That is {dollars(6):.3f}." in text
-    assert f"Thirty are {30 * dollars(6):.2f}." in text
+    assert f"An hour is thirty of them: {30 * dollars(6):.2f}." in text
     assert f"**{dollars(6):.3f}**" in (MANUAL / "privacy-and-cost.md").read_text()
 
 
