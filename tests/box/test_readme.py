@@ -120,7 +120,7 @@ def test_settings_come_back_from_the_backup(machine: Site) -> None:
     types(machine, keep)
     before = machine.box.read(SETTINGS)
     machine.box.sh(f"rm -rf {SETTINGS} /var/lib/kioskd/*")
-    with machine.service.sees("reply_sent"):
+    with machine.service.sees("setup_complete"):
         for line in restore:
             types(machine, line)
     assert machine.box.read(SETTINGS) == before
@@ -136,7 +136,7 @@ def test_the_manual_opens_in_the_terminal_and_in_man(machine: Site) -> None:
     assert "operating" in shown["kioskd help"]
     assert "The journal" in shown["kioskd help operating"]
     assert "kioskd doctor" in shown["man kioskd"]
-    assert "idle_s" in re.sub(r"\x1b\[[0-9;]*m|.\b", "", shown.get("man kioskd.yaml", "idle_s"))
+    assert "idle_s" in re.sub(r"\x1b\[[0-9;]*m|.\x08", "", shown.get("man kioskd.yaml", "idle_s"))
     names = machine.box.sh("kioskd help | sed -nE 's/^  ([a-z-]+) .*/\\1/p'").split()
     for topic in set(names) - {"commands", "settings"}:
         assert f"kioskd-{topic} - " in machine.box.sh(f"MANPAGER=cat MANWIDTH=200 man kioskd-{topic}")
