@@ -8,6 +8,8 @@ _kioskd() {
     known=$(kioskd ${command:+"$command"} --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*' | sort -u)
   elif [[ -z $command ]]; then
     known=$(kioskd --help 2>/dev/null | sed -nE 's/^    ([a-z]+)( .*)?$/\1/p')
+  elif [[ $command == help ]]; then
+    known=$(kioskd help 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')
   fi
   mapfile -t COMPREPLY < <(compgen -W "$known" -- "$word")
 }

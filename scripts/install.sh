@@ -44,6 +44,7 @@ readonly settings=/etc/kioskd/kioskd.yaml
 readonly names=$home/.names
 readonly packages=/etc/kioskd/requirements.txt
 readonly units=/usr/local/lib/systemd/system
+readonly man=/usr/local/share/man
 # No other user can replace files in this folder by a link or a pipe.
 readonly log=/run/kioskd-install.log
 readonly lock=/run/kioskd-install.lock
@@ -65,6 +66,16 @@ readonly parts=(
   "kioskd.catalog           /usr/local/lib/systemd/catalog/kioskd.catalog"
   "completion.bash          /usr/local/share/bash-completion/completions/kioskd"
   "kioskd.yaml              $settings.reference"
+  "kioskd.1                 $man/man1/kioskd.1"
+  "kioskd.yaml.5            $man/man5/kioskd.yaml.5"
+  "kioskd-talking.7         $man/man7/kioskd-talking.7"
+  "kioskd-buttons-lamp-camera.7 $man/man7/kioskd-buttons-lamp-camera.7"
+  "kioskd-tools.7           $man/man7/kioskd-tools.7"
+  "kioskd-operating.7       $man/man7/kioskd-operating.7"
+  "kioskd-privacy-and-cost.7 $man/man7/kioskd-privacy-and-cost.7"
+  "kioskd-link.7            $man/man7/kioskd-link.7"
+  "kioskd-rehearsing.7      $man/man7/kioskd-rehearsing.7"
+  "kioskd-figures.7         $man/man7/kioskd-figures.7"
 )
 
 say() { echo "install: $*"; }
@@ -90,7 +101,7 @@ main() {
   # Programs may load parts of themselves from the folder that they are started in.
   cd /
   only_roots "$source"
-  [ -d /run/systemd/system ] || fail "systemd does not run here, and kioskd is installed as its service; the README says how to run without it"
+  [ -d /run/systemd/system ] || fail "systemd does not run here, and kioskd is installed as its service; to try kioskd without it: scripts/setup, then .venv/bin/kioskd run --config FILE"
   # A user who may open the lock could hold it.
   (umask 077 && : >>"$lock")
   exec 9<>"$lock"
@@ -180,7 +191,7 @@ install() {
   before=$(current)
   older=$(readlink -e "$home/previous" || true)
 
-  debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng
+  debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng lowdown
   /usr/bin/python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "Python 3.11 or newer is needed, and this system has an older one: upgrade to Debian 12 or newer"
   new=$(new_release "$source" "$extras")
@@ -486,6 +497,7 @@ build() {
   if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
   mkdir "$new/system"
   cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"
+  man_pages "$new"
   if [ "$(systemd_version)" -lt 254 ]; then rm "$new/system/systemd-254.conf"; else rm "$new/system/systemd-252.conf"; fi
   # Some kernels give no real time to services. A unit that asks for it would not start there.
   systemd-run --quiet --wait --property=CPUSchedulingPolicy=rr --property=CPUSchedulingPriority=1 /bin/true 2>/dev/null ||
@@ -495,6 +507,19 @@ build() {
 pip() {
   "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
     fail "pip could not install $2 (see above): correct that, and run this again"
+}
+
+# man_pages RELEASE: makes the manual's pages for `man`. The kiosk serves without them, and `kioskd help` has the same text.
+man_pages() {
+  local page
+  if ! "$1/bin/python" -I -m kioskd.manual "$1/system"; then
+    say "the pages for man could not be made (above): kioskd help shows the manual"
+    return
+  fi
+  for page in "$1"/system/*.md; do
+    lowdown -s -Tman --out-no-smarty -o "${page%.md}" "$page" || rm -f "${page%.md}"
+    rm "$page"
+  done
 }
 
 # list NAMES: prints each once, with commas between them.
@@ -684,6 +709,8 @@ no_empty_folders() {
     read -r _ part <<<"$part"
     part=$(dirname "$part")
     while [[ $part == /usr/local/*/* || $part == "$units"* ]]; do
+      # A folder of Debian's, which is there without us.
+      [ "$part" != "$man" ] || break
       rmdir "$part" 2>/dev/null || break
       part=$(dirname "$part")
     done

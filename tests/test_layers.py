@@ -18,7 +18,17 @@ PACKAGE: Final = "kioskd"
 ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "__main__": ("cli",),
     "cli": (
-        *("adapters", "app", "core", "doctor", "flow.runtime.reload", "journal_ids", "logs", "ports"),
+        *(
+            "adapters",
+            "app",
+            "core",
+            "doctor",
+            "flow.runtime.reload",
+            "journal_ids",
+            "logs",
+            "manual",
+            "ports",
+        ),
         *(
             "regular_file",
             "rehearsal",
@@ -77,6 +87,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "yamlconf": (),
     "proxies": (),
     "retry": (),
+    "manual": (),
     "secret_files": ("regular_file",),
     "live_models": (),
     "core": (),
@@ -134,7 +145,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "pydantic_core": ("settings", "tools.kinds.command", "yamlconf"),
     "pymicro_wakeword": ("adapters.wakeword",),
-    "rich": ("cli.watch",),
+    "rich": ("cli.help", "cli.watch"),
     "soxr": ("media.resample",),
     "systemd": ("logs",),
     "trustme": ("simulator.certificate",),

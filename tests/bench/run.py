@@ -30,7 +30,7 @@ from tests.bench.service import ROOT, Service
 from tests.bench.sound import CLICK_EVERY_MS, Sounds, sounds
 from tests.support.sound_server import SoundServer, missing
 
-README: Final = ROOT / "README.md"
+CHAPTER: Final = ROOT / "daemon/kioskd/manual/figures.md"
 ROUNDS: Final = 3
 CLICK: Final = 0.1
 """Part of full scale above which a click begins; the server uses the same."""
@@ -208,8 +208,8 @@ def measure(plan: Plan, card: SoundServer) -> Outcome:
     return Outcome(figures.results(found), jitter_ms, load)
 
 
-def into_readme(text: str, block: str) -> str:
-    """Return the README with the block between its two marks.
+def into_chapter(text: str, block: str) -> str:
+    """Return the chapter with the block between its two marks.
 
     Raises:
         ValueError: it has no such marks.
@@ -219,7 +219,7 @@ def into_readme(text: str, block: str) -> str:
     )
     if count != 1:
         raise ValueError(
-            "README.md: wants one block between <!-- bench --> and <!-- /bench -->; put the marks back"
+            "figures.md: needs one block between <!-- bench --> and <!-- /bench -->; put the marks back"
         )
     return changed
 
@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="one round, whatever --rounds says")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("--manual", action="store_true", help="write the table into the manual")
     arguments = parser.parse_args(argv)
     if lacking := missing():
         _say(f"cannot measure: {lacking}")
@@ -255,8 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         late = ", ".join(f"{name} {value:.1f} ms" for name, value in outcome.jitter_ms.items())
         text = f"{shown}\n\n{_where(outcome)} Recorders' jitter (95 %): {late}."
     sys.stdout.write(text + "\n")
-    if arguments.readme:
-        README.write_text(into_readme(README.read_text(), f"{shown}\n\n{_where(outcome)}"))
+    if arguments.manual:
+        CHAPTER.write_text(into_chapter(CHAPTER.read_text(), f"{shown}\n\n{_where(outcome)}"))
     return 0
 
 

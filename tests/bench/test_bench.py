@@ -75,11 +75,11 @@ def test_a_session_of_lost_trials_is_no_measurement() -> None:
         run.middle_ms("reply", [0.020, None, None])
 
 
-def test_the_readme_gets_the_table_between_its_marks_and_nowhere_else() -> None:
+def test_the_chapter_gets_the_table_between_its_marks_and_nowhere_else() -> None:
     before = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n"
-    assert run.into_readme(before, "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"
+    assert run.into_chapter(before, "new") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"
 
 
-def test_a_readme_without_marks_is_left_alone() -> None:
+def test_a_chapter_without_marks_is_left_alone() -> None:
     with pytest.raises(ValueError, match="bench"):
-        run.into_readme("nothing here\n", "new")
+        run.into_chapter("nothing here\n", "new")

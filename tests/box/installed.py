@@ -11,7 +11,7 @@ from tests.support import rootfs
 from tests.support.checkout import contents
 
 _INSTALLED: Final = (
-    *("pyproject.toml", "README.md", "config", "daemon", "systemd"),
+    *("pyproject.toml", "config", "daemon", "systemd"),
     *("scripts/install.sh", "scripts/completion.bash"),
 )
 """Parts of a checkout that affect its installation."""
@@ -35,6 +35,7 @@ class Installed:
             RootfsError: the system under it cannot be made.
         """
         parts = [rootfs.rootfs().name, rootfs.wheels().name, site.MACHINE, site.YAML, site.HERE]
+        parts += readme("Install")
         return cls(
             rootfs.made("installed", [*parts, contents(*_INSTALLED)], lambda folder: cls(folder).make())
         )
@@ -79,6 +80,6 @@ def _type(it: Site) -> Typed:
     it.box.write(WISHES, it.settings())
     answers = {"Service key: ": it.key, " [y/n] ": "y"}
     with it.service.sees("reply_sent"):
-        seen = {line: it.types(line, answers, within_s=INSTALL_S) for line in readme("Installing on a Pi")}
+        seen = {line: it.types(line, answers, within_s=INSTALL_S) for line in readme("Install")}
     it.serves()
     return seen

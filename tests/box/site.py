@@ -360,8 +360,17 @@ def site(suite: Suite = "trixie") -> Iterator[Site]:
 
 
 def readme(chapter: str) -> list[str]:
-    """Return the lines that a reader of a chapter of the README has to type."""
+    """Return the lines that a chapter of the README has people type; a test is in the right folder already."""
     text = (CHECKOUT / "README.md").read_text().partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
+    return [line for line in _typed_lines(text) if not line.startswith("cd ")]
+
+
+def manual(topic: str) -> list[str]:
+    """Return the lines that a chapter of the manual has people type."""
+    return _typed_lines((CHECKOUT / f"daemon/kioskd/manual/{topic}.md").read_text())
+
+
+def _typed_lines(text: str) -> list[str]:
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 

@@ -13,10 +13,10 @@ from kioskd.rehearsal.fake_speaker import AUDIBLE
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site, typed: Typed) -> None:
+def test_each_line_of_the_readmes_chapter_on_installing_does_what_it_says(it: Site, typed: Typed) -> None:
     ended = {line.partition("#")[0].strip(): done.returncode for line, done in typed.items()}
     assert ended == dict.fromkeys(ended, 0) | {"sudo kioskd doctor": 1}
-    install, devices, edit, check, key, doctor, *_, status = (done.stdout for done in typed.values())
+    install, devices, edit, key, check, doctor, *_, status = (done.stdout for done in typed.values())
     # A new kiosk reports without alarm that the owner's key is missing.
     assert "service key: there is none" in install
     assert "the key: sudo kioskd key" in install
@@ -144,10 +144,11 @@ def test_bash_completes_the_commands_of_the_installed_version(it: Site) -> None:
     words = it.box.sh(
         "source /usr/local/share/bash-completion/completions/kioskd; "
         'COMP_WORDS=(kioskd c) COMP_CWORD=1; _kioskd;echo "${COMPREPLY[@]}"; '
-        'COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
+        'COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"; '
+        'COMP_WORDS=(kioskd help t) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
     ).splitlines()
     assert "check" in words[0].split()
-    assert words[1] == "--config"
+    assert words[1:] == ["--config", "talking tools"]
 
 
 def test_a_visitor_is_heard_and_answered(it: Site) -> None:

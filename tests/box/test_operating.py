@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
-from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site, readme
+from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site, manual
 from tests.support.journal import PATIENCE_S
 from tests.support.pictures import jpeg
 from tests.support.rootfs import CHECKOUT
@@ -71,10 +71,12 @@ def test_only_members_of_the_group_may_send_commands(it: Site) -> None:
         it.box.exec("userdel", "ann")
 
 
-def test_a_member_of_the_readmes_groups_can_read_the_journal_and_see_that_a_key_is_stored(
+def test_a_member_of_the_groups_in_the_manual_reads_the_journal_and_finds_the_key_stored(
     it: Site,
 ) -> None:
-    [groups] = re.findall(r"`sudo usermod -aG (\S+) YOU`", (CHECKOUT / "README.md").read_text())
+    [groups] = re.findall(
+        r"`sudo usermod -aG (\S+) YOU`", (CHECKOUT / "daemon/kioskd/manual/operating.md").read_text()
+    )
     it.box.exec("useradd", "--system", "--groups", groups, "ann")
     try:
         said = it.box.sh("runuser -u ann -- journalctl -u kioskd --no-pager -o cat 2>&1")
@@ -415,11 +417,11 @@ def test_no_file_and_no_log_line_holds_key_handle_or_speech(it: Site) -> None:
     assert core.split()[4:6] == ["0", "0"]
 
 
-# The README
+# The manual
 
 
-def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site) -> None:
-    typed = [line for line in readme("Operating") if "install.sh" not in line]  # see test_upgraded.py
+def test_every_command_of_the_chapter_on_operating_does_what_it_says(it: Site) -> None:
+    typed = [line for line in manual("operating") if "install.sh" not in line]  # see test_upgraded.py
     assert len(typed) > 15
     it.box.exec("bash", "-c", "base64 -d > /etc/kioskd/map.jpg", given=base64.b64encode(jpeg()).decode())
     ended = {}

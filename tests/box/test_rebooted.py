@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from tests.box.site import Site, readme
+from tests.box.site import Site, manual
 from tests.support.journal import PATIENCE_S
 
 from kioskd.errors import Code
@@ -32,8 +32,8 @@ FAKE_TIME: Final = "/run/time"
 
 @pytest.fixture(scope="module")
 def last_resort(it: Site) -> Iterator[None]:
-    """Return a machine on which the README's lines about rebooting were typed."""
-    lines = [line for line in readme("Operating") if "reboot.conf" in line or "daemon-reload" in line]
+    """Type the lines of the manual that let systemd reboot the machine."""
+    lines = [line for line in manual("operating") if "reboot.conf" in line or "daemon-reload" in line]
     assert len(lines) == 2
     for line in lines:
         assert it.types(line).returncode == 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from tests.box.site import OWNER, SOURCE, left_out
+from tests.box.site import OWNER, SOURCE, left_out, readme
 from tests.support import rootfs
 from tests.support.box import Box
 from tests.support.rootfs import CHECKOUT, Suite
@@ -67,6 +67,7 @@ def test_the_demo_installs_its_packages_and_no_service_for_a_user_with_sudo() ->
     with machine("trixie") as box:
         box.sh(COPY)
         before = box.sh(SERVICES)
+        demo, _tests = readme("Two commands")
         command = [
             "runuser",
             "-u",
@@ -74,7 +75,7 @@ def test_the_demo_installs_its_packages_and_no_service_for_a_user_with_sudo() ->
             "--",
             "bash",
             "-c",
-            f"cd ~{OWNER}/kioskd && HOME=~{OWNER} scripts/demo 2>&1",
+            f"cd ~{OWNER}/kioskd && HOME=~{OWNER} {demo} 2>&1",
         ]
         printed = box.exec(*command, within_s=LONGEST_S).stdout
         assert "uplink_lost_ms is 0: 0" in printed

@@ -3,7 +3,7 @@
 from typing import Final
 
 import pytest
-from tests.box.site import FILES, INSTALL_S, OWNER, SETTINGS, SOURCE, Site, left_out, readme, version_of
+from tests.box.site import FILES, INSTALL_S, OWNER, SETTINGS, SOURCE, Site, left_out, manual, version_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -99,10 +99,10 @@ def newer(it: Site, folder: str, version: str) -> str:
 
 
 def typed(it: Site, *options: str) -> str:
-    """Type the README's line with these options in the newer checkout, and return its result."""
+    """Type the manual's line with these options in the newer checkout, and return the output."""
     [line] = [
         line
-        for line in readme("Operating")
+        for line in manual("operating")
         if line.partition("#")[0].split() == ["sudo", "scripts/install.sh", *options]
     ]
     done = it.types(line, source=CHECKOUT, within_s=INSTALL_S)

@@ -1,4 +1,4 @@
-"""The README's drawing of the two machines is the core's own."""
+"""The manual's drawing of the two machines is the core's own."""
 
 from pathlib import Path
 

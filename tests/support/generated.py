@@ -1,4 +1,4 @@
-"""The scripts that generate parts of README.md, run as `scripts/check` runs them."""
+"""The scripts that write parts of the manual, run as `scripts/check` does."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ def generate(script: str, *arguments: str, seed: int = 0) -> subprocess.Complete
 
 
 def generated(script: str, block: str, folder: Path) -> list[str]:
-    """Return the lines that the script writes into an empty block of a README in `folder`."""
-    readme = folder / "README.md"
-    readme.write_text(f"<!-- {block} -->\n<!-- /{block} -->\n", encoding="utf-8")
-    assert generate(script, "--readme", str(readme)).returncode == 0
-    return readme.read_text(encoding="utf-8").splitlines()[1:-1]
+    """Return the lines that the script writes into an empty block of a chapter in `folder`."""
+    chapter = folder / "chapter.md"
+    chapter.write_text(f"<!-- {block} -->\n<!-- /{block} -->\n", encoding="utf-8")
+    assert generate(script, "--file", str(chapter)).returncode == 0
+    return chapter.read_text(encoding="utf-8").splitlines()[1:-1]

@@ -28,10 +28,10 @@ CHECKOUT: Final = Path(__file__).parents[2]
 _BASE: Final = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "ca-certificates", "sudo", "iproute2",
     "python3", "python3-venv", "python3-pyaudio", "libasound2-plugins", "espeak-ng", "alsa-utils",
-    "libfaketime",
+    "libfaketime", "man-db",
 )  # fmt: skip
-_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev")
-"""Packages that are in apt's cache only, so that tests can install them without a network."""
+_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev", "lowdown", "git")
+"""Packages in apt's cache only. Tests install them without a network, as the installer or an owner does."""
 
 _CAMERA: Final = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")
 _PICAMERA2: Final = ("picamera2==0.3.38", "simplejpeg", "videodev2")

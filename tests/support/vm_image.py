@@ -35,7 +35,7 @@ _GIGABYTES: Final = 8
 
 _SYSTEM: Final = (
     "linux-image-amd64", "initramfs-tools", "udev", "kmod", "openssh-server", "python3-evdev",
-    "python3-systemd", "libcamera-ipa", "v4l-utils",
+    "python3-systemd", "lowdown", "libcamera-ipa", "v4l-utils",
 )  # fmt: skip
 _BUILD: Final = ("linux-source", "gcc", "make", "xz-utils", "libc6-dev")
 """Packages for building the modules only. The headers of the kernel's version are added to them."""

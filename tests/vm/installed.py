@@ -112,7 +112,7 @@ def installed(way: Way) -> Path:
         contents(*_INSTALLED, "tests/vm/guest"),
         _FILES,
         _OWNER,
-        readme("Installing on a Pi"),
+        readme("Install"),
         YAML,
         KEY,
         said,
@@ -135,7 +135,7 @@ def _install_in_machine(folder: Path) -> None:
         machine.sh(_OWNER)
         machine.write(WISHES, YAML)
         machine.exec("systemctl", "start", *_SERVICES)
-        lines = [_type(it, line) for line in readme("Installing on a Pi")]
+        lines = [_type(it, line) for line in readme("Install")]
         (folder / _TYPED).write_text(json.dumps([dataclasses.asdict(line) for line in lines]))
         machine.stop()
         machine.disk.rename(folder / "disk")

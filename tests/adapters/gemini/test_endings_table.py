@@ -1,4 +1,4 @@
-"""The README's table of endings matches the adapter's table."""
+"""The manual's table of endings is the adapter's own."""
 
 from pathlib import Path
 
