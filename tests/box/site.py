@@ -360,7 +360,7 @@ def site(suite: Suite = "trixie") -> Iterator[Site]:
 
 
 def readme(chapter: str) -> list[str]:
-    """Return the lines that a chapter of the README has people type; a test is in the right folder already."""
+    """Return the lines that a chapter of the README has people type, without changes of the folder."""
     text = (CHECKOUT / "README.md").read_text().partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
     return [line for line in _typed_lines(text) if not line.startswith("cd ")]
 

@@ -58,7 +58,7 @@ def talk(
     with _connected(arguments, deadline_s) as daemon, daemon.makefile("rb") as incoming:
         if "key" in request and not _is_ours(daemon):
             raise NotRunning(
-                "the service key was not sent: the process that answers is not the daemon, but one of another user; "
+                "the service key was not sent: another user's process, and not the daemon, has its socket; "
                 "run sudo systemctl restart kioskd, and try again"
             )
         size = {"bytes": len(attachment)} if attachment else {}
