@@ -217,8 +217,14 @@ def test_check_finds_faults_that_only_matter_at_a_start(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("assistant: {pictures: [kioskd.yaml]}\n", "no JPEG, PNG or WebP picture; replace it"),
-        ("assistant: {pictures: [large]}\n", "large: it is larger than 20 MB; replace it"),
+        (
+            "assistant: {pictures: [kioskd.yaml]}\n",
+            "it is not a JPEG, PNG or WebP picture; replace the file, or remove it",
+        ),
+        (
+            "assistant: {pictures: [large]}\n",
+            "large: it is larger than 20 MB; replace the file, or remove it",
+        ),
         (
             "controls: {buttons: [{source: 'evdev:Pedal/KEY_SPCE'}]}\n",
             "evdev:Pedal/KEY_SPCE: no key is called KEY_SPCE; did you mean KEY_SPACE?",

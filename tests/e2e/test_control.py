@@ -172,7 +172,7 @@ async def test_the_volume_is_set_within_what_the_owner_allows(
         assert "volume 90 %" in (await it.command("status")).out
         with pytest.raises(SystemExit):
             await it.command("volume", "101")
-        assert "no percentage" in capsys.readouterr().err
+        assert "write a whole number from 0 to 100, without %" in capsys.readouterr().err
 
 
 async def test_a_typed_question_wakes_the_kiosk_and_is_answered_aloud(
@@ -194,7 +194,7 @@ async def test_a_picture_from_a_file_is_shown_to_the_model(
     file.write_bytes(pictures.encoded(pictures.quarters(2000, 1000), "WEBP"))
     async with controlled(place, capsys) as it:
         done = await it.command("show", str(file))
-        assert re.match(r"shown, as \d+ kB: Waking", done.out)
+        assert re.match(r"picture sent to the model \(\d+ kB\): Waking", done.out)
         connection = await soon(it.live.accept())
         await it.until(lambda: it.state.link.open)
         await it.clock.advance(picture_pacer.PATIENCE_S)
@@ -228,7 +228,10 @@ async def test_a_look_that_the_line_has_no_room_for_fails_and_holds_up_no_questi
         async with asyncio.timeout(PATIENCE_S):
             done = await looking
         assert (done.code, done.out) == (Exit.NOT_MET, "")
-        assert "not shown: the line to the service is too slow for pictures; try again" in done.err
+        assert (
+            "the model did not get the picture: the line to the service is too slow for pictures; try again"
+            in done.err
+        )
         assert (list(connection.shown), list(connection.texts)) == ([], ["What is this?"])
 
 
@@ -266,7 +269,9 @@ async def test_a_look_with_a_camera_that_is_away_fails_and_says_so(
         it.camera.unplug()
         done = await it.command("look")
         assert (done.code, done.out) == (Exit.NOT_MET, "")
-        assert done.err == "kioskd: not done: not shown: camera: unplugged; plug it in\n"
+        assert (
+            done.err == "kioskd: not done: the model did not get the picture: camera: unplugged; plug it in\n"
+        )
         assert re.search(r"camera +missing$", (await it.command("status")).out, re.MULTILINE)
         it.camera.replug()
         await soon(it.live.accept())
@@ -303,7 +308,7 @@ async def test_a_file_that_is_no_picture_is_refused(place: Path, capsys: pytest.
         refused = await it.command("show", str(note))
         assert (refused.code, refused.err) == (
             1,
-            "kioskd: not done: not shown: no JPEG, PNG or WebP picture\n",
+            "kioskd: not done: the model did not get the picture: it is not a JPEG, PNG or WebP picture\n",
         )
         assert "empty" in (await it.command("show", str(empty))).err
         absent = await it.command("show", str(place.with_name("none.jpg")))

@@ -150,7 +150,7 @@ def test_installer_and_doctor_know_the_libraries_and_groups_of_sources(file: Pat
     patient = CheckContext(settings, machine=Machine(tmp_path))
     assert "navy" in str(groups(patient))
     [missing] = libraries(patient)
-    assert "periscope_of_no_package: cannot be imported" in str(missing)
+    assert "periscope_of_no_package: this Python library is not installed" in str(missing)
     assert "pip install 'kioskd[periscope]'" in str(missing)
 
 

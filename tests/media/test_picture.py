@@ -133,15 +133,15 @@ def test_the_first_picture_of_an_animation_stays() -> None:
     ("data", "why"),
     [
         (b"", "empty file"),
-        (b"GIF89a" + bytes(100), "no JPEG, PNG or WebP picture"),
-        (b"<svg/>", "no JPEG, PNG or WebP picture"),
-        (jpeg()[:40], "no JPEG, PNG or WebP picture"),
+        (b"GIF89a" + bytes(100), "it is not a JPEG, PNG or WebP picture"),
+        (b"<svg/>", "it is not a JPEG, PNG or WebP picture"),
+        (jpeg()[:40], "it is not a JPEG, PNG or WebP picture"),
         (jpeg()[:1000], "cut off or damaged picture"),
         (encoded(noise(64, 64), "PNG")[:5000], "cut off or damaged picture"),
-        (encoded(noise(64, 64), "WEBP")[:1000], "cut off or damaged picture|no JPEG"),
+        (encoded(noise(64, 64), "WEBP")[:1000], "cut off or damaged picture|not a JPEG"),
         (png(64, 64), "cut off or damaged picture"),
         (png(60_000, 60_000), "60000 x 60000 pixels, which is more than 25 million"),
-        (bytes(20_000_001), "more than 20 MB"),
+        (bytes(20_000_001), "it is larger than 20 MB"),
     ],
 )
 def test_a_bad_picture_is_rejected_in_one_line(data: bytes, why: str) -> None:

@@ -73,7 +73,7 @@ def test_programs_get_the_summary_and_an_unmet_expectation_is_exit_1(tmp_path: P
     ("arguments", "words"),
     [
         (["--scenario", "none.yaml"], "none.yaml: there is no such scenario"),
-        (["--config", "none.yaml"], "none.yaml: there is no such scenario"),
+        (["--config", "none.yaml"], "none.yaml: there is no such file; create it"),
         (["--scenario", "bad.yaml"], "bad.yaml:2:1 visitors: is not a setting; did you mean visitor?"),
         (["--out", "."], "holds files that a rehearsal did not write"),
     ],

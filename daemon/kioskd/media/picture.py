@@ -171,14 +171,14 @@ def _opened(data: bytes, most_pixels: int, most_bytes: int) -> tuple[Image.Image
     if not data:
         raise BadPicture("empty file")
     if len(data) > most_bytes:
-        raise BadPicture(f"more than {most_bytes / 1e6:.0f} MB")
+        raise BadPicture(f"it is larger than {most_bytes / 1e6:.0f} MB")
     try:
         data, upright = lean(data)
         image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except TooManyPartsError as error:
         raise BadPicture(str(error)) from error
     except _HOSTILE as error:
-        raise BadPicture("no JPEG, PNG or WebP picture") from error
+        raise BadPicture("it is not a JPEG, PNG or WebP picture") from error
     match image.format:
         case "JPEG" | "MPO" if _in_one_run(data):
             most = most_pixels

@@ -91,7 +91,7 @@ def test_one_child_decodes_many_pictures_and_reports_bad_ones() -> None:
     with PictureDecoder() as decoder:
         for _ in range(3):
             assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
-            with pytest.raises(BadPicture, match="no JPEG, PNG or WebP picture"):
+            with pytest.raises(BadPicture, match="it is not a JPEG, PNG or WebP picture"):
                 decoder.fit(b"no picture", size=100, quality=80)
 
 

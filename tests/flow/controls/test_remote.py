@@ -257,7 +257,7 @@ async def test_a_failed_snapshot_is_answered_with_its_reason(kiosk: Kiosk) -> No
     kiosk.status, kiosk.unseen = "off", "camera: unplugged; plug it in"
     refusal = await kiosk.asks("look")
     assert not refusal["ok"]
-    assert refusal["why"] == "not shown: camera: unplugged; plug it in"
+    assert refusal["why"] == "the model did not get the picture: camera: unplugged; plug it in"
 
 
 @pytest.mark.parametrize("do", ["wake", "ask", "show", "look"])

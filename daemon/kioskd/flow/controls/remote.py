@@ -189,7 +189,7 @@ class RemoteControl:
             raise RequestRefused("the kiosk has no camera; set camera.source in the configuration")
         _must_be_awake(await self._step(SnapshotRequested()))
         if why := await self._kiosk.pictures.snapshot_result():
-            raise RequestRefused(f"not shown: {why}")
+            raise RequestRefused(f"the model did not get the picture: {why}")
 
     async def _show(self, attachment: bytes) -> int:
         if not attachment:
@@ -198,7 +198,7 @@ class RemoteControl:
             async with self._decoding:
                 jpeg = await self._fit(attachment)
         except ValueError as error:
-            raise RequestRefused(f"not shown: {error}") from error
+            raise RequestRefused(f"the model did not get the picture: {error}") from error
         _must_be_awake(await self._step(Woken(WakeCause.REMOTE)))
         self._tell(jpeg)
         return len(jpeg)

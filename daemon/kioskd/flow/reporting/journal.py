@@ -34,8 +34,8 @@ STATUS: Final = {
 
 WRONG: Final = {
     Code.WAY: "the service cannot be reached; check the network",
-    Code.SERVICE: "the service fails; kioskd retries by itself",
-    Code.QUOTA: "the service's quota is used up; kioskd retries by itself",
+    Code.SERVICE: "the service fails; the kiosk tries again by itself",
+    Code.QUOTA: "the service's quota is used up; the kiosk tries again by itself",
     Code.CLOCK: "this machine's clock is not set; check its time servers",
     Code.SETTINGS: "the service rejects key, model or settings; sudo kioskd doctor says which",
     Code.FILE: "the settings file was rejected; the kiosk keeps its old settings, but could not start again; "
