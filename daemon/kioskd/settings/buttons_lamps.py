@@ -30,7 +30,7 @@ class ButtonSettings(Section):
     """Source of the presses. gpio:CHIP/LINE is a GPIO line, for example gpio:pi/17. CHIP is pi, which is the
     header of any Raspberry Pi, or the name or label of a chip. LINE is the number of the GPIO and not of the
     pin: GPIO 17 is on pin 11. evdev:NAME/KEY is a key of a USB button, pedal or presenter, for example
-    evdev:Pedal/KEY_SPACE. `kioskd devices` prints the names."""
+    `evdev:Pedal/KEY_SPACE`. `kioskd devices` prints the names."""
     does: Literal[ButtonAction, "hold"] = "toggle"
     """Action of a press. toggle wakes a sleeping kiosk, silences a reply, and ends a conversation. hold lets
     the visitor talk while the button is held. look shows the model a picture from the camera. hush silences a

@@ -59,8 +59,8 @@ class ServiceSettings(Section):
         default=None, examples=["https://tokens.example/kiosk"]
     )
     """Address (https) of your own server that mints an ephemeral token for each connection, only for provider
-    gemini. Then the device holds no key. The server gets POST {"model": "gemini-3.8-live"}. It answers
-    {"token": "auth_tokens/..."}, or {"name": ...} as the service itself does when it mints one. HTTP 401
+    gemini. Then the device holds no key. The server gets POST `{"model": "gemini-3.8-live"}`. It answers
+    `{"token": "auth_tokens/..."}`, or `{"name": ...}` as the service itself does when it mints one. HTTP 401
     means that the server does not know this device. HTTP 429 means that it is busy, and Retry-After says for
     how many seconds. HTTP 5xx means that it has trouble. The daemon takes any other refusal for a wrong
     address."""
