@@ -111,7 +111,7 @@ async def test_a_stream_of_unknown_messages_ends_the_connection(caplog: pytest.L
                 await connection.send(f'{{"of another protocol": {number}}}')
 
     async with live_server(talk) as server:
-        with pytest.raises(LinkLost, match="not understood"):
+        with pytest.raises(LinkLost, match="does not understand"):
             await _listen(live(server))
     assert sum("not understood" in record.getMessage() for record in caplog.records) == 1
 

@@ -66,7 +66,7 @@ async def test_errors_with_any_number_are_logged_as_one_kind(caplog: pytest.LogC
             assert await connection.receive() == ()
     lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
     assert lines == [
-        "message of the Live service skipped: this version of kioskd does not understand it: kind=code"
+        "message of the Live service not understood by this version of kioskd, skipped: kind=code"
     ]
 
 

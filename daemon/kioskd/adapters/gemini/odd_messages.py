@@ -38,7 +38,7 @@ class OddMessages:
         self._in_a_row += 1
         if len(self._kinds) < _MOST_KINDS and self._is_new(kind):
             log.warning(
-                "message of the Live service skipped: this version of kioskd does not understand it: kind=%s",
+                "message of the Live service not understood by this version of kioskd, skipped: kind=%s",
                 kind,
             )
         if self._in_a_row >= MOST_IN_A_ROW:
