@@ -46,7 +46,7 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
             return _key(name, environ[name])
     raise KeyMissingError(
         "service key",
-        f"is missing: neither the systemd credential {CREDENTIAL} nor {' nor '.join(VARIABLES)} is set; "
+        f"there is none: neither the systemd credential {CREDENTIAL} nor {' nor '.join(VARIABLES)} is set; "
         "store one with `sudo kioskd key`, or set service.key_file",
     )
 
