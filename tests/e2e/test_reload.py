@@ -281,7 +281,7 @@ async def test_a_reload_refuses_with_its_place_what_the_next_start_would_refuse(
         assert code == 78
         assert said.startswith(f"{it.config}:1:")
         assert fault in said
-        assert "the old ones hold" in said
+        assert "the old ones stay in use" in said
         assert fault in await it.says("settings not reloaded")
         await it.daemon.shows(STATUS[KioskStatus.LISTENING])
 
