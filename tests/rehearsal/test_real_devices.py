@@ -81,7 +81,7 @@ HELD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
         ({}, "kioskd wake"),
         ({"controls": BUTTON}, "press the button now"),
         ({"controls": TWO}, "press the button gpio:pi/17 now"),
-        ({"controls": HELD}, "press the button and keep it down, say something, and release it"),
+        ({"controls": HELD}, "press the button and hold it, say something, and release it"),
         ({"conversation": {"wake": ("voice",)}}, "say something now, as a voice wakes the kiosk"),
         ({"conversation": {"wake": ("wakeword",)}}, "say “okay nabu” now, to wake the kiosk"),
         ({"conversation": {"wake": ("start",)}}, "say something now, for example a short question"),
