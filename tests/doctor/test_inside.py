@@ -146,7 +146,10 @@ async def test_a_cancelled_inside_check_stops_its_unit(machine: Machine, tmp_pat
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    assert (tmp_path / "stopped").read_text().startswith("stop --no-block kioskd-look-")
+    stopped = tmp_path / "stopped"
+    # The command that stops it is started, and not waited for.
+    await until(lambda: stopped.exists() and stopped.read_text().endswith("\n"), at_most_s=20)
+    assert stopped.read_text().startswith("stop --no-block kioskd-look-")
 
 
 def test_each_reason_against_an_inside_check_is_named(
