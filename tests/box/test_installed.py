@@ -29,7 +29,7 @@ def test_each_line_of_the_readmes_chapter_on_installing_does_what_it_says(it: Si
     # Two faults are expected: the clock of a container is not synchronised, and there is no camera.
     assert re.findall(r"^FAULT +(\w+)", doctor, re.MULTILINE) == ["clock", "camera"]
     assert "Did you hear a rising tone? [y/n] y" in doctor
-    assert "was seen to blink" in doctor
+    assert "you saw it blink" in doctor
     assert 'Status: "In conversation' in status
 
 
