@@ -181,7 +181,7 @@ def test_bad_settings_are_rejected_with_their_place_and_the_old_ones_stay(it: Si
     pid, place = it.box.show("MainPID"), it.box.journal.now
     with it.misspelt():
         refused = it.box.exec("systemctl", "reload", "kioskd", check=False)
-        complaint = it.box.journal.wait("settings not reloaded", since=place)
+        complaint = it.box.journal.wait("settings not reloaded, the old ones stay", since=place)
         told = it.box.exec("kioskd", "reload", check=False)
         seen = it.box.exec("systemctl", "status", "--no-pager", "--full", "kioskd", check=False).stdout
     assert refused.returncode != 0
