@@ -100,12 +100,16 @@ class SandboxView:
         Its questions go to this terminal. Cancelling ends it.
         """
         command = self.command("doctor", "--look", check, *arguments)
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        process: asyncio.subprocess.Process | None = None
         try:
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
             out, _ = await process.communicate()
+            code = process.returncode
         finally:
-            if process.returncode is None:
-                process.terminate()
+            # Cancelled while it starts, asyncio ends systemd-run, but systemd has its unit already.
+            if process is None or process.returncode is None:
+                if process is not None:
+                    process.terminate()
                 [unit] = [word.removeprefix("--unit=") for word in command if word.startswith("--unit=")]
                 self.machine.run("systemctl", "stop", "--no-block", f"{unit}.service")
         try:
@@ -114,7 +118,7 @@ class SandboxView:
                 for one in json.loads(out)["findings"]
             ]
         except (ValueError, KeyError, TypeError):
-            ended = f"ended with exit code {process.returncode} and no result"
+            ended = f"ended with exit code {code} and no result"
             said = f"the check inside the service's sandbox {ended}"
             return [fault(f"{check}-failed", said, "journalctl -n 30 may say why")]
 
