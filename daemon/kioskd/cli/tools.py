@@ -98,8 +98,8 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
                 rows.append(_row(tool, tool))
             kind = kind_of(tool)
             if kind.connects and not (one and one.source.declarations):
-                why = "not reached, or it offers no usable tool; see above, and the server's own log"
-                why = why if one else f"not asked: {_handed_over([tool])}"
+                silent = "not reached, or it offers no usable tool; see above, and the server's own log"
+                why = silent if one else f"not asked: {_handed_over([tool])}"
                 missed.append(f"{kind.label(tool)}   {kind.name}, {why}")
     if as_json:
         say_json(rows)

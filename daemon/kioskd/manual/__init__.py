@@ -3,8 +3,9 @@
 A chapter's first line is its title, and one line that sums it up follows. A new file is a new chapter.
 """
 
+import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -40,7 +41,8 @@ class Chapter:
         return _PAGES.get(self.topic, (f"kioskd-{self.topic}", 7))
 
 
-def chapters() -> list[Chapter]:
+@functools.cache
+def chapters() -> Sequence[Chapter]:
     """Return all chapters in the order of the list."""
     found = []
     for file in resources.files(__name__).iterdir():
@@ -49,10 +51,10 @@ def chapters() -> list[Chapter]:
             title, summary = text.split("\n\n", 2)[:2]
             found.append(Chapter(file.name.removesuffix(".md"), title.removeprefix("# "), summary, text))
     order = {topic: number for number, topic in enumerate(_READ_FIRST)}
-    return sorted(found, key=lambda each: (order.get(each.topic, len(order)), each.topic))
+    return tuple(sorted(found, key=lambda each: (order.get(each.topic, len(order)), each.topic)))
 
 
-def find(word: str) -> list[Chapter]:
+def find(word: str) -> Sequence[Chapter]:
     """Return the chapter with this topic, else all chapters with this word in their topic, as in `camera`."""
     known = chapters()
     word = word.lower().removesuffix(".md")
