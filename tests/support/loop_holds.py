@@ -2,11 +2,23 @@
 
 import asyncio
 import gc
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+MOST_HOLD_S: Final = 0.05
+"""Longest time, in processor seconds, that a callback may hold the loop on a usual desk: two frames and a
+half.
+"""
+
+_DESK_S: Final = 0.007
+"""Processor seconds of `_reference` on the desk where `MOST_HOLD_S` was set."""
+
+_TEXT: Final = json.dumps("\ud83d" * 800_000)
 
 
 @dataclass(slots=True)
@@ -18,6 +30,24 @@ class Holds:
     """The longest callback, as asyncio prints it."""
     collecting_s: float = 0.0
     """Seconds of the longest garbage collection. It is not counted as a callback's."""
+    limit_s: float = MOST_HOLD_S
+    """Longest time that this machine may take: `MOST_HOLD_S`, and more on a machine slower than a desk."""
+
+
+def _reference() -> None:
+    """Do the kinds of work that long callbacks do: parse 5 MB of text, and interpret a loop."""
+    json.loads(_TEXT)
+    sum(number * number for number in range(100_000))
+
+
+def _slowness() -> float:
+    """Return how many times longer than a desk this machine takes for the same work; at least 1.0."""
+    best_s = float("inf")
+    for _ in range(3):
+        began = time.thread_time()
+        _reference()
+        best_s = min(best_s, time.thread_time() - began)
+    return max(1.0, best_s / _DESK_S)
 
 
 @contextmanager
@@ -59,3 +89,4 @@ def holds() -> Iterator[Holds]:
     finally:
         gc.callbacks.remove(collecting)
         setattr(asyncio.Handle, "_run", plain)  # noqa: B010
+        found.limit_s = MOST_HOLD_S * _slowness()

@@ -11,7 +11,6 @@ from tests.support.hostile_calls import made, suffer, warm
 from tests.support.loop_holds import holds
 
 CASES = 1000 if os.environ.get("KIOSKD_SLOW") else 100
-HOLD_S = 0.05
 
 
 def test_hostile_calls_neither_end_the_daemon_nor_block_the_loop() -> None:
@@ -25,4 +24,4 @@ def test_hostile_calls_neither_end_the_daemon_nor_block_the_loop() -> None:
         f"{kept} of {CASES} schemas were taken; the longest hold was {longest.longest_s * 1000:.0f} ms\n"
     )
     assert kept > CASES / 20
-    assert longest.longest_s < HOLD_S, longest.callback
+    assert longest.longest_s < longest.limit_s, longest

@@ -86,7 +86,7 @@ async def test_three_thousand_requests_at_once_do_not_block_the_loop(place: Path
             caller.send(b'{"do":"x"}\n' * 3_000)
             for _ in range(3_000):
                 assert (await caller.answer())["ok"]
-    assert longest.longest_s < 0.05, longest
+    assert longest.longest_s < longest.limit_s, longest
 
 
 HOLD = """
