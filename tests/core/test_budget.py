@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kioskd.core.budget import DAY_S, Budget, BudgetVerdict, ConversationCost, Moment, Spent, judge, roll
@@ -194,11 +194,13 @@ budgets = st.builds(
 
 
 @given(budgets, st.floats(0, 7200), st.floats(0, 600), st.floats(0, DAY_S - 1), st.floats(0, 1))
+@example(Budget(seconds_per_day=7200.0), 7199.999999999999, 0.0, 0.0, 1.0)
 def test_the_verdict_does_not_change_before_the_stated_time(
     budget: Budget, seconds: float, talked: float, second: float, share: float
 ) -> None:
     first = judge(budget, Spent(7, seconds), ConversationCost(talked), Moment(7, second))
-    later_s = min(first.next_s, DAY_S - 1 - second) * share * 0.999
+    # A microsecond less: sums of seconds are rounded, and may reach a limit that is nearer than that.
+    later_s = min(max(first.next_s - 1e-6, 0.0), DAY_S - 1 - second) * share
     later = judge(
         budget, Spent(7, seconds + later_s), ConversationCost(talked + later_s), Moment(7, second + later_s)
     )
