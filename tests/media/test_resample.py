@@ -190,7 +190,8 @@ def test_a_sound_after_a_long_silence_is_the_same_as_the_one_before_it(to_hz: in
     out = b"".join(wrapped.pull(size) for _ in range(500))
     way = size * (len(pieces) + len(silence))
     one, other = (
-        np.frombuffer(out, "<i2", 20 * size // 2, start).astype(int) for start in (200 * size, 200 * size + way)
+        np.frombuffer(out, "<i2", 20 * size // 2, start).astype(int)
+        for start in (200 * size, 200 * size + way)
     )
     assert one.max() > 10_000
     assert np.abs(one - other).max() <= 2  # the filter's own rounding

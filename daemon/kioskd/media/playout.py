@@ -221,7 +221,7 @@ class _Ducking:
         self.gain = 1.0
 
     def settle(self) -> None:
-        """Jump to the wanted gain: nothing sounds, so nobody hears a step."""
+        """Jump to the wanted gain: nothing sounds, so the step is not heard."""
         self.gain = _DUCKED if self.on else 1.0
 
     def apply(self, data: bytes) -> bytes:
