@@ -10,14 +10,16 @@ from typing import Final, Literal, NoReturn
 
 import pyaudio
 import pytest
+from tests.support import file_audio
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
-from tests.support.sound_cards import plug
+from tests.support.sound_cards import plug, pull
 from tests.support.sound_server import MICROPHONE, SPEAKER, Device, SoundServer
 
 from kioskd.adapters.portaudio import streams
 from kioskd.adapters.portaudio.alsa_probe import AlsaProbe
 from kioskd.adapters.portaudio.device_thread import SILENCE_S
 from kioskd.adapters.portaudio.devices import Direction
+from kioskd.adapters.portaudio.formats import SoundFormat
 from kioskd.adapters.portaudio.library import library
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker, list_devices
 from kioskd.errors import DeviceLost, DeviceStuck
@@ -429,6 +431,44 @@ async def test_the_owner_decides_whether_a_speaker_pauses(
     assert speaker.pause() is pauses
     if not pauses:
         await source.until(source.count + 20)
+    await stop(playing)
+
+
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A USB card made of files; the result is the kernel's list of cards."""
+    file_audio.install(SoundFormat(48_000, 2, "int16"), tmp_path, monkeypatch)
+    plug(tmp_path / "sys", 1, "Choosy", "0p")
+    monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path / "sys", open_error=lambda *_: 0, card_name=str))
+    return tmp_path / "sys"
+
+
+@pytest.mark.parametrize("plugged", ["out", "out and in again"])
+async def test_a_card_that_is_pulled_while_the_speaker_pauses_is_noticed_at_once(
+    card: Path, plugged: str
+) -> None:
+    speaker, source = PortAudioSpeaker("choosy", "pause"), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert speaker.pause()
+    await source.standstill()
+    if plugged == "out":
+        pull(card, 1)
+    else:
+        plug(card, 1, "Choosy", "0p")
+    async with asyncio.timeout(2):
+        with pytest.raises(DeviceLost, match="the device was unplugged while it paused") as lost:
+            await playing
+    assert lost.value.device == "choosy"
+
+
+@pytest.mark.usefixtures("card")
+async def test_a_usb_speaker_does_not_pause_by_itself() -> None:
+    speaker, source = PortAudioSpeaker("choosy"), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert not speaker.pause()
+    await source.until(source.count + 20)
     await stop(playing)
 
 
