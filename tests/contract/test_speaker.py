@@ -142,6 +142,15 @@ class Sound:
             await playing
         await pulled
 
+    async def standstill(self) -> int:
+        """Wait until no pull has come for 0.3 s; return the number of pulls."""
+        async with asyncio.timeout(patient(10.0)):
+            pulls = -1
+            while pulls != len(self.pulls):
+                pulls = len(self.pulls)
+                await asyncio.sleep(0.3)
+        return pulls
+
     def _wait(self, byte_count: int) -> None:
         with self._more:
             assert self._more.wait_for(lambda: self._at >= byte_count, patient(10.0)), (
@@ -187,6 +196,27 @@ async def test_a_cancelled_play_pulls_no_more_and_can_be_followed_by_another(ben
         pulls = len(sound.pulls)
         await asyncio.sleep(0.05)
         assert len(sound.pulls) == pulls
+
+
+async def test_a_paused_speaker_pulls_nothing_until_it_resumes_or_is_opened_again(bench: Bench) -> None:
+    for _ in range(2):
+        sound = Sound()
+        playing = asyncio.create_task(bench.speaker.play(sound))
+        await sound.until(pcm.byte_count(0.1, pcm.DOWNLINK_HZ), playing)
+        if not bench.speaker.pause():
+            await stop(playing)
+            pytest.skip("this speaker does not pause, as what is behind it may need a signal")
+        pulls = await sound.standstill()
+        bench.speaker.resume()
+        await sound.until(pulls * pcm.PERIOD_BYTES + pcm.byte_count(0.1, pcm.DOWNLINK_HZ), playing)
+        bench.speaker.pause()
+        await sound.standstill()
+        await stop(playing)
+
+
+def test_a_speaker_that_does_not_play_does_not_pause(bench: Bench) -> None:
+    assert not bench.speaker.pause()
+    bench.speaker.resume()
 
 
 async def test_two_plays_are_heard_one_after_the_other(bench: Bench) -> None:

@@ -159,6 +159,18 @@ def test_the_camera_is_ordered_once_to_start_and_once_to_stop() -> None:
     assert of_type(SetCamera, effects) == [SetCamera(open=True), SetCamera(open=False)]
 
 
+# Levels: the speaker
+
+
+@pytest.mark.parametrize("builder", [listening, thinking, speaking, reverberating])
+def test_the_speaker_is_ready_in_a_conversation(builder: Builder) -> None:
+    assert levels(builder(), Policy()).speaker is True
+
+
+def test_the_speaker_may_pause_asleep() -> None:
+    assert levels(asleep(), Policy()).speaker is False
+
+
 # Levels: the shown status
 
 

@@ -52,6 +52,7 @@ from kioskd.core.effects import (
     Prompt,
     SetCamera,
     SetMute,
+    SetSpeaker,
     SetTimer,
     SetUplink,
     ShowStatus,
@@ -229,6 +230,7 @@ def test_a_wake_dials_first_and_shows_its_status_last() -> None:
         SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s),
         SetTimer(Timer.LONGEST, HALF_DUPLEX.longest_s),
         SetUplink(UplinkGate.HOLD),
+        SetSpeaker(ready=True),
         ShowStatus(KioskStatus.WAKING),
     ]
 
@@ -257,6 +259,7 @@ ORDER: tuple[tuple[type, ...], ...] = (
     (SetMute,),
     (SetUplink,),
     (SetCamera,),
+    (SetSpeaker,),
     (Duck,),
     (KeepHandle, ForgetHandle),
     (ShowStatus,),

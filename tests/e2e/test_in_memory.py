@@ -12,9 +12,10 @@ from tests.support.kiosk import QUIET, Kiosk, frame, kiosk, running, silence, so
 from kioskd.core.effects import KioskStatus
 from kioskd.core.policy import Policy
 from kioskd.errors import LinkLost, Remedy
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
 from kioskd.flow.reporting.journal import STATUS
 from kioskd.flow.runtime.device_supervisor import RETRY_S
-from kioskd.media import pcm
+from kioskd.media import cues, pcm
 from kioskd.ports import (
     Connection,
     GenerationEnded,
@@ -533,6 +534,23 @@ async def test_the_watchdog_is_fed_only_while_every_part_works(dead: str) -> Non
 
     # The first checks may still count earlier sound.
     assert fed[2:] == 4 * [1 if dead == "nothing" else 0]
+
+
+async def test_a_sleeping_kiosk_pauses_its_speaker_and_is_well() -> None:
+    async with kiosk(Settings(speaker=SpeakerSettings(volume=100)), watchdog_s=3 * LOOK_S) as it:
+        fed: list[int] = []
+        for _ in range(6):
+            it.microphone.say(silence(0.1))
+            await it.clock.advance(LOOK_S)
+            fed.append(it.notifier.told.count("alive"))
+        assert it.speaker.paused
+        assert await it.hear(1.0) == b""
+        assert fed[2:] == list(range(fed[2], fed[2] + 4))
+
+        await it.wake()
+        assert (await it.hear(0.5)).startswith(cues.sound(cues.CueSound.WAKE))
+        await it.clock.advance(PAUSE_AFTER_S)
+        assert len(await it.hear(1.0)) == pcm.byte_count(1.0, pcm.DOWNLINK_HZ), "not in a conversation"
 
 
 async def test_a_microphone_that_is_known_to_be_away_causes_no_restart() -> None:

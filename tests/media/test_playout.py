@@ -57,6 +57,45 @@ def test_silence_is_always_the_same_object() -> None:
     assert rig.pull() is rig.pull()
 
 
+def test_a_playout_is_silent_unless_something_waits_or_is_not_over() -> None:
+    rig = Rig()
+    assert rig.playout.silent
+    rig.playout.add(0, tone(PERIOD))
+    assert not rig.playout.silent
+    rig.pull()
+    assert not rig.playout.silent, "more of the reply may come"
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.playout.silent
+    for begin, end in (
+        (lambda: rig.playout.play_cue(tone(PERIOD)), lambda: None),
+        (lambda: rig.playout.say(tone(2 * PERIOD)), rig.playout.hush),
+        (lambda: rig.playout.flush(5), lambda: None),
+    ):
+        begin()
+        assert not rig.playout.silent
+        end()
+        rig.pull()
+        assert rig.playout.silent
+
+
+def test_a_volume_that_changed_in_silence_holds_from_the_first_sample_on() -> None:
+    rig = Rig(volume=100)
+    rig.pull()
+    rig.playout.volume = 0
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD))
+    assert not any(rig.pull())
+
+
+def test_a_reply_that_was_ducked_in_silence_begins_ducked() -> None:
+    rig = Rig()
+    rig.playout.duck(on=True)
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD))
+    assert np.frombuffer(rig.pull(), np.int16).max() < 12_000 / 3
+
+
 def test_pieces_of_any_length_come_out_as_one_stream() -> None:
     rig = Rig()
     speech = count_up(3 * PERIOD)

@@ -167,3 +167,38 @@ def test_a_source_is_read_ahead_by_the_stated_delay() -> None:
         wrapped.pull(960)
     ahead_s = source.given / pcm.DOWNLINK_HZ - 0.5
     assert wrapped.delay_s <= ahead_s <= wrapped.delay_s + 0.01
+
+
+class Pieces:
+    """Source of some pieces of 10 ms, and of silence after them."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+
+    def pull(self, byte_count: int) -> bytes:
+        return self.pieces.pop(0) if self.pieces else bytes(byte_count)
+
+
+@pytest.mark.parametrize("to_hz", [48_000, 44_100])
+def test_a_sound_after_a_long_silence_is_the_same_as_the_one_before_it(to_hz: int) -> None:
+    sound = as_int16(sine(pcm.DOWNLINK_HZ, 440, 0.1))
+    pieces = [sound[start : start + pcm.PERIOD_BYTES] for start in range(0, len(sound), pcm.PERIOD_BYTES)]
+    silence = [bytes(pcm.PERIOD_BYTES)] * 200
+    source = Pieces(*silence, *pieces, *silence, *pieces)
+    wrapped = ResampledSource(source, to_hz, 2)
+    size = to_hz // 100 * 2 * 2
+    out = b"".join(wrapped.pull(size) for _ in range(500))
+    way = size * (len(pieces) + len(silence))
+    one, other = (
+        np.frombuffer(out, "<i2", 20 * size // 2, start).astype(int)
+        for start in (200 * size, 200 * size + way)
+    )
+    assert one.max() > 10_000
+    assert np.abs(one - other).max() <= 2  # the filter's own rounding
+
+
+def test_silence_after_the_filter_has_rung_is_the_same_object() -> None:
+    wrapped = ResampledSource(Pieces(), 48_000, 2)
+    for _ in range(20):
+        wrapped.pull(1920)
+    assert wrapped.pull(1920) is wrapped.pull(1920)

@@ -26,6 +26,7 @@ class RoomSpeaker:
 
     def __init__(self, latency_s: float) -> None:
         self.latency_s = latency_s
+        self._paused = False
         self._source: AudioSource | None = None
 
     async def play(self, source: AudioSource) -> NoReturn:
@@ -39,12 +40,21 @@ class RoomSpeaker:
 
     def lend(self, source: AudioSource) -> None:
         """Have the room pull from `source` from now on."""
-        self._source = source
+        self._source, self._paused = source, False
+
+    def pause(self) -> bool:
+        """Play silence of its own until `resume`; see `ports.Speaker`."""
+        self._paused = True
+        return True
+
+    def resume(self) -> None:
+        """Pull again; see `ports.Speaker`."""
+        self._paused = False
 
     def pull(self) -> bytes:
         """Return the next 10 ms."""
         count = PERIOD_SAMPLES * pcm.SAMPLE_BYTES
-        return self._source.pull(count) if self._source is not None else bytes(count)
+        return bytes(count) if self._source is None or self._paused else self._source.pull(count)
 
 
 class RoomMicrophone:

@@ -25,6 +25,7 @@ from kioskd.core.effects import (
     Prompt,
     SetCamera,
     SetMute,
+    SetSpeaker,
     SetTimer,
     SetUplink,
     ShowStatus,
@@ -333,6 +334,7 @@ class Shell:
     show: ShowStatus = dataclasses.field(default_factory=lambda: ShowStatus(KioskStatus.STARTING))
     muted: bool = False
     camera: bool = False
+    speaker: bool = False
     duck: bool = False
     prompt: str | None = None
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
@@ -357,6 +359,9 @@ class Shell:
                 case SetCamera(camera):
                     assert camera is not self.camera, f"told twice: {effect}"
                     self.camera = camera
+                case SetSpeaker(ready):
+                    assert ready is not self.speaker, f"told twice: {effect}"
+                    self.speaker = ready
                 case Duck(down):
                     assert down is not self.duck, f"told twice: {effect}"
                     self.duck = down

@@ -53,6 +53,8 @@ class MemorySpeaker(MemoryDevice):
         self.heard = bytearray()
         """All sound played so far, 24 kHz."""
         self.latency_s = latency_s
+        self.paused = False
+        """Whether it pulls nothing."""
         self._clock = clock
         self._source: AudioSource | None = None
         self._playing = asyncio.Event()
@@ -68,6 +70,7 @@ class MemorySpeaker(MemoryDevice):
         """Play from `source` until cancelled; see `ports.Speaker`. Pulls in the loop's thread."""
         self._begin()
         self._source = source
+        self.paused = False
         self._playing.set()
         try:
             due = self._clock.now() if self._clock else 0.0
@@ -83,8 +86,17 @@ class MemorySpeaker(MemoryDevice):
             self._source = None
             self._playing.clear()
 
+    def pause(self) -> bool:
+        """Pull nothing until `resume`; see `ports.Speaker`."""
+        self.paused = self._source is not None
+        return self.paused
+
+    def resume(self) -> None:
+        """Pull again; see `ports.Speaker`."""
+        self.paused = False
+
     def _period(self) -> None:
-        if self._source is not None:
+        if self._source is not None and not self.paused:
             self.heard += self._source.pull(pcm.PERIOD_BYTES)
 
 

@@ -41,9 +41,11 @@ CODES = {
 class FileStream:
     """Stream of a file that calls back, period by period, until it is closed."""
 
-    def __init__(self, form: SoundFormat, path: Path, callback: Callback, *, capturing: bool) -> None:
+    def __init__(
+        self, form: SoundFormat, period: int, path: Path, callback: Callback, *, capturing: bool
+    ) -> None:
         self._frame_bytes = pyaudio.get_sample_size(CODES[form.samples]) * form.channels
-        self._period = form.rate_hz // 100
+        self._period = period
         self._callback = callback
         self._path = path
         self._closed = threading.Event()
@@ -106,9 +108,11 @@ class FileAudio:
             raise ValueError("Invalid sample rate", -9997)
         return True
 
-    def open(self, *, stream_callback: Callback, output: bool, start: bool, **_: object) -> FileStream:
+    def open(
+        self, *, stream_callback: Callback, output: bool, start: bool, frames_per_buffer: int, **_: object
+    ) -> FileStream:
         assert not start, "the first callback would come before the stream is prepared"
-        return FileStream(self.takes, self.path, stream_callback, capturing=not output)
+        return FileStream(self.takes, frames_per_buffer, self.path, stream_callback, capturing=not output)
 
 
 def install(form: SoundFormat, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

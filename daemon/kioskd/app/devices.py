@@ -76,7 +76,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         Devices(
             clock=clock,
             microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
-            speaker=PortAudioSpeaker(settings.speaker.device),
+            speaker=PortAudioSpeaker(settings.speaker.device, settings.speaker.asleep),
             notifier=notifier(environ),
             buttons=_buttons(controls.all_buttons),
             lamps=[_lamp(lamp) for lamp in controls.all_lamps],

@@ -211,7 +211,7 @@ class Kiosk:
         words = self.sound.wake_words
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
-            "speaker": lambda: None if downlink.missing else downlink.playout.pulled,
+            "speaker": lambda: None if downlink.missing or downlink.paused else downlink.playout.pulled,
             "uplink": lambda: uplink.sent if uplink.sending else None,
             "service client": lambda: None if link.warm else 0,
             "wake word": lambda: None if all(word.ready for word in words) else 0,
@@ -227,6 +227,7 @@ class Kiosk:
             effects.SetMute: self._mute,
             effects.SetCamera: self._pictures.set_camera,
             effects.TakeSnapshot: self._pictures.take_snapshot,
+            effects.SetSpeaker: downlink.set_speaker,
             effects.Flush: downlink.flush,
             effects.Duck: downlink.duck,
             effects.Chime: downlink.chime,

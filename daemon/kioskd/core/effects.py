@@ -111,6 +111,13 @@ class SetCamera:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSpeaker:
+    """Keep the speaker ready to sound at once, or let it pause when nothing sounds. By: downlink."""
+
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Duck:
     """Lower the loudness of the reply, or restore it. By: downlink."""
 
@@ -217,6 +224,7 @@ Effect = (
     | ShowStatus
     | SetMute
     | SetCamera
+    | SetSpeaker
     | Duck
     | SetTimer
     | CancelTimer

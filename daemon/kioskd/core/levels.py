@@ -19,6 +19,7 @@ from kioskd.core.effects import (
     Overlay,
     SetCamera,
     SetMute,
+    SetSpeaker,
     SetTimer,
     SetUplink,
     ShowStatus,
@@ -87,6 +88,8 @@ class Levels:
     muted: bool
     camera: bool
     """Whether the camera should run."""
+    speaker: bool
+    """Whether the speaker should be ready to sound at once."""
     duck: bool
 
 
@@ -103,6 +106,7 @@ def levels(state: State, policy: Policy) -> Levels:
         resumption=resumption,
         muted=state.muted,
         camera=_camera(turn, policy),
+        speaker=turn.awake,
         duck=turn.suspected,
     )
 
@@ -121,6 +125,8 @@ def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -
         yield SetUplink(after.uplink)
     if after.camera is not before.camera:
         yield SetCamera(after.camera)
+    if after.speaker is not before.speaker:
+        yield SetSpeaker(after.speaker)
     if after.duck is not before.duck:
         yield Duck(after.duck)
     if after.resumption != before.resumption:

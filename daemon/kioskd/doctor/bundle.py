@@ -39,8 +39,8 @@ HARMLESS: Final = frozenset(
     {
         *("provider", "model", "api_version", "location", "media_resolution", "voice", "language"),
         *("thinking", "wake", "wakeword", "turn_taking", "pace", "uplink", "speech_start", "speech_end"),
-        *("interruptions", "device", "echo", "cues", "source", "when", "does", "double", "pull", "active"),
-        *("from", "to", "transcripts", "recordings", "quiet_hours"),
+        *("interruptions", "device", "echo", "asleep", "cues", "source", "when", "does", "double", "pull"),
+        *("active", "from", "to", "transcripts", "recordings", "quiet_hours"),
     }
 )
 """Settings whose texts are choices, names of devices, or times."""

@@ -15,7 +15,7 @@ FRAME_MS: Final = 20
 """Length of an uplink frame. The service asks for 20 to 40 ms; webrtcvad takes 10, 20 or 30."""
 
 PERIOD_MS: Final = 10
-"""Time that a device captures or plays at once: the granularity of everything that must be quick."""
+"""Time that a speaker plays at once: the granularity of everything that must be quick."""
 
 FRAME_S: Final = FRAME_MS / 1000
 FRAME_BYTES: Final = UPLINK_HZ * FRAME_MS // 1000 * SAMPLE_BYTES

@@ -9,6 +9,7 @@ writer, and the other side reads it as it is. They share the queue of `reply_que
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Final
@@ -48,6 +49,7 @@ def clamp(volume: int, floor: int, ceiling: int) -> int:
     return min(max(volume, floor), ceiling)
 
 
+@functools.cache
 def gain(volume: int) -> float:
     """Return 0 for volume 0, else `10 ** (dB / 20)`, with dB rising evenly from -40 at 1 to 0 at 100."""
     if volume <= 0:
@@ -94,6 +96,17 @@ class Playout:
         self._last_gain = gain(volume)
         self._prompting = False
         self._silence = b""
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing waits to be pulled, and nothing is to be reported: the next pull is silence."""
+        return not (
+            self._incoming.queue
+            or not self._replies.over
+            or self._incoming.flushed_to != self._replies.flushed_to
+            or self._prompts.busy
+            or self._cues.busy
+        )
 
     @property
     def queued_s(self) -> float:
@@ -154,6 +167,12 @@ class Playout:
     def pull(self, byte_count: int) -> bytes:
         """Return exactly `byte_count` bytes: sound, filled up with silence. Never blocks."""
         self.pulled += byte_count
+        if self.silent:
+            # Most pulls are silent, so this way does almost nothing.
+            self.voiced = False
+            self._ducking.settle()
+            self._last_gain = gain(self.volume)
+            return self._silent(byte_count)
         parts: list[bytes] = []
         if self._incoming.flushed_to > self._replies.flushed_to:
             parts.append(self._replies.flush(byte_count, heard=not self._prompting))
@@ -201,12 +220,16 @@ class _Ducking:
         self.on = False
         self.gain = 1.0
 
+    def settle(self) -> None:
+        """Jump to the wanted gain: nothing sounds, so the step is not heard."""
+        self.gain = _DUCKED if self.on else 1.0
+
     def apply(self, data: bytes) -> bytes:
         """Return the replies' sound with a gain that moves to its target; without sound the gain jumps."""
-        before, target = self.gain, _DUCKED if self.on else 1.0
         if not data:
-            self.gain = target
+            self.settle()
             return data
+        before, target = self.gain, _DUCKED if self.on else 1.0
         step = _DOWN if target < before else _UP
         count = min(round(abs(target - before) / step), len(data) // pcm.SAMPLE_BYTES)
         way = math.copysign(step * count, target - before)

@@ -105,10 +105,11 @@ class ReplyReader:
         """Number of the reply whose audio was all pulled before its end came; None: no reply starves."""
         self.flushed_to = _NO_REPLY
         """Value of the source's `flushed_to` at the last `flush`."""
+        self.over = True
+        """Whether the reply that was begun last is over."""
         self._source = source
         self._on_mark = on_mark
         self._current = _NO_REPLY
-        self._over = True
         self._sounded = False
         self._chunk = b""
         self._position = 0
@@ -145,7 +146,7 @@ class ReplyReader:
                     self._chunk, self._position = data, 0
             else:
                 break
-        if left and not self._over and newest is None:
+        if left and not self.over and newest is None:
             self.starved_bytes += left
             self.starving = self._current
         return need - left
@@ -158,7 +159,7 @@ class ReplyReader:
         queue = self._source.queue
         self.flushed_to = flushed_to = self._source.flushed_to
         fading: list[bytes] = []
-        if not self._over and self._sounded and self._current <= flushed_to and heard:
+        if not self.over and self._sounded and self._current <= flushed_to and heard:
             self.take(fading, min(FADE_BYTES, byte_count), newest=self._current)
         if self._current <= flushed_to:
             self.bytes_out += len(self._chunk) - self._position
@@ -175,9 +176,9 @@ class ReplyReader:
     def _begin(self, reply: int) -> None:
         if reply != self._current:
             self._finish()
-            self._current, self._over, self._sounded = reply, False, False
+            self._current, self.over, self._sounded = reply, False, False
 
     def _finish(self) -> None:
-        if not self._over:
-            self._over, self.starving = True, None
+        if not self.over:
+            self.over, self.starving = True, None
             self._on_mark(Played(self._current))

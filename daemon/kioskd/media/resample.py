@@ -8,7 +8,7 @@ response is flat to 94 % of the lower Nyquist frequency.
 """
 
 import enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,12 @@ class Resampler:
         return float(seconds - len(given) / to_hz)
 
 
+_SILENCE: Final = bytes(pcm.PERIOD_BYTES)
+
+_RINGS_PERIODS: Final = 10
+"""Periods after which nothing of a sound is left in the filter; its delay is 30 ms at most."""
+
+
 class SampleSource(Protocol):
     """Source of 16-bit mono at 24 kHz: the shape of `ports.Source`, which this layer does not know."""
 
@@ -123,6 +129,9 @@ class ResampledSource:
         self._format = sample_format
         self._resampler = Resampler(pcm.DOWNLINK_HZ, to_hz)
         self._ready = bytearray()
+        self._silent_periods = 0
+        """Periods of silence since the last sound."""
+        self._nothing = b""
         self.delay_s = self._resampler.delay_s
         """Seconds of delay from the source to the output."""
 
@@ -130,7 +139,14 @@ class ResampledSource:
         """Return exactly `byte_count` bytes (frames of `channels` samples); called in the device's thread."""
         wanted = byte_count // (self._format.width * self._channels) * pcm.SAMPLE_BYTES
         while len(self._ready) < wanted:
-            self._ready += self._resampler.process(self._source.pull(pcm.PERIOD_BYTES))
+            period = self._source.pull(pcm.PERIOD_BYTES)
+            self._silent_periods = self._silent_periods + 1 if period == _SILENCE else 0
+            if self._silent_periods > _RINGS_PERIODS:
+                # The filter holds nothing but silence, and what is left of its output is silence, too.
+                if len(self._nothing) != byte_count:
+                    self._nothing = bytes(byte_count)
+                return self._nothing
+            self._ready += self._resampler.process(period)
         mono = bytes(self._ready[:wanted])
         del self._ready[:wanted]
         if self._channels == 1 and self._format is SampleFormat.INT16:

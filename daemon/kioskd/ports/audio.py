@@ -24,7 +24,7 @@ class AudioSource(Protocol):
     def pull(self, byte_count: int) -> bytes:
         """Return exactly `byte_count` bytes (24 kHz): speech, filled up with silence.
 
-        The device's own thread calls this every 10 ms; it never blocks.
+        The device's own thread calls this every 10 ms, unless the speaker pauses; it never blocks.
         """
 
 
@@ -38,9 +38,18 @@ class Speaker(Protocol):
     async def play(self, source: AudioSource) -> NoReturn:
         """Open the device and play from `source` until cancelled.
 
-        The device gets sound or silence without a pause, so it never starves. Cancelling closes the device
+        The device gets sound or silence until `pause`, so it never starves. Cancelling closes the device
         before it returns; another `play` may follow.
 
         Raises:
             DeviceLost: the device is missing, went away, or has taken nothing for a second.
         """
+
+    def pause(self) -> bool:
+        """Stop to pull until `resume` or the next `play`, if the device may be silent. Return whether it may.
+
+        A paused device is still watched: `play` raises DeviceLost if it goes away.
+        """
+
+    def resume(self) -> None:
+        """Pull again. Sound that is pulled from now on is heard whole."""

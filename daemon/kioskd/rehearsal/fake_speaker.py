@@ -3,6 +3,7 @@
 `FakeSpeaker` pulls like a sound card and plays nowhere. `RecordedSpeaker` wraps a real device.
 """
 
+import asyncio
 import bisect
 import itertools
 from collections.abc import Callable, Iterator
@@ -112,6 +113,7 @@ class FakeSpeaker:
         self.heard = PlayedSound()
         self._clock = clock
         self._on_period = on_period
+        self._running = asyncio.Event()
 
     @property
     def latency_s(self) -> float:
@@ -120,8 +122,12 @@ class FakeSpeaker:
 
     async def play(self, source: ports.AudioSource) -> NoReturn:
         """Pull from `source` until cancelled; see `ports.Speaker`."""
+        self._running.set()
         start, pulled = self._clock.now(), 0
         while True:
+            if not self._running.is_set():
+                await self._running.wait()
+                start, pulled = self._clock.now(), 0
             due = start + pulled * pcm.PERIOD_S
             if (wait := due - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
@@ -130,6 +136,15 @@ class FakeSpeaker:
             self.heard.add(source.pull(pcm.PERIOD_BYTES), due, pulled_at=now)
             pulled += 1
             self._on_period()
+
+    def pause(self) -> bool:
+        """Pull nothing until `resume`; see `ports.Speaker`."""
+        self._running.clear()
+        return True
+
+    def resume(self) -> None:
+        """Pull again; see `ports.Speaker`."""
+        self._running.set()
 
 
 class RecordedSpeaker:
@@ -151,6 +166,14 @@ class RecordedSpeaker:
         """Let the device pull from `source` until cancelled; see `ports.Speaker`."""
         self._source = source
         await self._speaker.play(self)
+
+    def pause(self) -> bool:
+        """Let the device pause; see `ports.Speaker`."""
+        return self._speaker.pause()
+
+    def resume(self) -> None:
+        """Let the device pull again; see `ports.Speaker`."""
+        self._speaker.resume()
 
     def pull(self, byte_count: int) -> bytes:
         """Return the next sound for the device, and keep it. Called from the device's thread."""

@@ -96,6 +96,10 @@ class SpeakerSettings(Section):
         default=100, validate_default=True
     )
     """Highest volume, in percent, that visitors and tools can set. It must not be below `volume_floor`."""
+    asleep: Literal["auto", "pause", "play"] = "auto"
+    """Work of the speaker while the kiosk sleeps. pause stops it, which saves CPU. play plays a noise that is
+    too quiet to hear: some amplifiers and speakers fall asleep without a signal, and lose the first syllable
+    then. auto plays on HDMI, S/PDIF, USB and Bluetooth. It pauses on other cards and on sound servers."""
     cues: Cues = CUES
     """List of the chimes that the kiosk plays: when a conversation begins (wake) and ends (end), when the
     microphone is muted (mute), and when something fails (error). true is all of them, and false is none. The

@@ -152,3 +152,59 @@ def test_without_alsa_no_device_can_be_opened(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(alsa, "library", lambda: None)
     assert not AlsaProbe().can_be_opened("default", Direction.IN)
     assert AlsaProbe().why_closed(MIC, Direction.IN) is None
+
+
+async def test_the_way_to_a_sound_server_leads_to_no_card(sound_server: SoundServer) -> None:
+    assert alsa.playback_route(SPEAKER)[0] is None
+    with pytest.raises(OSError, match="No such file"):
+        alsa.playback_route("nowhere")
+
+
+def routed(sysfs: Path, card: int | None, pcm_id: str = "") -> AlsaProbe:
+    return AlsaProbe(
+        sysfs, sysfs.parent, card_name=lambda number: NAMES[number], playback_route=lambda _: (card, pcm_id)
+    )
+
+
+DEFAULT_SPEAKER: Final = SoundDevice(0, "default", 2, 2, 48_000)
+
+
+def test_the_output_of_a_card_is_found_without_asking_alsa_for_its_way(sysfs: Path) -> None:
+    output = routed(sysfs, None).output(SoundDevice(1, "bcm2835 Headphones: - (hw:0,0)", 0, 2, 48_000))
+    assert output is not None
+    assert (output.card is not None and output.card[0], output.needs_signal) == (0, False)
+    usb = routed(sysfs, None).output(SoundDevice(1, "USB PnP Sound Device: Audio (hw:1,0)", 0, 2, 48_000))
+    assert usb is not None
+    assert usb.needs_signal
+
+
+def test_the_output_of_another_device_is_the_card_behind_it(sysfs: Path) -> None:
+    usb = routed(sysfs, 1).output(DEFAULT_SPEAKER)
+    assert usb is not None
+    assert (usb.card is not None and usb.card[0], usb.needs_signal) == (1, True)
+    screen = routed(sysfs, 0, "HDMI 0").output(DEFAULT_SPEAKER)
+    assert screen is not None
+    assert screen.needs_signal
+    server = routed(sysfs, None).output(DEFAULT_SPEAKER)
+    assert server is not None
+    assert (server.card, server.needs_signal) == (None, False)
+
+
+def test_an_output_whose_way_or_card_is_unknown_is_unknown(sysfs: Path) -> None:
+    def busy(_name: str) -> tuple[int | None, str]:
+        raise OSError(errno.EBUSY, "busy")
+
+    assert AlsaProbe(sysfs, playback_route=busy).output(DEFAULT_SPEAKER) is None
+    assert AlsaProbe(sysfs, card_name=str, playback_route=lambda _: (7, "")).output(DEFAULT_SPEAKER) is None
+
+
+def test_an_output_is_there_until_its_card_is_unplugged_or_replaced(sysfs: Path) -> None:
+    asking = routed(sysfs, 0)
+    output = asking.output(DEFAULT_SPEAKER)
+    assert output is not None
+    assert asking.is_there(output)
+    plug(sysfs, 0, "Headphones", "0p")
+    assert not asking.is_there(output), "it is another card of the same name"
+    server = routed(sysfs, None).output(DEFAULT_SPEAKER)
+    assert server is not None
+    assert asking.is_there(server)

@@ -172,3 +172,99 @@ async def test_a_bug_in_the_thread_is_raised_in_the_loop() -> None:
 
     with pytest.raises(ArithmeticError, match="planted"):
         await DeviceThread("speaker").run(broken)
+
+
+class Pausing:
+    """A device whose thread calls back every few milliseconds, and which may be pulled."""
+
+    def __init__(self) -> None:
+        self.thread = DeviceThread("speaker", "usb")
+        self.thread.is_there = lambda: self.plugged
+        self.plugged = True
+        self.waits = threading.Semaphore(0)
+        """Released at each begin of a pause."""
+        self.goes_on = threading.Semaphore(0)
+        """Released at each end of a pause."""
+        self.most_s: float | None = None
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        caller = threading.Thread(target=self._call_back)
+        caller.start()
+        yield
+        caller.join(10)
+        assert not caller.is_alive(), "a device that closes joins its callback"
+
+    def _call_back(self) -> None:
+        while not self.thread.quitting:
+            self.thread.calls += 1
+            if self.thread.paused:
+                self.waits.release()
+                self.thread.wait_while_paused(self.most_s)
+                self.goes_on.release()
+            threading.Event().wait(0.005)
+
+
+async def test_a_paused_device_is_not_lost_and_goes_on() -> None:
+    device = Pausing()
+    running = asyncio.create_task(device.thread.run(device.opened))
+    device.thread.pause()
+    assert await asyncio.to_thread(device.waits.acquire, timeout=5)
+    calls = device.thread.calls
+    await asyncio.sleep(2 * device_thread.SILENCE_S)
+    assert not running.done()
+    assert device.thread.calls == calls
+    device.thread.resume()
+    assert await asyncio.to_thread(device.goes_on.acquire, timeout=5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_pause_of_limited_length_ends_by_itself() -> None:
+    device = Pausing()
+    device.most_s = 0.01
+    running = asyncio.create_task(device.thread.run(device.opened))
+    device.thread.pause()
+    for _ in range(3):
+        assert await asyncio.to_thread(device.goes_on.acquire, timeout=5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_device_that_is_pulled_while_it_pauses_is_lost() -> None:
+    device = Pausing()
+    running = asyncio.create_task(device.thread.run(device.opened))
+    device.thread.pause()
+    assert await asyncio.to_thread(device.waits.acquire, timeout=5)
+    device.plugged = False
+    async with asyncio.timeout(5):
+        with pytest.raises(DeviceLost, match="speaker: the device was unplugged while it paused") as lost:
+            await running
+    assert (lost.value.listed, lost.value.device) == (True, "usb")
+
+
+async def test_a_device_that_is_silent_after_its_pause_is_lost() -> None:
+    stuck, thread = Stuck(), DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    thread.pause()
+    thread.resume()
+    async with asyncio.timeout(5):
+        with pytest.raises(DeviceLost, match="no sign of life"):
+            await running
+
+
+async def test_a_paused_device_that_is_closed_or_lost_does_not_wait() -> None:
+    for end in ("closed", "lost"):
+        device = Pausing()
+        running = asyncio.create_task(device.thread.run(device.opened))
+        device.thread.pause()
+        assert await asyncio.to_thread(device.waits.acquire, timeout=5)
+        if end == "lost":
+            device.thread.lose(DeviceLost("listed again"))
+        else:
+            running.cancel()
+        async with asyncio.timeout(2):
+            with pytest.raises(DeviceLost if end == "lost" else asyncio.CancelledError):
+                await running

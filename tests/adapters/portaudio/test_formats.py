@@ -24,6 +24,7 @@ from kioskd.adapters.portaudio.formats import SoundFormat, candidates
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
+from kioskd.media.resample import Resampler
 
 
 @pytest.fixture(params=FORMATS, ids=str)
@@ -64,6 +65,20 @@ async def test_a_microphone_of_any_format_works_and_all_its_channels_count(taken
     fill(taken)
     heard = await captured(PortAudioMicrophone("choosy"))
     assert level(heard, pcm.UPLINK_HZ) == pytest.approx(float(np.mean(levels(taken.channels))), abs=0.002)
+
+
+@pytest.mark.parametrize("rate_hz", [48_000, 44_100, 32_000, 8_000])
+async def test_each_period_of_a_microphone_of_another_rate_ends_a_frame(
+    rate_hz: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(SoundFormat(rate_hz, 1, "int16"), tmp_path, monkeypatch)
+    silence = bytes(rate_hz * pcm.FRAME_MS // 1000 * pcm.SAMPLE_BYTES)
+    FileAudio.path.write_bytes(silence + (20_000).to_bytes(2, "little"))  # a click that begins a frame
+    heard = await captured(PortAudioMicrophone("choosy"))
+    frame = pcm.FRAME_BYTES // pcm.SAMPLE_BYTES
+    delay = round(Resampler(rate_hz, pcm.UPLINK_HZ).delay_s * pcm.UPLINK_HZ)
+    late = int(np.argmax(np.abs(heard))) - frame
+    assert abs(late - delay % frame) <= 4, "no sound waits for another period"
 
 
 @pytest.mark.parametrize("channel", [1, 2, 4])

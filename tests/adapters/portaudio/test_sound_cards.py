@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from tests.support.sound_cards import hold, plug, pull
 
 from kioskd.adapters.portaudio.devices import Direction
-from kioskd.adapters.portaudio.sound_cards import Holder, Pcm, cards, holder, pcms
+from kioskd.adapters.portaudio.sound_cards import Card, Holder, Output, Pcm, card, cards, holder, makers, pcms
 
 
 def test_cards_and_their_devices_are_listed(tmp_path: Path) -> None:
@@ -47,3 +48,41 @@ def test_the_holder_of_a_device_is_the_process_of_the_thread_that_opened_it(tmp_
 
 def test_without_proc_the_holder_is_unknown(tmp_path: Path) -> None:
     assert holder(Pcm(0, 0, Direction.IN), tmp_path) is None
+
+
+def test_one_card_is_found_by_its_number(tmp_path: Path) -> None:
+    plug(tmp_path, 1, "Spk")
+    assert card(1, tmp_path) == cards(tmp_path)[1]
+    assert card(0, tmp_path) is None
+
+
+def test_a_card_is_made_by_a_bus_and_a_driver(tmp_path: Path) -> None:
+    plug(tmp_path, 0, "Mic")
+    assert makers(0, tmp_path) == ("", "")
+    for link, target in (("subsystem", "bus/usb"), ("driver", "drivers/snd-usb-audio")):
+        (tmp_path / target).mkdir(parents=True)
+        (tmp_path / "card0/device").mkdir(exist_ok=True)
+        (tmp_path / "card0/device" / link).symlink_to(tmp_path / target)
+    assert makers(0, tmp_path) == ("usb", "snd-usb-audio")
+
+
+@pytest.mark.parametrize(
+    ("names", "needs"),
+    [
+        ("vc4-hdmi-0: MAI PCM i2s-hifi-0 (hw:0,0) vc4hdmi0 platform vc4_hdmi", True),
+        ("bcm2835 HDMI 1: - (hw:0,0) platform bcm2835_audio", True),
+        ("HDA Intel PCH: HDMI 0 (hw:0,3) hdaudio snd_hda_codec_hdmi", True),
+        ("snd_rpi_hifiberry_digi: S/PDIF (hw:1,0) platform snd-rpi-hifiberry-digi", True),
+        ("UACDemoV1.0: USB Audio (hw:2,0) usb snd-usb-audio", True),
+        ("default UACDemoV10 usb snd-usb-audio", True),
+        ("bluealsa", True),
+        ("bcm2835 Headphones: - (hw:0,0) platform bcm2835_audio", False),
+        ("snd_rpi_hifiberry_dac: HifiBerry DAC HiFi pcm5102a-hifi-0 (hw:1,0) platform", False),
+        ("Loopback: PCM (hw:0,0) Loopback platform snd_aloop", False),
+        ("default", False),
+        ("pulse", False),
+    ],
+)
+def test_outputs_with_electronics_of_their_own_need_a_signal(names: str, needs: bool) -> None:
+    assert Output(None, names).needs_signal is needs
+    assert Output((0, Card("a", 1)), names).needs_signal is needs

@@ -3,19 +3,23 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, Literal, NoReturn
 
 import pyaudio
 import pytest
+from tests.support import file_audio
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
-from tests.support.sound_cards import plug
+from tests.support.sound_cards import plug, pull
 from tests.support.sound_server import MICROPHONE, SPEAKER, Device, SoundServer
 
 from kioskd.adapters.portaudio import streams
 from kioskd.adapters.portaudio.alsa_probe import AlsaProbe
+from kioskd.adapters.portaudio.device_thread import SILENCE_S
 from kioskd.adapters.portaudio.devices import Direction
+from kioskd.adapters.portaudio.formats import SoundFormat
 from kioskd.adapters.portaudio.library import library
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker, list_devices
 from kioskd.errors import DeviceLost, DeviceStuck
@@ -305,6 +309,167 @@ async def test_the_first_syllable_after_five_seconds_of_silence_is_whole(server:
         await played.until(round((silence_s + 1.0) * 1000) // pcm.PERIOD_MS)
         await stop(playing)
     assert carried(syllable, bytes(recording.pcm), pcm.DOWNLINK_HZ) == 1.0
+
+
+class Announcer(Traffic):
+    """A source that is silent until it is told to say something, and remembers when that was pulled."""
+
+    pulled_at = 0.0
+
+    def say(self, sound: bytes) -> None:
+        self.pulled_at = 0.0
+        self._sound = sound
+
+    def pull(self, byte_count: int) -> bytes:
+        if self._sound and not self.pulled_at:
+            self.pulled_at = time.monotonic()
+        return super().pull(byte_count)
+
+    async def standstill(self) -> None:
+        """Return when no pull has come for 0.2 s."""
+        async with asyncio.timeout(15):
+            count = -1
+            while count != self.count:
+                count = self.count
+                await asyncio.sleep(0.2)
+
+
+PAUSES: Final = 5
+CHIMES_WITHIN_S: Final = 0.1
+"""Seconds from the press to the first sample of the chime."""
+
+
+async def test_a_speaker_sounds_at_once_and_whole_after_a_pause(server: SoundServer) -> None:
+    speaker, source = PortAudioSpeaker(SPEAKER), Announcer()
+    syllable = murmur(0.3, pcm.DOWNLINK_HZ)
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    delays_s, whole = list[float](), 0
+    for _ in range(PAUSES):
+        assert speaker.pause()
+        await source.standstill()
+        with server.record() as recording:
+            before = source.count
+            source.say(syllable)
+            pressed_at = time.monotonic()
+            speaker.resume()
+            await source.until(before + 60)
+            delays_s.append(source.pulled_at - pressed_at + speaker.latency_s)
+            whole += carried(syllable, bytes(recording.pcm), pcm.DOWNLINK_HZ) == 1.0
+    await stop(playing)
+    # A busy machine delays some callbacks, and its sound server skips now and then.
+    assert min(delays_s) < CHIMES_WITHIN_S
+    assert whole >= 1
+    assert speaker.underflows <= 1, "the end of a pause is not an underflow"
+
+
+async def test_a_paused_speaker_is_not_called_and_closes(server: SoundServer) -> None:
+    speaker, source = PortAudioSpeaker(SPEAKER), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert speaker.pause()
+    await source.standstill()
+    before = source.count
+    await asyncio.sleep(2 * SILENCE_S)
+    assert (source.count, playing.done()) == (before, False), "it is not taken for lost"
+    await stop(playing)
+
+
+async def test_a_sound_server_that_dies_while_the_speaker_pauses_is_noticed_and_used_again(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PROVE_EVERY_S", 0.5)
+    speaker, source = PortAudioSpeaker(SPEAKER), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert speaker.pause()
+    await source.standstill()
+    before = source.count
+    server.unplug("spk")
+    async with asyncio.timeout(10):
+        with pytest.raises(DeviceLost, match="no sign of life for 1 s"):
+            await playing
+    assert source.count == before, "a proof of life is not heard"
+    await asyncio.to_thread(server.replug, "spk")
+    again = Traffic()
+    using = use("spk", again)
+    await again.until(5)
+    await stop(using)
+
+
+def kept() -> tuple[int, int]:
+    """Return the numbers of this process's threads and open files."""
+    threads, files = (len(list(Path("/proc/self", what).iterdir())) for what in ("task", "fd"))
+    return threads, files
+
+
+async def test_a_speaker_pauses_a_hundred_times_and_keeps_nothing(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PROVING_PERIODS", 1)
+    speaker, source = PortAudioSpeaker(SPEAKER), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    before_all = kept()
+    for number in range(100):
+        speaker.pause()
+        await asyncio.sleep(0.02 * (number % 3))  # in the middle of a period, at its end, deep in the pause
+        before = source.count
+        speaker.resume()
+        await source.until(before + 2)
+    assert kept() <= before_all
+    await stop(playing)
+
+
+@pytest.mark.parametrize(("asleep", "pauses"), [("auto", True), ("pause", True), ("play", False)])
+async def test_the_owner_decides_whether_a_speaker_pauses(
+    server: SoundServer, asleep: Literal["auto", "pause", "play"], pauses: bool
+) -> None:
+    speaker, source = PortAudioSpeaker(SPEAKER, asleep), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert speaker.pause() is pauses
+    if not pauses:
+        await source.until(source.count + 20)
+    await stop(playing)
+
+
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A USB card made of files; the result is the kernel's list of cards."""
+    file_audio.install(SoundFormat(48_000, 2, "int16"), tmp_path, monkeypatch)
+    plug(tmp_path / "sys", 1, "Choosy", "0p")
+    monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path / "sys", open_error=lambda *_: 0, card_name=str))
+    return tmp_path / "sys"
+
+
+@pytest.mark.parametrize("plugged", ["out", "out and in again"])
+async def test_a_card_that_is_pulled_while_the_speaker_pauses_is_noticed_at_once(
+    card: Path, plugged: str
+) -> None:
+    speaker, source = PortAudioSpeaker("choosy", "pause"), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert speaker.pause()
+    await source.standstill()
+    if plugged == "out":
+        pull(card, 1)
+    else:
+        plug(card, 1, "Choosy", "0p")
+    async with asyncio.timeout(2):
+        with pytest.raises(DeviceLost, match="the device was unplugged while it paused") as lost:
+            await playing
+    assert lost.value.device == "choosy"
+
+
+@pytest.mark.usefixtures("card")
+async def test_a_usb_speaker_does_not_pause_by_itself() -> None:
+    speaker, source = PortAudioSpeaker("choosy"), Announcer()
+    playing = asyncio.create_task(speaker.play(source))
+    await source.until(20)
+    assert not speaker.pause()
+    await source.until(source.count + 20)
+    await stop(playing)
 
 
 async def test_a_loop_that_stalls_keeps_five_seconds_at_most(

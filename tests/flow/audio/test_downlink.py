@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from tests.support.fakes_devices import ManualClock, MemorySpeaker
 from tests.support.kiosk import Inbox, running, soon, voice
 
-from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, StopPrompt
-from kioskd.core.events import Device, DeviceCame, PromptOver, ReplyPlayed, ReplySounded
+from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, SetSpeaker, StopPrompt
+from kioskd.core.events import Device, DeviceCame, DeviceGone, PromptOver, ReplyPlayed, ReplySounded
 from kioskd.errors import Code
 from kioskd.flow.audio.downlink import CAPTURE_LATENCY_S, LINGERS_S, REVERBERATION_S, Downlink
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
 from kioskd.media import cues, pcm
 
 LATENCY_S = 0.2
@@ -314,6 +315,72 @@ async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
         await it.hear(0.3)
         await it.clock.advance(REVERBERATION_S)
         assert it.inbox.events == [PromptOver()]
+
+
+# Pauses
+
+
+async def paused(it: Downlinked) -> None:
+    """Let the speaker work, and wait until it pauses."""
+    await it.hear(0.1)
+    await it.clock.advance(PAUSE_AFTER_S)
+    assert it.downlink.paused
+    assert await it.hear(0.1) == b""
+
+
+async def test_each_kind_of_sound_ends_a_pause_and_is_heard_whole() -> None:
+    it = Downlinked(chimes=[Cue.MUTE], prompts={Code.WAY: WORDS})
+    ways: list[tuple[Callable[[], None], bytes]] = [
+        (lambda: it.downlink.chime(Chime(Cue.MUTE)), cues.sound(cues.CueSound.MUTE)),
+        (lambda: it.downlink.prompt(Prompt(Code.WAY)), WORDS),
+        (lambda: it.downlink.question(WORDS), WORDS),
+        (lambda: it.downlink.add(1, WORDS), WORDS),
+    ]
+    async with running(it.downlink.play()):
+        for sounds, sound in ways:
+            await paused(it)
+            sounds()
+            assert (await it.hear(1.0)).startswith(sound)
+
+
+async def test_a_reply_that_is_not_over_keeps_the_speaker_from_pausing() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.1)
+        it.downlink.add(1, WORDS)
+        await it.hear(1.0)
+        await it.clock.advance(10 * PAUSE_AFTER_S)
+        assert not it.downlink.paused
+        it.downlink.end(1)
+        await it.hear(0.1)
+        await it.clock.advance(2 * PAUSE_AFTER_S)
+        assert it.downlink.paused
+
+
+async def test_a_speaker_is_ready_in_a_conversation() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await paused(it)
+        it.downlink.set_speaker(SetSpeaker(ready=True))
+        await it.clock.advance(10 * PAUSE_AFTER_S)
+        assert len(await it.hear(0.1)) == pcm.byte_count(0.1, pcm.DOWNLINK_HZ)
+        it.downlink.set_speaker(SetSpeaker(ready=False))
+        await it.clock.advance(PAUSE_AFTER_S)
+        assert it.downlink.paused
+
+
+async def test_a_paused_speaker_that_is_lost_is_opened_again() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await paused(it)
+        it.inbox.events.clear()
+        it.speaker.unplug()
+        await it.clock.advance(0)
+        assert it.inbox.events == [DeviceGone(Device.SPEAKER, "")]
+        it.speaker.replug()
+        await it.clock.advance(5.0)
+        assert len(await it.hear(0.1)) == pcm.byte_count(0.1, pcm.DOWNLINK_HZ)
+        assert it.inbox.events[-1] == DeviceCame(Device.SPEAKER)
 
 
 # Volume, and the kiosk's own voice

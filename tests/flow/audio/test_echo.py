@@ -9,6 +9,7 @@ from tests.support.kiosk import Inbox, running
 from kioskd.core.effects import Chime, Cue, SetUplink, UplinkGate
 from kioskd.flow.audio.downlink import Downlink
 from kioskd.flow.audio.preroll import PreRoll
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
 from kioskd.flow.audio.speech_events import SpeechEvents
 from kioskd.flow.audio.uplink import Uplink
 from kioskd.media import pcm
@@ -83,3 +84,22 @@ async def test_a_chime_alone_is_played_but_does_not_count_as_a_voice() -> None:
         downlink.chime(Chime(Cue.WAKE))
         await clock.advance(0.03)
         assert bytes(echo.voiced) == bytes(speaker.heard[told:]), "reply and chime make one echo"
+
+
+async def test_the_canceller_learns_anew_after_a_pause_of_the_speaker() -> None:
+    class Learning(Marking):
+        learnt_anew = 0
+
+        def relearn(self) -> None:
+            self.learnt_anew += 1
+
+    clock, speaker, echo = ManualClock(), MemorySpeaker(), Learning()
+    downlink = Downlink(speaker, Inbox().post, clock, volume=50, echo=echo, chimes=[Cue.END])
+    async with running(downlink.play()):
+        await speaker.advance(pcm.PERIOD_S)
+        assert echo.learnt_anew == 1
+        await clock.advance(PAUSE_AFTER_S)
+        assert downlink.paused
+        downlink.chime(Chime(Cue.END))
+        await speaker.advance(pcm.PERIOD_S)
+        assert echo.learnt_anew == 2

@@ -6,7 +6,17 @@ from typing import Any
 from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import running
 
-from kioskd.core.effects import Chime, Dial, Effect, KioskStatus, SetTimer, SetUplink, ShowStatus, UplinkGate
+from kioskd.core.effects import (
+    Chime,
+    Dial,
+    Effect,
+    KioskStatus,
+    SetSpeaker,
+    SetTimer,
+    SetUplink,
+    ShowStatus,
+    UplinkGate,
+)
 from kioskd.core.events import Event, Heartbeat, Pressed, Started, Timer, TimerFired
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
@@ -25,7 +35,7 @@ class Shell:
         self.performed: list[Effect] = []
         self.observed: list[tuple[float, Event, State, State, tuple[Effect, ...]]] = []
         performers: dict[type, Callable[[Any], None]] = dict.fromkeys(
-            (Dial, Chime, SetTimer, SetUplink, ShowStatus), self.performed.append
+            (Dial, Chime, SetTimer, SetUplink, SetSpeaker, ShowStatus), self.performed.append
         )
         self.engine = Engine(
             POLICY, self.mailbox, performers, self.clock, current=current, observers=[self._observe]

@@ -50,6 +50,33 @@ def open_error(name: str, direction: Direction) -> int | None:
     return 0
 
 
+def playback_route(name: str) -> tuple[int | None, str]:
+    """Return the number of the card that a playback device leads to, and ALSA's id of the device there.
+
+    The number is None if it leads to no card, but for example to a sound server. OSError: the device cannot
+    be opened now, so its way is unknown. Blocks like `open_error`.
+    """
+    alsa = library()
+    if alsa is None:
+        raise OSError("libasound is missing")
+    handle, info = ctypes.c_void_p(), ctypes.c_void_p()
+    refused = alsa.snd_pcm_open(ctypes.byref(handle), name.encode(), _STREAM[Direction.OUT], _NONBLOCK)
+    if refused < 0:
+        raise OSError(-refused, os.strerror(-refused))
+    try:
+        alsa.snd_pcm_info_malloc(ctypes.byref(info))
+        refused = alsa.snd_pcm_info(handle, info)
+        if refused < 0:
+            raise OSError(-refused, os.strerror(-refused))
+        card = alsa.snd_pcm_info_get_card(info)
+        alsa.snd_pcm_info_get_id.restype = ctypes.c_char_p
+        pcm_id = (alsa.snd_pcm_info_get_id(info) or b"").decode(errors="replace")
+    finally:
+        alsa.snd_pcm_info_free(info)
+        alsa.snd_pcm_close(handle)
+    return (None if card < 0 else card), pcm_id
+
+
 def card_name(number: int) -> str:
     """Return a card's own name, with which PortAudio's names begin; "" if it has none."""
     alsa = library()

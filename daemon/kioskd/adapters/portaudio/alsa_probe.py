@@ -16,7 +16,7 @@ from typing import Final
 
 from kioskd.adapters.portaudio import alsa, sound_cards
 from kioskd.adapters.portaudio.devices import DEFAULT, SYSFS, Direction, SoundDevice, alsa_id, is_numbered
-from kioskd.adapters.portaudio.sound_cards import Pcm
+from kioskd.adapters.portaudio.sound_cards import Output, Pcm
 
 _MISSING: Final = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM)
@@ -30,6 +30,7 @@ class AlsaProbe:
     root: Path = sound_cards.ROOT
     open_error: Callable[[str, Direction], int | None] = alsa.open_error
     card_name: Callable[[int], str] = alsa.card_name
+    playback_route: Callable[[str], tuple[int | None, str]] = alsa.playback_route
 
     def can_be_opened(self, wanted: str, direction: Direction) -> bool:
         """Return whether one of the devices that `wanted` means can be opened. Blocks; see `alsa`."""
@@ -40,6 +41,24 @@ class AlsaProbe:
         if alsa_id(wanted) is None:
             names.insert(0, wanted)
         return any(self.open_error(name, direction) == 0 for name in names)
+
+    def output(self, device: SoundDevice) -> Output | None:
+        """Return where a speaker's sound goes, without opening a card; None if that is unknown. Blocks."""
+        try:
+            number, pcm_id = (
+                (device.address[0], "") if device.address else self.playback_route(device.alsa_name)
+            )
+        except OSError:
+            return None
+        if number is None:
+            return Output(None, device.full_name)
+        card = sound_cards.cards(self.sysfs).get(number)
+        names = (device.full_name, pcm_id, self.card_name(number), *sound_cards.makers(number, self.sysfs))
+        return None if card is None else Output((number, card), " ".join(names))
+
+    def is_there(self, output: Output) -> bool:
+        """Return whether the card that the sound goes to is still plugged in. Costs a look at two files."""
+        return output.card is None or sound_cards.card(output.card[0], self.sysfs) == output.card[1]
 
     def why_closed(self, device: SoundDevice, direction: Direction) -> str | None:
         """Return why a listed device cannot be opened now, and what to do; None if no fault is found."""

@@ -3,8 +3,9 @@ sound library.
 
 A lost device stops its callbacks, and gives no other sign. So the thread counts callbacks, and reports the
 device as lost after a second without any. PortAudio's own state does not help: it calls an unplugged card
-active. A device that does not close in time is freed by a new process only (DeviceStuck). The thread is a
-daemon thread, so a driver that hangs cannot keep the process from ending.
+active. A paused device has no callbacks. Its last callback waits in `wait_while_paused`, and the thread looks
+whether the device still exists. A device that does not close in time is freed by a new process only
+(DeviceStuck). The thread is a daemon thread, so a driver that hangs cannot keep the process from ending.
 """
 
 import asyncio
@@ -40,6 +41,11 @@ class DeviceThread:
         self.device = device
         self.calls = 0
         """Callbacks so far. The device's callback adds one at each call, as a sign of life."""
+        self.is_there: Callable[[], bool] = lambda: True
+        """Returns whether the device still exists; it is asked while the device pauses."""
+        self._changed = threading.Condition()
+        self._paused = False
+        self._waiting = False
         self._loop = asyncio.get_running_loop()
         self._quit = threading.Event()
         self._error: BaseException | None = None
@@ -52,10 +58,37 @@ class DeviceThread:
         """Whether the device is lost or about to close: its sound is dropped, and none is sent to it."""
         return self._error is not None or self._quit.is_set()
 
+    @property
+    def paused(self) -> bool:
+        """Whether the device shall pause."""
+        return self._paused
+
+    def pause(self) -> None:
+        """Have the device's callback wait from its next call on, in `wait_while_paused`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """End the pause."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify()
+
+    def wait_while_paused(self, most_s: float | None) -> None:
+        """Return at the end of the pause, when the device is to be closed, or after `most_s` seconds.
+
+        Called by the device's callback. To stop the stream and start it again would do the same, but
+        PortAudio cannot start a stream whose device went away: it keeps a mutex locked, and hangs.
+        """
+        with self._changed:
+            self._waiting = True
+            self._changed.wait_for(lambda: not self._paused or self.quitting, most_s)
+            self._waiting = False
+
     def lose(self, error: BaseException) -> None:
         """End the use with `error`, unless an error came before. May be called from any thread."""
         if self._error is None:
             self._error = error
+        self._end_wait()
         self.call_in_loop(self._ended.set)
 
     def call_in_loop(self, what: Callable[[], object]) -> None:
@@ -98,6 +131,7 @@ class DeviceThread:
         ends the process.
         """
         self._quit.set()
+        self._end_wait()
         cancelled: asyncio.CancelledError | None = None
         until = self._loop.time() + CLOSE_S
         while not self._closed.done() and (left_s := until - self._loop.time()) > 0:
@@ -122,6 +156,10 @@ class DeviceThread:
         if cancelled is not None:
             raise cancelled
 
+    def _end_wait(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
     def _hold_device(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
         try:
             with opened():
@@ -137,16 +175,18 @@ class DeviceThread:
         """Return when the device is to be closed. Counts ticks, as time passes on a suspended machine."""
         seen, silent_s = self.calls, 0.0
         while not self._quit.wait(_TICK_S):
-            silent_s = silent_s + _TICK_S if self.calls == seen else 0.0
+            silent_s = silent_s + _TICK_S if self.calls == seen and not self._waiting else 0.0
             seen = self.calls
+            # Report a loss before closing, as closing may hang.
             if silent_s >= SILENCE_S:
-                # Report it before closing, as closing may hang.
-                self.lose(
-                    DeviceLost(
-                        f"{self.name}: the device gave no sign of life for {SILENCE_S:.0f} s; "
-                        "plug it in again, or restart its sound server",
-                        listed=True,
-                        device=self.device,
-                    )
+                self._report_lost(
+                    f"the device gave no sign of life for {SILENCE_S:.0f} s; "
+                    "plug it in again, or restart its sound server"
                 )
                 return
+            if self._waiting and not self.is_there():
+                self._report_lost("the device was unplugged while it paused; plug it in again")
+                return
+
+    def _report_lost(self, why: str) -> None:
+        self.lose(DeviceLost(f"{self.name}: {why}", listed=True, device=self.device))

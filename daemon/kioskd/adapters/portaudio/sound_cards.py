@@ -16,6 +16,7 @@ ROOT: Final = Path("/")
 
 _CARD: Final = re.compile(r"card(\d+)")
 _PCM: Final = re.compile(r"pcmC(?P<card>\d+)D(?P<pcm>\d+)(?P<letter>[cp])")
+_NEEDS_SIGNAL: Final = re.compile(r"hdmi|displayport|spdif|s/pdif|iec958|\busb\b|blue", re.IGNORECASE)
 _OWNER: Final = re.compile(r"^owner_pid\s*:\s*(\d+)", re.MULTILINE)
 _LETTERS: Final = {Direction.IN: "c", Direction.OUT: "p"}
 _DIRECTIONS: Final = {letter: direction for direction, letter in _LETTERS.items()}
@@ -29,6 +30,24 @@ class Card:
     """The kernel's id of the card, which stays with the card."""
     made: int
     """Inode number, which changes each time the card is plugged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Place that a speaker's sound goes to."""
+
+    card: tuple[int, Card] | None
+    """The card and its number; None if there is none, as the sound goes to a sound server."""
+    names: str
+    """All names by which its kind can be known."""
+
+    @property
+    def needs_signal(self) -> bool:
+        """Whether it may fall asleep without a signal, and lose the first syllable then.
+
+        A screen, a receiver, or a USB or Bluetooth speaker may do so.
+        """
+        return _NEEDS_SIGNAL.search(self.names) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +82,28 @@ class Holder:
 
 def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
     """Return the cards by number. The result changes whenever a card is plugged in or unplugged."""
-    found = {}
-    for path in _listed(sysfs):
-        if (match := _CARD.fullmatch(path.name)) is None:
-            continue
-        try:
-            name = (path / "id").read_text(encoding="utf-8", errors="replace").strip()
-            found[int(match[1])] = Card(name, path.stat().st_ino)
-        except OSError:  # it is being unplugged
-            continue
-    return found
+    numbers = [int(match[1]) for path in _listed(sysfs) if (match := _CARD.fullmatch(path.name))]
+    return {number: found for number in numbers if (found := card(number, sysfs)) is not None}
+
+
+def card(number: int, sysfs: Path = SYSFS) -> Card | None:
+    """Return the card with this number; None if there is none."""
+    path = sysfs / f"card{number}"
+    try:
+        name = (path / "id").read_text(encoding="utf-8", errors="replace").strip()
+        return Card(name, path.stat().st_ino)
+    except OSError:  # perhaps it is being unplugged
+        return None
+
+
+def makers(number: int, sysfs: Path = SYSFS) -> tuple[str, str]:
+    """Return the names of the bus and the driver of a card, for example `usb` and `snd-usb-audio`.
+
+    A name that the kernel does not tell is empty.
+    """
+    device = sysfs / f"card{number}" / "device"
+    bus, driver = (device / link for link in ("subsystem", "driver"))
+    return bus.resolve().name if bus.exists() else "", driver.resolve().name if driver.exists() else ""
 
 
 def pcms(sysfs: Path = SYSFS) -> list[Pcm]:

@@ -10,9 +10,10 @@ import collections
 import ctypes
 import functools
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 import pyaudio
 
@@ -21,7 +22,7 @@ from kioskd.adapters.portaudio.devices import DEFAULT, Direction, SoundDevice
 from kioskd.adapters.portaudio.formats import SampleType, SoundFormat, candidates
 from kioskd.adapters.portaudio.keepalive_noise import KeepaliveNoise
 from kioskd.adapters.portaudio.library import library, listed
-from kioskd.adapters.portaudio.sound_cards import Pcm
+from kioskd.adapters.portaudio.sound_cards import Output, Pcm
 from kioskd.adapters.portaudio.stale_audio_filter import StaleAudioFilter
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
@@ -36,6 +37,16 @@ BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
 _CHOOSING_S: Final = 3.0
 """Seconds after which no more formats are tried: each try takes PortAudio a second if the card is busy."""
+
+PROVE_EVERY_S: Final = 60.0
+"""Seconds after which a paused sound server has to prove that it still plays."""
+
+PROVING_PERIODS: Final = 50
+"""Periods of silence (0.5 s) that it plays then: more than it can take if it hangs."""
+
+_LEAD_PERIODS: Final = 2
+"""Periods of silence with which a device begins again after a pause: its buffer is not empty then when the
+first sound comes."""
 
 _REFUSALS: Final = frozenset(
     {pyaudio.paInvalidSampleRate, pyaudio.paInvalidChannelCount, pyaudio.paSampleFormatNotSupported}
@@ -77,21 +88,41 @@ class PortAudioMicrophone:
 class PortAudioSpeaker:
     """Playback device by name; a `ports.Speaker`. All its channels play the same sound.
 
-    The stream never pauses, and plays noise at the last bit between replies (see `keepalive_noise`).
-    Otherwise an amplifier or USB speaker may fall asleep, and lose the first syllable of the next reply.
+    Between replies it plays noise at the last bit (see `keepalive_noise`). Otherwise an amplifier or USB
+    speaker may fall asleep, and lose the first syllable of the next reply. For the same reason not every
+    device pauses.
     """
 
-    def __init__(self, device: str = DEFAULT) -> None:
-        """Set the device's name (see `devices.find`), without opening it."""
+    def __init__(self, device: str = DEFAULT, asleep: Literal["auto", "pause", "play"] = "auto") -> None:
+        """Set the device's name (see `devices.find`), without opening it.
+
+        `asleep`: whether `pause` has an effect; `auto`: it has, unless a thing behind the device may fall
+        asleep without a signal.
+        """
         self.latency_s = 0.0
         """Seconds from `pull` to the air: the device's buffer, and the resampler's delay if one is used."""
         self.underflows = 0
         """Number of callbacks before which the device ran out of sound."""
+        self.asleep: Final = asleep
         self._device = device
+        self._playback: _Playback | None = None
 
     async def play(self, source: AudioSource) -> NoReturn:
         """Play from `source` until cancelled, or until `source` raises an error; see `ports.Speaker`."""
-        await _Playback(self, self._device, source).run()
+        self._playback = _Playback(self, self._device, source)
+        try:
+            await self._playback.run()
+        finally:
+            self._playback = None
+
+    def pause(self) -> bool:
+        """Stop to pull until `resume`, if the device may be silent; see `ports.Speaker`."""
+        return self._playback is not None and self._playback.pause()
+
+    def resume(self) -> None:
+        """Pull again; see `ports.Speaker`."""
+        if self._playback is not None:
+            self._playback.thread.resume()
 
 
 def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
@@ -109,6 +140,8 @@ class _Stream:
 
     direction: Direction
     rate_hz: int
+    period_ms: int
+    """Time that the device gives or takes with each callback."""
 
     def __init__(self, device: str, channel: int | None = None) -> None:
         self.thread = DeviceThread(f"{self.direction.value} {device!r}", device)
@@ -190,7 +223,7 @@ class _Stream:
             input_device_index=device.index if capturing else None,
             output_device_index=None if capturing else device.index,
             # PyAudio has no parameter for latency; this is the nearest to it.
-            frames_per_buffer=form.rate_hz * pcm.PERIOD_MS // 1000,
+            frames_per_buffer=form.rate_hz * self.period_ms // 1000,
             stream_callback=self._callback,
             start=False,
         )
@@ -218,8 +251,8 @@ class _Stream:
 def _keep_thread_state() -> None:
     """Make Python keep its state for the calling thread, which is PortAudio's.
 
-    Otherwise Python creates and deletes that state at each callback. With two streams that is 200 times a
-    second, and costs 0.5 s of CPU a minute on a desktop. Each opening of a device leaks a few hundred bytes
+    Otherwise Python creates and deletes that state at each callback. With two streams that is 150 times a
+    second, and costs 0.4 s of CPU a minute on a desktop. Each opening of a device leaks a few hundred bytes
     here.
     """
     ctypes.pythonapi.PyGILState_Ensure()
@@ -228,6 +261,7 @@ def _keep_thread_state() -> None:
 class _Capture(_Stream):
     direction = Direction.IN
     rate_hz = pcm.UPLINK_HZ
+    period_ms = pcm.FRAME_MS
 
     def __init__(
         self, owner: PortAudioMicrophone, device: str, channel: int | None, sink: Callable[[bytes], None]
@@ -236,7 +270,8 @@ class _Capture(_Stream):
         self._owner = owner
         self._sink = sink
         self._convert: Resampler | None = None
-        self._pending = bytearray()
+        self._remainder = b""
+        """Sound after the last whole frame. Most devices give whole frames, and leave nothing."""
         self._frames: collections.deque[bytes] = collections.deque(maxlen=BACKLOG_FRAMES)
         self._delivery_scheduled = False
         self._stale_filter = StaleAudioFilter()
@@ -245,6 +280,7 @@ class _Capture(_Stream):
     def prepare(self, form: SoundFormat) -> None:
         self._device_hz = form.rate_hz
         self._convert = None
+        self._remainder = b""
         if form != SoundFormat(pcm.UPLINK_HZ, 1, "int16"):
             # Imported only if needed: it brings numpy, which takes 70 ms and 12 MB.
             from kioskd.media.resample import Resampler, SampleFormat  # noqa: PLC0415
@@ -256,21 +292,34 @@ class _Capture(_Stream):
                 channel=self._channel,
                 sample_format=SampleFormat(form.samples),
             )
+            # The first output is short by the filter's delay. Filled up, each period ends where a frame ends,
+            # and no sound waits for the next period.
+            self._remainder = bytes(pcm.byte_count(self._convert.delay_s, pcm.UPLINK_HZ) % pcm.FRAME_BYTES)
 
     def serve(self, data: bytes, frames: int, flags: int) -> None:
         if flags:
             self._owner.overflows += 1
         if self.thread.quitting or self._is_old(frames):
             return
-        self._pending += self._convert.process(data) if self._convert else data
-        while len(self._pending) >= pcm.FRAME_BYTES:
-            if len(self._frames) == BACKLOG_FRAMES:
-                self._owner.dropped_frames += 1
-            self._frames.append(bytes(self._pending[: pcm.FRAME_BYTES]))
-            del self._pending[: pcm.FRAME_BYTES]
-            if not self._delivery_scheduled:
-                self._delivery_scheduled = True
-                self.thread.call_in_loop(self._deliver)
+        sound = self._convert.process(data) if self._convert else data
+        if self._remainder:
+            sound = self._remainder + sound
+        if len(sound) == pcm.FRAME_BYTES:
+            self._remainder = b""
+            self._take(sound)
+            return
+        whole = len(sound) - len(sound) % pcm.FRAME_BYTES
+        self._remainder = sound[whole:]
+        for start in range(0, whole, pcm.FRAME_BYTES):
+            self._take(sound[start : start + pcm.FRAME_BYTES])
+
+    def _take(self, frame: bytes) -> None:
+        if len(self._frames) == BACKLOG_FRAMES:
+            self._owner.dropped_frames += 1
+        self._frames.append(frame)
+        if not self._delivery_scheduled:
+            self._delivery_scheduled = True
+            self.thread.call_in_loop(self._deliver)
 
     def _is_old(self, frames: int) -> bool:
         dropping = self._stale_filter.dropping
@@ -297,6 +346,7 @@ class _Capture(_Stream):
 class _Playback(_Stream):
     direction = Direction.OUT
     rate_hz = pcm.DOWNLINK_HZ
+    period_ms = pcm.PERIOD_MS
 
     def __init__(self, owner: PortAudioSpeaker, device: str, source: AudioSource) -> None:
         super().__init__(device)
@@ -306,6 +356,31 @@ class _Playback(_Stream):
         self._delay_s = 0.0
         self._frame_bytes = pcm.SAMPLE_BYTES
         self._keepalive: KeepaliveNoise | None = None
+        self._output: Output | None = None
+        self._pausable = False
+        self._buffered_periods = 0
+        self._unheard_periods = 0
+        """Periods of silence that are still to be given after a pause."""
+        self._proving_periods = 0
+        """Periods that are still to be played before the next pause."""
+
+    def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
+        """Open and start `device`, and learn whether it may pause; see `_Stream.open`."""
+        asleep = self._owner.asleep
+        # Asked before the opening, as most cards can be opened once only.
+        output = None if asleep == "play" else library.probe.output(device)
+        stream = super().open(audio, device)
+        if output is not None:
+            self._output = output
+            self.thread.is_there = functools.partial(library.probe.is_there, output)
+        self._pausable = asleep == "pause" or (output is not None and not output.needs_signal)
+        return stream
+
+    def pause(self) -> bool:
+        """Pause, if the device may. Return whether it may."""
+        if self._pausable:
+            self.thread.pause()
+        return self._pausable
 
     def prepare(self, form: SoundFormat) -> None:
         self._delay_s = 0.0
@@ -319,13 +394,37 @@ class _Playback(_Stream):
             self._pull, self._delay_s = resampled.pull, resampled.delay_s
 
     def ready(self, stream: pyaudio.Stream) -> None:
-        self._owner.latency_s = stream.get_output_latency() + self._delay_s
+        latency_s = stream.get_output_latency()
+        self._owner.latency_s = latency_s + self._delay_s
+        self._buffered_periods = math.ceil(latency_s / pcm.PERIOD_S) + 1
 
     def serve(self, data: bytes, frames: int, flags: int) -> bytes:
-        if flags:
-            self._owner.underflows += 1
         size = frames * self._frame_bytes
         if self.thread.quitting or self._keepalive is None:
             # A lost device asks for sound until it is closed; that sound would never be heard.
             return bytes(size)
+        if self._unheard_periods:
+            self._unheard_periods = (_LEAD_PERIODS if flags else self._unheard_periods) - 1
+            return bytes(size)
+        if flags:
+            self._owner.underflows += 1
+        if self.thread.paused:
+            self._pause()
+            return bytes(size)
         return self._keepalive.fill(self._pull(size))
+
+    def _pause(self) -> None:
+        """Wait in the callback: the device plays what it has, and stands still then.
+
+        PortAudio lets a device that has run dry begin again before a later callback, and sets a flag then. It
+        drops the sound of this callback, and of those that it makes at once to fill the buffer. So silence
+        is given until the flag comes, or the buffer would be full without it.
+        """
+        if self._proving_periods:
+            self._proving_periods -= 1
+            return
+        # A card that goes away is seen in the kernel's list. A sound server has to be asked for a sound.
+        card = None if self._output is None else self._output.card
+        self.thread.wait_while_paused(PROVE_EVERY_S if card is None else None)
+        self._unheard_periods = self._buffered_periods
+        self._proving_periods = PROVING_PERIODS

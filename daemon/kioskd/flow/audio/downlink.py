@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
-from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, StopPrompt
+from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, SetSpeaker, StopPrompt
 from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySounded, ReplyStarved
 from kioskd.errors import Code
+from kioskd.flow.audio.speaker_pause import SpeakerPause
 from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
 from kioskd.media import cues, pcm, playout
 from kioskd.media.playout import Playout, PlayoutMark
@@ -52,7 +53,7 @@ class Downlink:
 
         `on_cue` gets each cue before it sounds, and the latency of speaker and microphone together.
         """
-        self._speaker = speaker
+        self._speaker = SpeakerPause(speaker, clock, silent=lambda: self.playout.silent)
         self._post = post
         self._clock = clock
         self._supervisor = DeviceSupervisor("speaker", clock, post, device=Device.SPEAKER)
@@ -72,6 +73,8 @@ class Downlink:
 
     def add(self, reply: int, sound: bytes) -> None:
         """Queue a piece of a reply: 24 kHz PCM of any length."""
+        if self._speaker.paused:
+            self._speaker.stir()
         self.playout.add(reply, sound)
 
     def end(self, reply: int) -> None:
@@ -80,6 +83,15 @@ class Downlink:
     def flush(self, effect: Flush) -> None:
         """Silence a reply and all replies before it."""
         self.playout.flush(effect.reply)
+
+    def set_speaker(self, effect: SetSpeaker) -> None:
+        """Keep the speaker ready to sound at once, or let it pause when nothing sounds."""
+        self._speaker.need(needed=effect.ready)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the speaker pauses, so that it pulls no sound."""
+        return self._speaker.paused
 
     @property
     def own_voice(self) -> bool:
@@ -113,6 +125,7 @@ class Downlink:
                 self._on_cue(cues.CueSound(effect.cue), latency_s)
             sounds_s = pcm.PERIOD_MS / 1000 + latency_s + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
             self._chime_until = max(self._chime_until, self._clock.now() + sounds_s + LINGERS_S)
+            self._speaker.stir()
             self.playout.play_cue(sound)
 
     def prompt(self, effect: Prompt) -> None:
@@ -123,16 +136,19 @@ class Downlink:
         else:
             if self.playout.volume:
                 log.warning("told the visitor: code=%s", effect.code)
-            self._heard_until = PromptOver()
-            self._prompt = self.playout.say(sound)
+            self._say(sound)
 
     def question(self, sound: bytes | None) -> None:
         """Ask aloud for a press (24 kHz PCM), as a prompt. None: the question is not needed any more."""
         if sound is None or self._supervisor.away:
             self._post(PromptOver())
         else:
-            self._heard_until = PromptOver()
-            self._prompt = self.playout.say(sound)
+            self._say(sound)
+
+    def _say(self, sound: bytes) -> None:
+        self._speaker.stir()
+        self._heard_until = PromptOver()
+        self._prompt = self.playout.say(sound)
 
     def hush_prompt(self, _effect: StopPrompt) -> None:
         self.playout.hush()
@@ -147,7 +163,7 @@ class Downlink:
 
     def pull(self, byte_count: int) -> bytes:
         """Return the sound that the device plays next. Called from its thread."""
-        if self.playout.pulled == 0 or self._supervisor.away:
+        if self._speaker.fresh or self._supervisor.away:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
         if (starving := self.playout.starving) != self._starving:
@@ -162,6 +178,7 @@ class Downlink:
         if self._echo is not None:
             self._echo.delay_s = self._speaker.latency_s
             self._echo.relearn()
+        self._speaker.pulls()
         self._supervisor.note_alive()
 
     def _mark_from_device(self, mark: PlayoutMark) -> None:

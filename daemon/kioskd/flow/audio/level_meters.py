@@ -77,3 +77,9 @@ class _MeteredSpeaker:
             await self._speaker.play(_MeteredSource(source, self._meter))
         finally:
             self._meter.clear()
+
+    def pause(self) -> bool:
+        return self._speaker.pause()
+
+    def resume(self) -> None:
+        self._speaker.resume()
