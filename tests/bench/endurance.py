@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 from tests.bench import page_cache, simulated_time
@@ -66,9 +66,20 @@ class Watched:
         """Return the bytes written to disk, scaled to an hour."""
         return self.written_bytes / self.seconds * 3600
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "seconds": self.seconds,
+            "wake_ups": dict(self.wake_ups),
+            "own_wake_ups_a_s": self.own_wake_ups_a_s,
+            "written_bytes": self.written_bytes,
+            "files": self.files,
+            "rss_mb": self.rss_mb,
+        }
+
 
 def watch(plan: Plan, card: SoundServer) -> dict[str, Watched]:
-    """Watch a daemon asleep and in a conversation in which nobody speaks."""
+    """Watch a daemon asleep and in a conversation without a visitor."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-endurance-")))
         service = stack.enter_context(Service(folder))
@@ -135,8 +146,8 @@ def report(plan: Plan, say: Callable[[str], None]) -> Report:
     block = "\n\n".join((_watched(watched), _lives(lives), _timers(lives), f"{machine()}."))
     values = {
         "machine": machine(),
-        "watched": {name: asdict(one) for name, one in watched.items()},
-        "simulated": {name: asdict(life) for name, life in lives.items()},
+        "watched": {name: one.as_json() for name, one in watched.items()},
+        "simulated": {name: life.as_json() for name, life in lives.items()},
     }
     return Report("endurance", block, block, values)
 

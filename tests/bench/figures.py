@@ -14,7 +14,7 @@ Samples = Mapping[Kind, Mapping[str, Sequence[float]]]
 
 
 Goal = Literal["at most", "over the floor of 10 ms", "times the floor of 20 ms"]
-"""What a goal's number limits: kioskd's value, its difference from a floor, or its ratio to a floor.
+"""A goal limits kioskd's value, its difference from a floor, or its ratio to a floor.
 
 Longer periods cost less, so costs are compared with the floor of 20 ms. Shorter ones are heard sooner, so the
 microphone is compared with the floor of 10 ms.

@@ -58,23 +58,24 @@ class CountPlan:
 
     slowness: int = 16
     """Seconds in which one second of the slow world passes."""
-    window_s: float = 4.0
+    window_s: float = 3.0
     settle_s: float = 1.5
     kinds: tuple[Kind, ...] = KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a client does in one state."""
+    """The work of a client in one state."""
 
     instructions: Counter[str]
     """By part of the process."""
     wake_ups: Counter[str]
     """By thread."""
+    starting: bool = False
 
     def seconds(self, device: Device) -> tuple[float, float]:
         """Return the least and the most seconds of CPU that it takes on a device."""
-        return device.seconds(self.instructions.total(), self.wake_ups.total())
+        return device.seconds(self.instructions.total(), self.wake_ups.total(), starting=self.starting)
 
 
 class Tour:
@@ -184,7 +185,10 @@ def count(plan: CountPlan, say: Callable[[str], None]) -> dict[Kind, dict[str, W
             say(f"instructions of {kind}")
             instructions[kind] = tour.visit(kind)
     return {
-        kind: {state: Work(instructions[kind][state], wake_ups[kind][state]) for state in STATES}
+        kind: {
+            state: Work(instructions[kind][state], wake_ups[kind][state], starting=state == "start")
+            for state in STATES
+        }
         for kind in plan.kinds
     }
 

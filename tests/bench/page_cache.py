@@ -3,7 +3,7 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +18,13 @@ FOLDERS: Final = (
 files."""
 
 
-def forget(mapped: Iterable[Path]) -> None:
-    """Drop the files of `FOLDERS` and the `mapped` ones from the page cache.
+def forget(paths: Iterable[Path]) -> None:
+    """Drop files from the page cache.
 
     The kernel keeps pages that a process has mapped now, or that are not yet on disk. So the C library stays,
-    and what this very process shares with the client. Files that cannot be read are left out.
+    and all that this very process shares with a client. Files that cannot be read are left out.
     """
-    os.sync()
-    for path in {*_files(), *mapped}:
+    for path in paths:
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -34,6 +33,15 @@ def forget(mapped: Iterable[Path]) -> None:
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(file)
+
+
+def files_of_a_start(mapped: Iterable[Path]) -> set[Path]:
+    """Return the files of `FOLDERS`, and those that the started process maps."""
+    found = set(mapped)
+    for folder in FOLDERS:
+        for place, _folders, names in os.walk(folder):
+            found |= {Path(place, name) for name in names}
+    return found
 
 
 def mapped_by(pid: int) -> frozenset[Path]:
@@ -56,9 +64,3 @@ def written_bytes(pid: int) -> int:
 def _io(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
     return dict(line.split(": ", 1) for line in lines)
-
-
-def _files() -> Iterator[Path]:
-    for folder in FOLDERS:
-        for place, _folders, names in os.walk(folder):
-            yield from (Path(place, name) for name in names)

@@ -127,7 +127,7 @@ class Bench:
             client.leave()
 
     def _start_cold(self, kind: Kind) -> Iterator[tuple[str, float]]:
-        page_cache.forget(self._mapped[kind])
+        page_cache.forget(page_cache.files_of_a_start(self._mapped[kind]))
         with self._client(kind, "admit") as (client, first_audio):
             yield "cold_start_ms", (first_audio - client.spawned) * 1000
             self.cold_read_mb[kind] = page_cache.read_mb(client.pid)

@@ -141,15 +141,25 @@ async def main(chain_file: Path, key_file: Path) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
-    async with serve(
-        service.serve_client, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=0.2
-    ) as server:
+    async with (
+        serve(service.serve_client, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=0.2) as server,
+        asyncio.TaskGroup() as replies,
+    ):
         report("listening", port=next(iter(server.sockets)).getsockname()[1])
         async for line in orders:
-            try:
-                await service.obey(json.loads(line))
-            except ConnectionClosed:
-                report("cut")  # the client left in mid-reply, as it may
+            order = json.loads(line)
+            if order.get("paced"):
+                replies.create_task(carry_out(service, order))  # other orders may come meanwhile
+            else:
+                await carry_out(service, order)
+
+
+async def carry_out(service: Service, order: dict[str, Any]) -> None:
+    """Have the service obey, as long as the client stays."""
+    try:
+        await service.obey(order)
+    except ConnectionClosed:
+        report("cut")  # the client left in mid-reply, as it may
 
 
 if __name__ == "__main__":

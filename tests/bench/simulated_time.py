@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ _CLOCK: Final = Path(__file__).parents[1].joinpath("support/fakes_devices.py").a
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What this process holds at one moment."""
+    """Memory, tasks and files of this process at one moment."""
 
     rss_mb: float
     tasks: int
@@ -76,6 +76,15 @@ class Life:
     def wake_ups_a_second(self) -> float:
         """Return how often timers fired."""
         return self.timers.total() / self.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "seconds": self.seconds,
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "timers": dict(self.timers),
+        }
 
 
 class CountingClock(ManualClock):

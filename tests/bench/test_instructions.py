@@ -18,6 +18,7 @@ def test_an_estimate_grows_with_instructions_and_with_wake_ups(device: Device) -
     least, most = device.seconds(1e9, 10_000)
     assert 0 < least < most
     assert device.seconds(2e9, 10_000) > (least, most)
+    assert device.seconds(1e9, 10_000, starting=True)[1] < most
     assert device.seconds(1e9, 20_000) > (least, most)
 
 
