@@ -147,7 +147,7 @@ def machine() -> str:
 
 def table(found: Mapping[str, Result]) -> str:
     """Return the results as a Markdown table."""
-    head = ("figure", "kioskd", "spread", "floor, 20 ms", "floor, 10 ms", "ratio", "goal", "")
+    head = ("figure", "kioskd", "spread", "floor 20", "floor 10", "ratio", "goal", "")
     return grid([head, *map(_row, found.values())])
 
 

@@ -244,48 +244,60 @@ def into_chapter(text: str, block: str, name: str = "bench") -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print. Return 0 for any result, since a slow machine is no failure."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often (%(default)s)")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"how often ({ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="measure for a shorter time, with one round")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--instructions",
         action="store_true",
-        help="count instructions instead, which takes a quarter of an hour, and estimate the load of a Pi",
+        help="count instructions and wake-ups instead, and estimate the load of a Pi",
     )
-    parser.add_argument(
+    instead.add_argument(
         "--endurance",
         action="store_true",
-        help="measure wake-ups and bytes written for some minutes, and an hour and a day in simulated time",
+        help="measure wake-ups and written bytes for some minutes, and an hour and a day in simulated time",
     )
     parser.add_argument(
         "--slowness",
         type=int,
-        default=CountPlan().slowness,
         metavar="N",
-        help="with --instructions: let a second take N seconds (%(default)s)",
+        help=f"with --instructions: let a second take N seconds ({CountPlan().slowness})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--manual", action="store_true", help="write the tables into the manual")
     arguments = parser.parse_args(argv)
-    counting: bool = arguments.instructions
-    if lacking := missing() or (slow_motion.missing() if counting else None):
+    if any(number is not None and number < 1 for number in (arguments.slowness, arguments.rounds)):
+        parser.error("--rounds and --slowness: at least 1")
+    if arguments.slowness is not None and not arguments.instructions:
+        parser.error("--slowness: only with --instructions")
+    if arguments.rounds is not None and (arguments.quick or arguments.instructions or arguments.endurance):
+        parser.error("--rounds: not with --quick, --instructions or --endurance")
+    if lacking := missing() or (slow_motion.missing() if arguments.instructions else None):
         say(f"cannot measure: {lacking}")
         return 69
-    if arguments.rounds < 1 or arguments.slowness < 1:
-        parser.error("--rounds and --slowness: at least 1")
-    if counting:
-        plan = CountPlan(arguments.slowness, window_s=1.5 if arguments.quick else CountPlan().window_s)
-        report = instructions.report(instructions.count(plan, say))
-    elif arguments.endurance:
-        report = endurance.report(endurance.QUICK if arguments.quick else endurance.Plan(), say)
-    else:
-        report = _report(Plan(rounds=1 if arguments.quick else arguments.rounds))
+    report = _report(arguments)
     sys.stdout.write((json.dumps(report.values, indent=2) if arguments.json else report.text) + "\n")
     if arguments.manual:
         CHAPTER.write_text(into_chapter(CHAPTER.read_text(), report.block, report.name))
     return 0
 
 
-def _report(plan: Plan) -> Report:
+def _report(arguments: argparse.Namespace) -> Report:
+    """Measure what the command line asks for."""
+    if arguments.instructions:
+        whole = CountPlan()
+        plan = CountPlan(
+            whole.slowness if arguments.slowness is None else arguments.slowness,
+            window_s=whole.window_s / 2 if arguments.quick else whole.window_s,
+        )
+        return instructions.report(instructions.count(plan, say))
+    if arguments.endurance:
+        return endurance.report(endurance.QUICK if arguments.quick else endurance.Plan(), say)
+    rounds = ROUNDS if arguments.rounds is None else arguments.rounds
+    return _side_by_side(Plan(rounds=1 if arguments.quick else rounds))
+
+
+def _side_by_side(plan: Plan) -> Report:
     with tempfile.TemporaryDirectory(prefix="kioskd-card-") as folder, SoundServer(Path(folder)) as card:
         outcome = measure(plan, card)
     block = f"{figures.table(outcome.results)}\n\n{_where(outcome)}"

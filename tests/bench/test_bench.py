@@ -109,6 +109,24 @@ def test_the_manual_has_a_place_for_each_table(name: str) -> None:
     assert "new" in run.into_chapter(run.CHAPTER.read_text(), "new", name)
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--instructions", "--endurance"], "not allowed with argument"),
+        (["--slowness", "20"], "only with --instructions"),
+        (["--slowness", "0", "--instructions"], "at least 1"),
+        (["--rounds", "2", "--endurance"], "not with --quick"),
+        (["--rounds", "0"], "at least 1"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(
+    words: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(words)
+    assert fault in capsys.readouterr().err
+
+
 def test_a_chapter_without_marks_is_left_alone() -> None:
     with pytest.raises(ValueError, match="bench"):
         run.into_chapter("nothing here\n", "new")
