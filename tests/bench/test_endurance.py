@@ -5,7 +5,7 @@ import json
 
 from tests.bench import endurance, simulated_time
 from tests.bench.simulated_time import Life
-from tests.bench.wake_ups import LOOP
+from tests.bench.wake_ups import LOOP, OWN_THREADS, SOUND
 from tests.support.sound_server import SoundServer
 
 SHORT = endurance.Plan(asleep_s=4.0, conversation_s=2.0, settle_s=1.0)
@@ -22,6 +22,8 @@ def test_a_sleeping_daemon_writes_nothing_and_opens_nothing(sound_server: SoundS
     for one in (asleep, talking):
         assert one.files[0] == one.files[1]
         assert one.wake_ups[LOOP] > 0
+        assert one.wake_ups[SOUND] > 0
+        assert one.wake_ups[OWN_THREADS] < one.wake_ups[SOUND]
 
 
 def test_three_hours_of_sleep_leave_nothing_behind() -> None:

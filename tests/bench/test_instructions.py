@@ -8,6 +8,7 @@ from tests.bench import instructions, slow_motion
 from tests.bench.client import KINDS
 from tests.bench.devices import DEVICES, Device
 from tests.bench.instructions import STATES, CountPlan, Work
+from tests.support import sound_server
 
 WORK = Work(Counter({"Python": 2_000_000_000, "sound": 400_000_000}), Counter({"event loop": 30_000}))
 LESS = Work(Counter({"Python": 1_000_000_000, "sound": 200_000_000}), Counter({"event loop": 15_000}))
@@ -40,8 +41,8 @@ def test_the_report_has_counts_parts_and_estimates() -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_floor_is_counted_in_each_state(capsys: pytest.CaptureFixture[str]) -> None:
-    if lacking := slow_motion.missing():
+def test_a_floor_is_counted_in_each_state() -> None:
+    if lacking := sound_server.missing() or slow_motion.missing():
         pytest.skip(lacking)
     plan = CountPlan(slowness=20, window_s=0.5, settle_s=0.5, kinds=("floor 20",))
     states = instructions.count(plan, lambda _: None)["floor 20"]

@@ -6,8 +6,18 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tests.bench.wake_ups import LOOP, OWN_THREADS, Waits, WakeUpMeter, between, threads
+from tests.bench.wake_ups import LOOP, OWN_THREADS, SOUND, Waits, WakeUpMeter, between, threads
 
+POLLER = """
+import os, select, sys, threading
+def read():
+    poll = select.poll()
+    poll.register(os.pipe()[0], select.POLLIN)
+    print("polling", flush=True)
+    poll.poll()
+threading.Thread(target=read, daemon=True).start()
+sys.stdin.readline()
+"""
 SLEEPER = """
 import sys, threading, time
 def tick():
@@ -41,6 +51,16 @@ def test_a_thread_that_waits_for_a_lock_is_pythons(sleeper: subprocess.Popen[str
     woken = meter.take(sleeper.pid)
     assert woken[OWN_THREADS] >= 20
     assert set(woken) == {LOOP, OWN_THREADS}
+
+
+def test_a_thread_that_waits_for_a_file_is_portaudios() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", POLLER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "polling\n"
+        assert {waits.name for waits in threads(process.pid).values()} == {LOOP, SOUND}
+        process.kill()
 
 
 def test_this_process_has_one_main_thread() -> None:

@@ -4,6 +4,7 @@ A thread that waits gives up its processor, which the kernel counts as a volunta
 them ends with a wake-up.
 """
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ SOUND: Final = "PortAudio"
 OURS: Final = (LOOP, OWN_THREADS)
 """The threads whose wake-ups kioskd decides on. The sound card's periods wake PortAudio's."""
 
+_LOOKS: Final = 10
+_BETWEEN_LOOKS_S: Final = 0.003
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -27,27 +31,30 @@ class Waits:
 
 
 def threads(pid: int) -> dict[int, Waits]:
-    """Return the threads of a process, by their numbers.
+    """Return the threads of a process, by their numbers. Takes some milliseconds.
 
-    Python gives its threads no names that the kernel knows. So a thread without a name is PortAudio's if it
-    waits for a file, as the sound system's connections are, and Python's if it waits for a lock.
+    Python gives its threads no names that the kernel knows. So a thread without one is PortAudio's if it
+    waits for a file, as the sound system's connections are. Python's wait for locks only, but PortAudio's wait
+    for Python's lock, too. So each thread is looked at several times.
     """
-    found = {}
     process = _text(pid, pid, "comm")
-    for folder in Path(f"/proc/{pid}/task").iterdir():
-        thread = int(folder.name)
+    counts, names = {}, {}
+    for thread in _numbers(pid):
         try:
-            name, where = _text(pid, thread, "comm"), _text(pid, thread, "wchan")
             status = _text(pid, thread, "status")
-        except FileNotFoundError:
+            names[thread] = _text(pid, thread, "comm")
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
-        if thread == pid:
-            name = LOOP
-        elif name == process:
-            name = SOUND if "poll" in where else OWN_THREADS
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        found[thread] = Waits(name, int(fields["voluntary_ctxt_switches"]))
-    return found
+        counts[thread] = int(fields["voluntary_ctxt_switches"])
+    nameless = {thread for thread in counts if names[thread] == process and thread != pid}
+    names |= {pid: LOOP, **dict.fromkeys(nameless, OWN_THREADS)}
+    for _ in range(_LOOKS):
+        for thread in nameless & set(_numbers(pid)):
+            if "poll" in _waits_in(pid, thread):
+                names[thread] = SOUND
+        time.sleep(_BETWEEN_LOOKS_S)
+    return {thread: Waits(names[thread], count) for thread, count in counts.items()}
 
 
 def between(before: Mapping[int, Waits], after: Mapping[int, Waits]) -> Counter[str]:
@@ -71,6 +78,18 @@ class WakeUpMeter:
         """Return the wake-ups by thread, since the last call or since the start."""
         before, self._before = self._before, threads(pid)
         return between(before, self._before)
+
+
+def _numbers(pid: int) -> list[int]:
+    return [int(folder.name) for folder in Path(f"/proc/{pid}/task").iterdir()]
+
+
+def _waits_in(pid: int, thread: int) -> str:
+    """Return the kernel's function in which a thread waits; empty if it has ended."""
+    try:
+        return _text(pid, thread, "wchan")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _text(pid: int, thread: int, name: str) -> str:
