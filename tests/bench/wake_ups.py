@@ -34,8 +34,8 @@ def threads(pid: int) -> dict[int, Waits]:
     """Return the threads of a process, by their numbers. Takes some milliseconds.
 
     Python gives its threads no names that the kernel knows. So a thread without one is PortAudio's if it
-    waits for a file, as the sound system's connections are. Python's wait for locks only. But PortAudio's wait
-    for Python's lock, too, so each thread is looked at several times.
+    waits for a file, as the sound system's connections are. Python's wait for locks only. But PortAudio's
+    wait for Python's lock, too, so each thread is looked at several times.
     """
     process = _text(pid, pid, "comm")
     counts, names = {}, {}
