@@ -33,10 +33,21 @@ class Client:
         ca_file: Path,
         environ: Mapping[str, str],
         prefix: Sequence[str] = (),
+        log_folder: Path | None = None,
     ) -> None:
-        """`prefix`: the words before the command, of a program that becomes the process and then runs it."""
+        """Start it.
+
+        Args:
+            kind: The client.
+            folder: The place of its settings and its cache.
+            port: The server's.
+            ca_file: The certificate authority of the server.
+            environ: More of its environment.
+            prefix: The words before the command, of a program that becomes the process and then runs it.
+            log_folder: The place of its log; None for `folder`.
+        """
         self.kind: Final = kind
-        self._log = folder / f"{kind}.log"
+        self._log = (log_folder or folder) / f"{kind}.log"
         command = (
             [
                 str(Path(sys.executable).with_name("kioskd")),
@@ -111,6 +122,10 @@ class Client:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def lines_said(self) -> int:
+        """Return the number of lines in its log."""
+        return self._log.read_text(errors="replace").count("\n")
 
     def said(self) -> str:
         """Return the end of its log."""

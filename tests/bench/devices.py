@@ -37,15 +37,17 @@ class Device:
     rating: int
     """The lowest published rating by 7-Zip with one thread."""
 
-    def seconds(self, instructions: float, wake_ups: float, *, starting: bool = False) -> tuple[float, float]:
-        """Return the least and the most seconds of CPU that the work takes.
+    def seconds(
+        self, instructions: float, wake_ups: tuple[float, float], *, starting: bool = False
+    ) -> tuple[float, float]:
+        """Return the least and the most seconds of CPU that the work takes, with least and most wake-ups.
 
         At the least, Python runs as in a long computation, and the kernel as on the measuring machine. At the
         most, all takes as long as there, times the ratio of the ratings.
         """
-        least = instructions / (self.ipc * self.ghz * 1e9) + wake_ups * WAKE_US[0] / 1e6
+        least = instructions / (self.ipc * self.ghz * 1e9) + wake_ups[0] * WAKE_US[0] / 1e6
         speed = STARTING if starting else IN_BURSTS
-        most = (instructions / speed + wake_ups * WAKE_US[1] / 1e6) * RATING / self.rating
+        most = (instructions / speed + wake_ups[1] * WAKE_US[1] / 1e6) * RATING / self.rating
         return least, most
 
 

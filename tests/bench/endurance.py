@@ -52,6 +52,8 @@ class Watched:
     wake_ups: Counter[str]
     """By thread."""
     written_bytes: int
+    """Bytes on disk, without the log, which systemd's journal would take."""
+    log_lines: int
     files: tuple[int, int]
     """Open files before and after."""
     rss_mb: tuple[float, float]
@@ -73,6 +75,7 @@ class Watched:
             "wake_ups": dict(self.wake_ups),
             "own_wake_ups_a_s": self.own_wake_ups_a_s,
             "written_bytes": self.written_bytes,
+            "log_lines": self.log_lines,
             "files": self.files,
             "rss_mb": self.rss_mb,
         }
@@ -82,6 +85,7 @@ def watch(plan: Plan, card: SoundServer) -> dict[str, Watched]:
     """Watch a daemon asleep and in a conversation without a visitor."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-endurance-")))
+        memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-", dir="/dev/shm")))
         service = stack.enter_context(Service(folder))
         injector = stack.enter_context(card.injector())
         assert injector.stdin
@@ -92,14 +96,16 @@ def watch(plan: Plan, card: SoundServer) -> dict[str, Watched]:
             ("asleep", "refuse", plan.asleep_s),
             ("conversation", "admit", plan.conversation_s),
         ):
-            with _client(folder, service, welcome, card.environ) as client:
+            with _client(folder, memory, service, welcome, card.environ) as client:
                 time.sleep(plan.settle_s)
-                found[name] = _watch(client.pid, seconds)
+                found[name] = _watch(client, seconds)
     return found
 
 
 @contextmanager
-def _client(folder: Path, service: Service, welcome: str, environ: Mapping[str, str]) -> Iterator[Client]:
+def _client(
+    folder: Path, memory: Path, service: Service, welcome: str, environ: Mapping[str, str]
+) -> Iterator[Client]:
     service.order(welcome)
     mark = service.mark()
     state = folder / "state"
@@ -110,6 +116,7 @@ def _client(folder: Path, service: Service, welcome: str, environ: Mapping[str, 
         port=service.port,
         ca_file=service.ca_file,
         environ={**environ, "STATE_DIRECTORY": str(state)},
+        log_folder=memory,
     )
     try:
         service.wait("audio" if welcome == "admit" else "refused", after=mark)
@@ -119,7 +126,8 @@ def _client(folder: Path, service: Service, welcome: str, environ: Mapping[str, 
         client.end()
 
 
-def _watch(pid: int, seconds: float) -> Watched:
+def _watch(client: Client, seconds: float) -> Watched:
+    pid, lines = client.pid, client.lines_said()
     process = psutil.Process(pid)
     before, files, rss = threads(pid), process.num_fds(), process.memory_info().rss
     began, written = time.monotonic(), page_cache.written_bytes(pid)
@@ -128,6 +136,7 @@ def _watch(pid: int, seconds: float) -> Watched:
         time.monotonic() - began,
         between(before, threads(pid)),
         page_cache.written_bytes(pid) - written,
+        client.lines_said() - lines,
         (files, process.num_fds()),
         (rss / 1e6, process.memory_info().rss / 1e6),
     )
@@ -173,6 +182,7 @@ def _watched(watched: Mapping[str, Watched]) -> str:
             *(f"{one.own_wake_ups_a_s:.1f}{met.get(name, '')}" for name, one in watched.items()),
         ],
         ["bytes written to disk, an hour", *(f"{one.written_an_hour:.0f}" for one in watched.values())],
+        ["lines for the journal", *(str(one.log_lines) for one in watched.values())],
         ["open files, before and after", *(f"{one.files[0]}, {one.files[1]}" for one in watched.values())],
         [
             "RSS before and after, MB",
@@ -207,7 +217,7 @@ def _lives(lives: Mapping[str, Life]) -> str:
 
 def _timers(lives: Mapping[str, Life]) -> str:
     places = sorted({place for life in lives.values() for place in life.timers})
-    rows = [["timers that fired, an hour, by who set them", *lives]]
+    rows = [["timers that fired, an hour, by the function that set them", *lives]]
     rows += [
         [f"`{place}`", *(f"{life.timers[place] / life.seconds * 3600:.0f}" for life in lives.values())]
         for place in places

@@ -58,7 +58,7 @@ FIGURES: Final = (
     Figure("wire_to_speaker_ms", "wire to speaker", "ms", 25),
     Figure("interrupt_ms", "`interrupted` to silence", "ms", 26),
     Figure("cpu_asleep_s", "CPU a minute, asleep", "s", 0.5, _RATIO),
-    Figure("cpu_silent_s", "CPU a minute, in conversation, nobody speaks", "s", 1.3, _RATIO),
+    Figure("cpu_silent_s", "CPU a minute, in a silent conversation", "s", 1.3, _RATIO),
     Figure("cpu_reply_s", "CPU a minute, playing a reply", "s", 1.3, _RATIO),
     Figure("rss_mb", "RSS in conversation", "MB", 80),
     Figure("exit_ms", "SIGTERM to exit", "ms", 300),

@@ -14,6 +14,8 @@ from typing import Final
 LOOP: Final = "event loop"
 OWN_THREADS: Final = "other threads of Python"
 SOUND: Final = "PortAudio"
+SOUND_SERVER: Final = "threaded-ml"
+"""The name that PulseAudio gives to the thread of its client. Without PulseAudio there is none."""
 OURS: Final = (LOOP, OWN_THREADS)
 """The threads whose wake-ups kioskd decides on. The sound card's periods wake PortAudio's."""
 
