@@ -67,7 +67,7 @@ class Life:
 
     seconds: float
     before: Holdings
-    """Holdings after a tenth of the time, when caches and bounded queues are full."""
+    """Holdings at its beginning, after a tenth of the time has filled caches and bounded queues."""
     after: Holdings
     timers: Counter[str]
     """How often a timer fired, by the place in the package that set it."""
@@ -187,7 +187,7 @@ async def _live(clock: CountingClock, seconds: float, pass_time: Callable[[float
     before = Holdings.now()
     clock.fired.clear()
     began = clock.now()
-    await pass_time(seconds * 9 / 10)
+    await pass_time(seconds)
     return Life(clock.now() - began, before, Holdings.now(), Counter(clock.fired))
 
 
