@@ -1,4 +1,4 @@
-"""The client that is measured: kioskd or the floor, as a process."""
+"""The client that is measured: kioskd or a floor, as a process."""
 
 import os
 import select
@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 import psutil
 from tests.bench.service import ROOT
 
-Kind = Literal["kioskd", "floor"]
-KINDS: Final[tuple[Kind, ...]] = ("kioskd", "floor")
+Kind = Literal["kioskd", "floor 20", "floor 10"]
+"""kioskd, or a floor with device periods of so many milliseconds."""
+KINDS: Final[tuple[Kind, ...]] = ("kioskd", "floor 20", "floor 10")
 
 EXIT_S: Final = 10.0
 _CPUCLOCK_SCHED: Final = 2
@@ -23,10 +25,29 @@ class Client:
     """One process of a client. Making it starts it; `spawned` is the time just before."""
 
     def __init__(
-        self, kind: Kind, *, folder: Path, port: int, ca_file: Path, environ: dict[str, str]
+        self,
+        kind: Kind,
+        *,
+        folder: Path,
+        port: int,
+        ca_file: Path,
+        environ: Mapping[str, str],
+        prefix: Sequence[str] = (),
+        log_folder: Path | None = None,
     ) -> None:
+        """Start it.
+
+        Args:
+            kind: The client.
+            folder: The place of its settings and its cache.
+            port: The server's.
+            ca_file: The certificate authority of the server.
+            environ: More of its environment.
+            prefix: The words before the command, of a program that becomes the process and then runs it.
+            log_folder: The place of its log; None for `folder`.
+        """
         self.kind: Final = kind
-        self._log = folder / f"{kind}.log"
+        self._log = (log_folder or folder) / f"{kind}.log"
         command = (
             [
                 str(Path(sys.executable).with_name("kioskd")),
@@ -35,7 +56,13 @@ class Client:
                 str(_config(folder, port, ca_file)),
             ]
             if kind == "kioskd"
-            else [sys.executable, str(ROOT / "tests/bench/floor.py"), str(port), str(ca_file)]
+            else [
+                sys.executable,
+                str(ROOT / "tests/bench/floor.py"),
+                str(port),
+                str(ca_file),
+                kind.removeprefix("floor "),
+            ]
         )
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("KIOSKD_", "NOTIFY_"))
@@ -43,7 +70,7 @@ class Client:
         with self._log.open("wb") as log:
             self.spawned: Final = time.monotonic()
             self._process = subprocess.Popen(
-                command,
+                [*prefix, *command],
                 # systemd gives the service such a folder. Renderings in it are made once for all starts.
                 env={**kept, **environ, "GEMINI_API_KEY": "bench", "CACHE_DIRECTORY": str(folder / "cache")},
                 stdin=subprocess.DEVNULL,
@@ -53,6 +80,11 @@ class Client:
         # The CPU clock of the other process, to the nanosecond: clock_getcpuclockid(3). Python does not offer
         # it.
         self._cpu_clock = (~self._process.pid << 3) | _CPUCLOCK_SCHED
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def cpu_s(self) -> float:
         """Return the CPU seconds of all its threads so far, user and system."""
@@ -90,6 +122,10 @@ class Client:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def lines_said(self) -> int:
+        """Return the number of lines in its log."""
+        return self._log.read_text(errors="replace").count("\n")
 
     def said(self) -> str:
         """Return the end of its log."""

@@ -2,11 +2,13 @@
 
 It has no SDK, no state and no second try.
 
-One WebSocket, two PyAudio callbacks, JSON made by hand. It has the same 10 ms periods and 20 ms frames as
-kioskd, and keeps none of kioskd's promises: it cannot redial, lose a device, keep a first word, or fade. So
-it costs no more than Python, PortAudio and TLS do.
+One WebSocket, two PyAudio callbacks, JSON made by hand. It has the same 20 ms frames as kioskd, and keeps
+none of kioskd's promises: it cannot redial, lose a device, keep a first word, or fade. So it costs no more
+than Python, PortAudio and TLS do. The device periods are 10 or 20 ms: longer ones cost less, and short ones
+are heard and cut sooner.
 
-It runs as a script (`floor.py PORT CA_FILE`), and starts fast: it imports nothing that it does not need.
+It runs as a script (`floor.py PORT CA_FILE PERIOD_MS`), and starts fast: it imports nothing that it does not
+need.
 """
 
 import asyncio
@@ -22,7 +24,6 @@ import pyaudio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-PERIOD_S = 0.01
 FRAME_BYTES = 640
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 SETUP = '{"setup":{"model":"models/bench","generationConfig":{"responseModalities":["AUDIO"]}}}'
@@ -42,7 +43,7 @@ class Floor:
         self.more = asyncio.Event()
 
     def heard(self, data: bytes | None, _frames: int, _times: Any, _flags: int) -> tuple[None, int]:
-        """Take 10 ms from the microphone, in its thread; every second call completes a frame."""
+        """Take a period from the microphone, in its thread; two of 10 ms make a frame."""
         whole = self._half + (data or b"")
         if len(whole) >= FRAME_BYTES:
             self._loop.call_soon_threadsafe(self._offer, whole)
@@ -55,7 +56,7 @@ class Floor:
         self.more.set()
 
     def wanted(self, _data: bytes | None, frames: int, _times: Any, _flags: int) -> tuple[bytes, int]:
-        """Give the speaker 10 ms, in its thread."""
+        """Give the speaker a period, in its thread."""
         need, parts = frames * 2, []
         while need:
             if self._at >= len(self._chunk):
@@ -92,7 +93,7 @@ class Floor:
                 self._reply.append(base64.b64decode(part["inlineData"]["data"]))
 
 
-async def talk(port: int, ca_file: str) -> None:
+async def talk(port: int, ca_file: str, period_ms: int) -> None:
     """Talk until SIGTERM. When the service hangs up, the devices go on."""
     floor = Floor()
     left = asyncio.Event()
@@ -100,8 +101,8 @@ async def talk(port: int, ca_file: str) -> None:
     talking = asyncio.create_task(_talk(floor, port, ca_file))
     audio = await asyncio.to_thread(pyaudio.PyAudio)
     streams = [
-        await asyncio.to_thread(_open, audio, 16_000, floor.heard, capture=True),
-        await asyncio.to_thread(_open, audio, 24_000, floor.wanted, capture=False),
+        await asyncio.to_thread(_open, audio, 16_000, period_ms, floor.heard, capture=True),
+        await asyncio.to_thread(_open, audio, 24_000, period_ms, floor.wanted, capture=False),
     ]
     await left.wait()
     talking.cancel()
@@ -111,14 +112,16 @@ async def talk(port: int, ca_file: str) -> None:
     audio.terminate()
 
 
-def _open(audio: pyaudio.PyAudio, rate_hz: int, callback: Any, *, capture: bool) -> pyaudio.Stream:
+def _open(
+    audio: pyaudio.PyAudio, rate_hz: int, period_ms: int, callback: Any, *, capture: bool
+) -> pyaudio.Stream:
     return audio.open(
         rate=rate_hz,
         channels=1,
         format=pyaudio.paInt16,
         input=capture,
         output=not capture,
-        frames_per_buffer=round(rate_hz * PERIOD_S),
+        frames_per_buffer=rate_hz * period_ms // 1000,
         stream_callback=callback,
     )
 
@@ -142,4 +145,4 @@ async def _talk(floor: Floor, port: int, ca_file: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(talk(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(talk(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -7,9 +7,10 @@ of a received message is taken as soon as it is there, before it is parsed.
 orders      {"do": "admit" | "refuse"}                     admits or refuses the next connections
             {"do": "reply", "ms": N, "paced": bool}        a tone; paced: 40 ms every 40 ms, else all at once
             {"do": "interrupt"}                            interrupted, then turnComplete
+            {"do": "frames"}                               asks for the number of frames so far
 reports     listening port / setup / refused / audio (a connection's first frame) /
             sound offset (samples into the frame where a quiet microphone became loud) / reply / interrupt /
-            gone / cut
+            frames count / gone / cut
 """
 
 import asyncio
@@ -51,6 +52,7 @@ class Service:
         self._piece = piece()
         self._refusing = False
         self._client: ServerConnection | None = None
+        self._frames = 0
 
     async def serve_client(self, client: ServerConnection) -> None:
         """Do what the Live service does on a connection, as far as the bench needs it."""
@@ -78,6 +80,7 @@ class Service:
             audio = json.loads(message)["realtime_input"].get("audio")
             if audio is None:
                 continue
+            self._frames += 1
             if not heard_any:
                 heard_any = True
                 report("audio", at)
@@ -91,6 +94,9 @@ class Service:
         """Carry out one order."""
         if order["do"] in ("admit", "refuse"):
             self._refusing = order["do"] == "refuse"
+            return
+        if order["do"] == "frames":
+            report("frames", count=self._frames)
             return
         if self._client is None:
             raise RuntimeError(f"{order['do']}: nobody is connected")
@@ -135,15 +141,25 @@ async def main(chain_file: Path, key_file: Path) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
-    async with serve(
-        service.serve_client, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=0.2
-    ) as server:
+    async with (
+        serve(service.serve_client, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=0.2) as server,
+        asyncio.TaskGroup() as replies,
+    ):
         report("listening", port=next(iter(server.sockets)).getsockname()[1])
         async for line in orders:
-            try:
-                await service.obey(json.loads(line))
-            except ConnectionClosed:
-                report("cut")  # the client left in mid-reply, as it may
+            order = json.loads(line)
+            if order.get("paced"):
+                replies.create_task(carry_out(service, order))  # other orders may come meanwhile
+            else:
+                await carry_out(service, order)
+
+
+async def carry_out(service: Service, order: dict[str, Any]) -> None:
+    """Have the service obey, as long as the client stays."""
+    try:
+        await service.obey(order)
+    except ConnectionClosed:
+        report("cut")  # the client left in mid-reply, as it may
 
 
 if __name__ == "__main__":

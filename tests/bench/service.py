@@ -21,7 +21,9 @@ Report = dict[str, Any]
 class Service:
     """The server, which runs inside the `with` block. It needs a folder for its certificate."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience_s: float = PATIENCE_S) -> None:
+        """`patience_s`: the longest wait for a report."""
+        self._patience_s = patience_s
         certificate = make_certificate(folder)
         self.ca_file: Final = certificate.ca_file
         self._command = [
@@ -83,10 +85,10 @@ class Service:
             TimeoutError: none came, or the server has ended.
         """
         with self._more:
-            self._more.wait_for(lambda: self._over or any(self._of(event, after)), PATIENCE_S)
+            self._more.wait_for(lambda: self._over or any(self._of(event, after)), self._patience_s)
             for found in self._of(event, after):
                 return found
-        raise TimeoutError(f"the bench's server did not report {event!r} in {PATIENCE_S:.0f} s")
+        raise TimeoutError(f"the bench's server did not report {event!r} in {self._patience_s:.0f} s")
 
     def since(self, event: str, *, after: int) -> list[Report]:
         """Return the reports of `event` behind a mark."""

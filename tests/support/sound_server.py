@@ -46,7 +46,8 @@ def missing() -> str | None:
 class Recording:
     """Recorded sound; `arrived` has the monotonic second and the byte count of each piece."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self.pcm = bytearray()
         self.arrived: list[tuple[float, int]] = []
         self._process = process
@@ -57,8 +58,8 @@ class Recording:
     def wait_bytes(self, count: int) -> None:
         """Return when at least `count` bytes have been recorded."""
         with self._more:
-            if not self._more.wait_for(lambda: len(self.pcm) >= count, _PATIENCE_S):
-                raise TimeoutError(f"recorded {len(self.pcm)} of {count} bytes in {_PATIENCE_S} s")
+            if not self._more.wait_for(lambda: len(self.pcm) >= count, self._patience_s):
+                raise TimeoutError(f"recorded {len(self.pcm)} of {count} bytes in {self._patience_s} s")
 
     def stop(self) -> None:
         self._process.kill()
@@ -79,8 +80,10 @@ class Recording:
 class SoundServer:
     """Virtual sound card, which exists from entry to exit and needs its own folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, patience_s: float = _PATIENCE_S) -> None:
+        """`patience_s`: the longest wait for its daemons, and for recorded sound."""
         self._folder = folder
+        self._patience_s = patience_s
         self._daemons: dict[Device, subprocess.Popen[bytes]] = {}
         self._config = folder / "asound.conf"
 
@@ -273,7 +276,7 @@ class SoundServer:
              f"--rate={rate_hz}", "--channels=1", "--format=s16le", "--latency-msec=10"],
             stdout=subprocess.PIPE,
         )  # fmt: skip
-        recording = Recording(process)
+        recording = Recording(process, self._patience_s)
         try:
             yield recording
         finally:
@@ -283,7 +286,7 @@ class SoundServer:
         return self._folder / f"{device}.sock"
 
     def _await_socket(self, device: Device) -> None:
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + self._patience_s
         asked = ["pactl", f"--server={self.address(device)}", "info"]
         while subprocess.run(asked, capture_output=True, check=False).returncode:
             if time.monotonic() > until or self._daemons[device].poll() is not None:
