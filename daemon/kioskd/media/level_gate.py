@@ -62,6 +62,11 @@ class LevelGate:
         self._steps: npt.NDArray[np.float32] = np.zeros(_SAMPLES - 1, np.float32)
 
     @property
+    def loud(self) -> bool:
+        """Whether the newest frame itself is louder than the room."""
+        return self._open_for == HOLD
+
+    @property
     def open(self) -> bool:
         """Whether the newest frame may hold a new sound."""
         return self._open_for > 0

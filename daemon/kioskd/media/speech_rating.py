@@ -1,0 +1,52 @@
+"""Has a neural network rate how much frames are like speech, and lets it rest while nothing sounds."""
+
+import collections
+from typing import Final, Protocol
+
+LEAD: Final = 20
+"""Frames (400 ms) from before a sound that the network looks at, since its first ratings of a stream are
+wrong. More frames take longer at once: these take 1 ms on a desktop."""
+
+
+LINGERS: Final = 100
+"""Frames (2 s) after a sound in which the network goes on. In music with short rests, a network that begins
+anew rates many notes too high."""
+
+
+class SpeechModel(Protocol):
+    """Rates how much sound is like speech; `adapters.silero.SpeechNetwork` is one."""
+
+    def rate(self, frame: bytes, /) -> float:
+        """Take the next frame. Return the rating of the newest sound: 0 is no speech, and 1 is speech."""
+
+    def reset(self) -> None:
+        """Forget all sound."""
+
+
+class SpeechRating:
+    """Ratings of one stream of frames."""
+
+    def __init__(self, model: SpeechModel) -> None:
+        """No one else may use `model`."""
+        self._model = model
+        self._lead: collections.deque[bytes] = collections.deque(maxlen=LEAD)
+        self._lingers_for = 0
+
+    def reset(self) -> None:
+        """Forget all sound."""
+        self._model.reset()
+        self._lead.clear()
+        self._lingers_for = 0
+
+    def rate(self, frame: bytes, *, sounds: bool) -> float:
+        """Take the next frame; return its rating. Long after the last sound that is 0, and costs nothing."""
+        self._lingers_for = LINGERS if sounds else max(0, self._lingers_for - 1)
+        if not self._lingers_for:
+            self._lead.append(frame)
+            return 0.0
+        if len(self._lead) == LEAD:
+            # Perhaps frames were left out: this is another stream.
+            self._model.reset()
+        while self._lead:
+            self._model.rate(self._lead.popleft())
+        return self._model.rate(frame)
