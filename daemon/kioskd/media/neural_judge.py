@@ -63,5 +63,5 @@ class NeuralJudge:
     def feed(self, frame: bytes) -> None:
         """See `SpeechJudge`. Costs 60 us, and 5 us in steady noise."""
         self._gate.feed(frame)
-        self._rating = self._ratings.rate(frame, sounds=self._gate.open)
+        self._rating = self._ratings.rate(frame, sounds=self._gate.open, loud=self._gate.loud)
         self._high.append(self._rating >= BEGINS)
