@@ -11,7 +11,7 @@ confirms. While the gate is shut, neither looks.
 import collections
 from typing import Final
 
-from kioskd.media.speech_onset import QUIET, SpeechOnsetDetector
+from kioskd.media.speech_onset import DECAY_DB, QUIET, SpeechOnsetDetector
 from kioskd.media.speech_rating import SpeechModel, SpeechRating
 
 CONFIRMS: Final = 0.3
@@ -42,6 +42,7 @@ class ConfirmedOnset:
         self._onset = onset
         self._ratings = SpeechRating(model)
         self._recent: collections.deque[float] = collections.deque(maxlen=BEFORE + 1)
+        self._levels: collections.deque[float] = collections.deque(maxlen=BEFORE + 1)
         self._asked_for = 0
         """Frames for which the network may still confirm."""
         self._quiet = QUIET
@@ -52,6 +53,7 @@ class ConfirmedOnset:
         self._onset.reset()
         self._ratings.reset()
         self._recent.clear()
+        self._levels.clear()
         self._asked_for = 0
         self._quiet = QUIET
 
@@ -70,12 +72,17 @@ class ConfirmedOnset:
         gate = self._onset.gate
         rating = self._ratings.rate(frame, sounds=gate.open, loud=gate.loud)
         self._recent.append(rating)
+        self._levels.append(gate.level)
         confirmed = self._asked_for > 0 and max(self._recent) >= CONFIRMS
         self._asked_for = max(0, self._asked_for - 1)
         spoken = self._quiet < QUIET
         self._quiet = 0 if spoken and rating >= SILENT else min(self._quiet + 1, QUIET)
-        if not confirmed and (spoken or rating < SURE or not self._ratings.lasting):
+        if not confirmed and (spoken or rating < SURE or not self._ratings.lasting or self._fading()):
             return False
         self._asked_for = 0
         self.await_pause()
         return True
+
+    def _fading(self) -> bool:
+        """Return whether the newest frame is the ringing of a knock."""
+        return self._levels[-1] <= max(self._levels) - DECAY_DB

@@ -58,6 +58,8 @@ class LevelGate:
         self._known = 0
         self._open_for = 0
         self._shut_for = 0
+        self.level = _DARK_DB
+        """Level of the newest frame in dB."""
         self._samples: npt.NDArray[np.float32] = np.zeros(_SAMPLES, np.float32)
         self._steps: npt.NDArray[np.float32] = np.zeros(_SAMPLES - 1, np.float32)
 
@@ -80,6 +82,7 @@ class LevelGate:
             whole = changes = _DARK_DB
         else:
             whole, changes = self._levels(frame)
+        self.level = whole
         # Both levels must be learnt, whether or not the first is exceeded.
         loud = [self._exceeded(self._whole, whole), self._exceeded(self._changes, changes)]
         if self._known < KNOWN:
