@@ -1,8 +1,8 @@
 """`scripts/bench-room`: the daemon in simulated rooms, in virtual time, two rooms at once on two processors.
 
 Each echo mode converses in rooms of several couplings, delays, drifts and noises. Once the room is empty, and
-every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice,
-and its detectors of voices and of wake words alone hear hours of noise.
+every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice.
+Its detectors of voices and of wake words alone hear hours of noise.
 """
 
 import argparse

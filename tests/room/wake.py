@@ -1,7 +1,7 @@
 """Waking a sleeping kiosk by voice: how soon, whether a word is lost, and how often without a reason.
 
-`sleep` tries the whole daemon. `overhear` tries its detector of voices or of a wake word alone, for hours of
-noise; that is a thousand times faster.
+`sleep` tries the whole daemon. `overhear` tries its detector of voices or of a wake word alone, for hours.
+That is a thousand times faster.
 """
 
 import asyncio

@@ -56,7 +56,7 @@ def echo_canceller(settings: Settings) -> "EchoCanceller | None":
 def speech_model(needed_by: str) -> "SpeechModel":
     """Return a network that rates speech, for one listener. `needed_by`: the setting that needs it.
 
-    It is loaded at once, in 8 ms on a desktop, so that the first wake does not wait for it.
+    It is loaded at once, so that the first wake does not wait. That takes 8 ms on a desktop.
 
     Raises:
         ConfigError: the extra kioskd[voice] is not installed.

@@ -4,8 +4,8 @@
                          └─► network: from no speech to `SURE`? ─────────┴─► onset
 
 The network finds voices that a spectrum does not tell from a machine or from music, and children. A crowd is
-speech to it, so that it finds nobody in front of one. There the voice must stand out, and the network only
-confirms. While the gate is shut, neither looks.
+speech to it, so that it cannot find a visitor in front of one. There the voice must stand out, and the
+network only confirms. While the gate is shut, neither looks.
 """
 
 import collections
@@ -27,8 +27,8 @@ AFTER: Final = 10
 SURE: Final = 0.75
 """Rating that is an onset by itself, after `QUIET` frames below `SILENT`.
 
-Fitted on single words of five speakers in five languages (ktuberling), on 25 minutes of
-music (Wesnoth, Hedgewars, Frozen Bubble, Lomiri) and on 3 minutes of animals (Tux Paint), 10 dB softer.
+It was fitted on single words of five speakers in five languages (ktuberling). The noises were 10 dB softer:
+25 minutes of music (Wesnoth, Hedgewars, Frozen Bubble, Lomiri) and 3 minutes of animals (Tux Paint).
 """
 
 SILENT: Final = 0.3

@@ -3,8 +3,8 @@
     frame ─┬─► level ────────────────► above the usual? ─┐
            └─► level of its changes ─► above the usual? ─┴─► open for a while
 
-A detector behind the gate looks at frames while the gate is open, and at a few others to learn the room's
-noise. Hiss hides a voice from the second level, and rumble hides it from the first.
+A detector behind the gate looks at frames while the gate is open. It also looks at a few others, to learn the
+room's noise. Hiss hides a voice from the second level, and rumble hides it from the first.
 """
 
 import math

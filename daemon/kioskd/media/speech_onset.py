@@ -172,7 +172,7 @@ class SpeechOnsetDetector:
             self._loud.append(above > ABOVE_SPREADS or self._high.above(high) > HISSING_SPREADS)
             self._scores.append(self._score(low, above, pitch))
         self._levels.append(low)
-        # While the gate is shut, this frame stands for those that nobody looked at.
+        # While the gate is shut, this frame stands for those that were not looked at.
         learn = _LEARN if self.gate.open else _LEARN * SAMPLE
         if spoken:
             learn *= SPOKEN_COUNTS

@@ -4,13 +4,14 @@ import collections
 from typing import Final, Protocol
 
 LEAD: Final = 25
-"""Frames (500 ms) from before a sound that the network looks at, since its first ratings of a stream are
-wrong. More frames take longer at once: these take 1.3 ms on a desktop."""
+"""Frames (500 ms) from before a sound that the network looks at. Its first ratings of a stream are wrong.
+
+More frames take longer at once: these take 1.3 ms on a desktop."""
 
 
 LINGERS: Final = 100
 """Frames (2 s) after a sound that lasts, in which the network goes on. In music with short rests, a network
-that begins anew rates many notes too high."""
+without a memory rates many notes too high."""
 
 LOUD_WINDOW: Final = 5
 LOUD: Final = 3
