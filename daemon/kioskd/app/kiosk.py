@@ -208,7 +208,7 @@ class Kiosk:
     def _evidence(self) -> Mapping[str, Evidence]:
         """Return the evidence of each part that must work; see `Watchdog`."""
         uplink, downlink, link = self.sound.uplink, self.sound.downlink, self._link
-        words = self.sound.wake_words
+        words = self.sound.word_detectors
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
             "speaker": lambda: None if downlink.missing or downlink.paused else downlink.playout.pulled,
@@ -275,7 +275,7 @@ class Kiosk:
             ).run
         for number, lamp in enumerate(self._display.lamps, 1):
             workers[f"lamp {number}"] = lamp.run
-        for word in self.sound.wake_words:
+        for word in self.sound.word_detectors:
             workers["wake word"] = word.run
         for each in devices.camera_lamps:
             name = "camera lamp"

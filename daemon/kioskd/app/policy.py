@@ -15,7 +15,10 @@ from kioskd.yamlconf.section import Section
 AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "assistant": frozenset({"language"}),
     "conversation": frozenset(
-        {"wake", "wakeword", "turn_taking", "pace", "silence_ms", "interruptions", "uplink"}
+        {
+            *("wake", "wakeword", "wakeword_sensitivity", "turn_taking", "pace", "silence_ms"),
+            *("interruptions", "uplink"),
+        }
     ),
     "microphone": None,
     "speaker": frozenset(SpeakerSettings.model_fields) - {"volume"},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kioskd.app.devices import echo_canceller
+from kioskd.app.devices import echo_canceller, speech_model, wake_words
 from kioskd.app.parts import Parts
 from kioskd.app.policy import lead_ms, pause_ms, uplink_mode
 from kioskd.core.effects import Cue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kioskd.media.cue_filter import CueFilter
     from kioskd.media.cues import CueSound
     from kioskd.media.echo import EchoCanceller
+    from kioskd.media.voice_activity import SpeechJudge
 
 HELD_AFTER_MS: Final = 240
 """Milliseconds of sound that are sent after a talk button's release: people release it on their last word."""
@@ -39,8 +40,8 @@ class Sound:
     downlink: Downlink
     meters: LevelMeters
     volume: Volume
-    wake_words: Sequence[LoadingDetector]
-    """The wake word detector, at most one. It works after its `run` has loaded it."""
+    word_detectors: Sequence[LoadingDetector]
+    """The detector of the wake words, at most one. It works after its `run` has loaded it."""
 
 
 def sound(
@@ -70,7 +71,7 @@ def sound(
         prompts=parts.service.prompts.get,
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
-    wake_words = wake_word(settings)
+    words = word_detectors(settings)
     held = uplink_mode(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
@@ -87,53 +88,65 @@ def sound(
             own_voice=lambda: downlink.voice_reverberates if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
-        speech_events=speech_events(settings, post, echo, wake_words, downlink),
+        speech_events=speech_events(settings, post, echo, words, downlink),
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
         after_ms=HELD_AFTER_MS if held else 0,
         on_sent=on_sent,
     )
-    return Sound(uplink, downlink, meters, Volume(preferences, downlink.playout), wake_words)
+    return Sound(uplink, downlink, meters, Volume(preferences, downlink.playout), words)
 
 
-def wake_word(settings: Settings) -> list[LoadingDetector]:
-    """Return the wake word detector, in a list; empty if no word wakes the kiosk."""
-    conversation = settings.conversation
-    if "wakeword" not in conversation.wake:
+def word_detectors(settings: Settings) -> list[LoadingDetector]:
+    """Return the detector of the wake words, in a list; empty if no word wakes the kiosk."""
+    if "wakeword" not in settings.conversation.wake:
         return []
 
-    def load() -> WakeDetector:
-        from kioskd.adapters.wakeword import WakeWordDetector  # noqa: PLC0415
-
-        return WakeWordDetector(conversation.wakeword)
-
-    return [LoadingDetector("wake word", load)]
+    return [LoadingDetector("wake word", partial(wake_words, settings))]
 
 
 def speech_events(
     settings: Settings,
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",
-    wake_words: Sequence[LoadingDetector],
+    words: Sequence[LoadingDetector],
     downlink: Downlink,
 ) -> SpeechEvents:
     """Return the listener that posts speech events for the core."""
     conversation = settings.conversation
     wakers: dict[WakeCause, WakeDetector] = {}
     if "voice" in conversation.wake:
-        from kioskd.media.speech_onset import SpeechOnsetDetector  # noqa: PLC0415 - brings numpy
-
-        wakers[WakeCause.VOICE] = SpeechOnsetDetector()
-    for detector in wake_words:
+        wakers[WakeCause.VOICE] = _voice_waker()
+    for detector in words:
         wakers[WakeCause.WAKEWORD] = detector
     return SpeechEvents(
         post,
-        voice=VoiceDetector(pause_ms=pause_ms(conversation)),
+        voice=VoiceDetector(_judge(settings), pause_ms(conversation)),
         wakers=wakers,
         # Also used if voices end no reply: the rest of an echo must not count as the visitor's voice.
         interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
         own_sound=lambda: downlink.sound_reverberates,
     )
+
+
+def _voice_waker() -> WakeDetector:
+    from kioskd.media.confirmed_onset import ConfirmedOnset  # noqa: PLC0415 - only for wake: voice
+    from kioskd.media.speech_onset import SpeechOnsetDetector  # noqa: PLC0415 - the same
+
+    return ConfirmedOnset(SpeechOnsetDetector(), speech_model("conversation.wake = voice"))
+
+
+def _judge(settings: Settings) -> "SpeechJudge":
+    """Return the judge of a conversation's sound: the network, where only speech is sent."""
+    if uplink_mode(settings) is not UplinkMode.VOICE:
+        from kioskd.media.spectral_judge import SpectralJudge  # noqa: PLC0415 - one of the two
+
+        return SpectralJudge()
+    from kioskd.media.neural_judge import NeuralJudge  # noqa: PLC0415 - one of the two
+
+    local = settings.conversation.turn_taking == "local"
+    needed_by = "conversation.turn_taking = local" if local else "conversation.uplink = voice"
+    return NeuralJudge(speech_model(needed_by))
 
 
 def _cue_filter() -> "CueFilter":

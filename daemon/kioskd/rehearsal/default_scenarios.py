@@ -6,6 +6,7 @@ of the microphone and the conversation are the owner's. But the kiosk waits long
 
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from kioskd.app.policy import uplink_mode
@@ -112,7 +113,8 @@ def _waking(settings: Settings) -> Iterator[Step]:
     if button := _button(settings, *sorted(WAKING - {"hold"})):
         yield Step(please=f"press {button} now")
     elif "wakeword" in wake:
-        yield Step(please=f"say “{settings.conversation.wakeword.replace('_', ' ')}” now, to wake the kiosk")
+        word = Path(settings.conversation.wakeword[0]).stem.replace("_", " ")
+        yield Step(please=f"say “{word}” now, to wake the kiosk")
     elif "voice" in wake:
         yield Step(please="say something now, as a voice wakes the kiosk")
     else:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.live_models import ThinkingLevel
 from kioskd.yamlconf.section import Section
@@ -13,13 +13,25 @@ from kioskd.yamlconf.value_types import (
     PathOnDisk,
     Range,
     VoiceName,
-    WakeWordName,
+    WakeWord,
     said,
     shown,
 )
 
 SHORTEST_PAUSE_MS: Final = 200
 """Sound that `media.voice` needs to detect speech, in milliseconds. A pause cannot be shorter."""
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+WakeWords = Annotated[
+    tuple[WakeWord, ...],
+    Field(max_length=2),
+    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+]
+"""One wake word or two."""
 
 
 class AssistantSettings(Section):
@@ -90,18 +102,24 @@ class ConversationSettings(Section):
 
     wake: tuple[Literal["button", "voice", "wakeword", "start", "remote"], ...] = ("button",)
     """Ways to wake the kiosk, at least one. button: a button with a waking action. These buttons always wake,
-    listed here or not. voice: any speech. wakeword: the word in the setting `wakeword`. voice and wakeword
-    exclude each other. start: the kiosk is always on. It wakes when the daemon starts, and again after each
-    conversation. remote: the command `kioskd wake`. That command always works, listed here or not. List
-    remote alone if nothing on the device should wake the kiosk. The default is the button, because a sleeping
-    kiosk costs nothing."""
-    wakeword: WakeWordName = "okay_nabu"
-    """Wake word, only with `wake: [wakeword]`: okay_nabu, hey_jarvis, hey_mycroft or alexa. It needs the
-    extra kioskd[wakeword], so run scripts/install.sh again."""
+    listed here or not. voice: any speech. It needs the extra kioskd[voice], so run scripts/install.sh again.
+    wakeword: the word in the setting `wakeword`. voice and wakeword exclude each other. start: the kiosk is
+    always on. It wakes when the daemon starts, and again after each conversation. remote: the command
+    `kioskd wake`. That command always works, listed here or not. List remote alone if nothing on the device
+    should wake the kiosk. The default is the button, because a sleeping kiosk costs nothing."""
+    wakeword: WakeWords = ("okay_nabu",)
+    """Wake word, or a list of two, only with `wake: [wakeword]`: okay_nabu, hey_jarvis, hey_mycroft or alexa.
+    A word of your own is the path of a microWakeWord model's .json file, beside its .tflite file. Each word
+    costs processor time while the kiosk sleeps. A wake word needs the extra kioskd[wakeword], so run
+    scripts/install.sh again."""
+    wakeword_sensitivity: Literal["low", "normal", "high"] = "normal"
+    """Sensitivity to the wake word, only with `wake: [wakeword]`. high hears a word that is said far away or
+    unclearly, and wakes more often without one. low is for a room with a television. normal is what the maker
+    of the word's model chose."""
     turn_taking: Literal["service", "local"] = "service"
     """Judge of whether the visitor has finished speaking. service understands the words. local is a detector
-    on this device: it hears only sound, and nothing but speech is sent then. A button that is held to talk
-    decides by itself."""
+    on this device: it hears only sound, and nothing but speech is sent then. It needs the extra
+    kioskd[voice], so run scripts/install.sh again. A button that is held to talk decides by itself."""
     pace: Literal["normal", "slow"] = "normal"
     """Pace of the visitors' speech. With slow, a pause of up to 1.5 seconds does not end a visitor's turn.
     slow has no effect with a button that is held to talk."""
@@ -124,8 +142,8 @@ class ConversationSettings(Section):
     uplink: Literal["continuous", "voice"] | None = Field(default=None, examples=["continuous"])
     """Sound that the kiosk sends while it listens. continuous sends all of it, so that the service's own
     detector works at its best. With voice, only speech and a margin around it leave the device. If not set,
-    it is continuous, or voice with `turn_taking: local`, which excludes continuous. A button that is held to
-    talk decides by itself."""
+    it is continuous, or voice with `turn_taking: local`, which excludes continuous. voice needs the extra
+    kioskd[voice]. A button that is held to talk decides by itself."""
     speech_start: Literal["low", "high"] | None = Field(default=None, examples=["low"])
     """Sensitivity of the service's detector to the beginning of speech. low is for a noisy room. It needs
     `turn_taking: service`, and no button that is held to talk. If not set, the service decides."""
@@ -153,12 +171,32 @@ class ConversationSettings(Section):
     """Bounds on the service's memory of a long conversation, in tokens. The service bills the whole memory
     again with each turn. If not set, the service shortens its memory late, at 80 percent of its capacity."""
 
-    @field_validator("wakeword")
+    @property
+    def needs_speech_model(self) -> str | None:
+        """The first of these settings that needs a neural network for speech, with its value. None: none
+        does."""
+        needs = {
+            "wake = voice": "voice" in self.wake,
+            "turn_taking = local": self.turn_taking == "local",
+            "uplink = voice": self.uplink == "voice",
+        }
+        return next((f"conversation.{setting}" for setting, needed in needs.items() if needed), None)
+
+    @field_validator("wakeword", "wakeword_sensitivity")
     @classmethod
-    def _of_a_wakeword(cls, value: str, info: ValidationInfo) -> str:
-        default = cls.model_fields["wakeword"].default
+    def _of_a_wakeword(cls, value: object, info: ValidationInfo) -> object:
+        default = cls.model_fields[str(info.field_name)].default
         if value != default and "wakeword" not in info.data.get("wake", ("wakeword",)):
             raise said("has no effect: no wake word wakes this kiosk; add wakeword to wake, or remove this")
+        return value
+
+    @field_validator("wakeword")
+    @classmethod
+    def _some_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise said("is an empty list: no word could wake the kiosk; write, for example, okay_nabu")
+        if len(set(value)) < len(value):
+            raise said("names one wake word twice; remove the second")
         return value
 
     @field_validator("silence_ms")

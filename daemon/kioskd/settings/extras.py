@@ -16,6 +16,7 @@ def extras(settings: Settings) -> list[str]:
     """Return the names of the extras as in pyproject.toml, sorted."""
     wanted = {
         "echo": settings.microphone.cancels,
+        "voice": settings.conversation.needs_speech_model is not None,
         "wakeword": "wakeword" in settings.conversation.wake,
         "watch": True,
     }

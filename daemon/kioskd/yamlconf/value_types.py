@@ -261,12 +261,22 @@ QuietHours = Annotated[
     ),
 ]
 SoundDeviceName = Annotated[Name, AfterValidator(_sound_device)]
-WakeWordName = Annotated[
-    str,
-    form(
-        "[a-z0-9_]{1,40}",
-        "is not a wake word; write small letters, digits and _, for example hey_jarvis",
-    ),
-]
+_WORD: Final = re.compile("[a-z0-9_]{1,40}")
+
+
+def _wake_word(value: str, info: ValidationInfo) -> str:
+    if value.endswith(".json"):
+        return str(resolved_path(value, info))
+    if not _WORD.fullmatch(value):
+        raise said(
+            f"{shown(value)} is not a wake word; write small letters, digits and _, for example hey_jarvis, "
+            "or the path of a model's .json file"
+        )
+    return value
+
+
+WakeWord = Annotated[str, AfterValidator(_wake_word)]
+"""A wake word of the library, or the path of a model's description. A relative path starts at the folder of
+the YAML file."""
 PathOnDisk = Annotated[Path, BeforeValidator(resolved_path, json_schema_input_type=str)]
 """A path. A relative one starts at the folder of the YAML file."""

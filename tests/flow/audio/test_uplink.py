@@ -15,7 +15,7 @@ from kioskd.errors import DeviceStuck, LinkLost
 from kioskd.flow.audio.preroll import AFTER_WORD_MS, PreRoll
 from kioskd.flow.audio.send_queue import HOLD_MS
 from kioskd.flow.audio.speech_events import SpeechEvents, WakeDetector
-from kioskd.flow.audio.uplink import Uplink
+from kioskd.flow.audio.uplink import EchoCleaner, Uplink
 from kioskd.flow.runtime.workers import first_of
 from kioskd.media import pcm
 from kioskd.ports import Message, ToolAnswer
@@ -130,6 +130,7 @@ class Uplinked:
         lead_ms: int | None = None,
         after_ms: int = 0,
         wakers: Mapping[WakeCause, WakeDetector] | None = None,
+        cleaners: Sequence[EchoCleaner] = (),
     ) -> None:
         self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), SeenMicrophone()
         self.sounds = False
@@ -140,6 +141,7 @@ class Uplinked:
             self.clock,
             preroll=PreRoll(preroll_ms, lead_ms, own_voice=lambda: self.sounds, own_lead=lambda: self.sounds),
             speech_events=SpeechEvents(self.inbox.post, wakers=wakers),
+            cleaners=cleaners,
             after_ms=after_ms,
         )
 
@@ -182,8 +184,9 @@ async def uplinked(
     lead_ms: int | None = None,
     after_ms: int = 0,
     wakers: Mapping[WakeCause, WakeDetector] | None = None,
+    cleaners: Sequence[EchoCleaner] = (),
 ) -> AsyncIterator[Uplinked]:
-    it = Uplinked(preroll_ms=preroll_ms, lead_ms=lead_ms, after_ms=after_ms, wakers=wakers)
+    it = Uplinked(preroll_ms=preroll_ms, lead_ms=lead_ms, after_ms=after_ms, wakers=wakers, cleaners=cleaners)
     async with running(it.uplink.capture(), it.uplink.send()):
         await it.settle()
         yield it
@@ -243,6 +246,23 @@ async def test_a_wake_word_is_not_in_the_preroll_but_the_sound_after_it_is() -> 
         await it.gate(UplinkGate.SEND)
 
         assert sent(connection) == numbered(range(51 - after, 52))
+
+
+class Hushing:
+    """A cleaner that leaves nothing of any frame, as noise suppression does with a soft voice."""
+
+    def clean(self, frame: bytes) -> bytes:
+        return bytes(len(frame))
+
+
+async def test_a_sleeping_kiosk_listens_to_the_devices_own_sound_and_sends_the_cleaned_sound() -> None:
+    async with uplinked(wakers={WakeCause.VOICE: On(frame(50))}, cleaners=[Hushing()]) as it:
+        await it.say(*numbered(range(51)))
+        assert it.inbox.events[-1:] == [Woken(WakeCause.VOICE)]
+        connection = await it.connect()
+        await it.gate(UplinkGate.SEND)
+
+        assert sent(connection) == [bytes(pcm.FRAME_BYTES)] * PREROLL_FRAMES
 
 
 async def test_a_voice_that_wakes_the_kiosk_is_sent() -> None:

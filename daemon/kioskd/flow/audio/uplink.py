@@ -1,8 +1,8 @@
 """The uplink: the visitor's sound from the microphone through the gate to the connection.
 
     capture ─► (echo, cues) ─► speech_events ─► pre-roll ─► send queue ─► connection
-                                                                ▲  undelivered  │
-                                                                └───────────────┘
+       │                            ▲                           ▲  undelivered  │
+       └────────── asleep ──────────┘                           └───────────────┘
 
 The gate decides what happens to a frame (see `UplinkGate`). `preroll.py` keeps the last sound while the gate
 is closed. `send_queue.py` keeps frames that wait for a connection, or that a connection did not deliver.
@@ -195,10 +195,11 @@ class Uplink:
                     self.disconnect()
             self._wake_sender()
 
-    def _accept(self, frame: bytes) -> None:
+    def _accept(self, captured: bytes) -> None:
         self._supervisor.note_alive()
         self.captured += 1
-        self._speech_events.check_level(frame)
+        self._speech_events.check_level(captured)
+        frame = captured
         for cleaner in self._cleaners:
             frame = cleaner.clean(frame)
         match self._gate:
@@ -206,7 +207,8 @@ class Uplink:
                 return
             case UplinkGate.PREROLL:
                 self._preroll.keep_asleep(frame)
-                if self._speech_events.listen_asleep(frame):
+                # No sound of ours is in it while the wakers listen, and noise suppression hides soft voices.
+                if self._speech_events.listen_asleep(captured):
                     self._preroll.begin_after_wake_word()
                 return
             case UplinkGate.PAUSED if not self._after:
