@@ -16,7 +16,7 @@ SDK: Final = "google.genai"
 HEAVY: Final = (
     "PIL",
     "aiomqtt",
-    "jsonschema",
+    "jsonschema_rs",
     "livekit",
     "matplotlib",
     "mcp",
@@ -73,7 +73,7 @@ async def test_a_kiosk_that_sleeps_is_ready_before_it_imports_the_sdk(
     ("sections", "needed"),
     [
         ({"conversation": {"wake": ["remote"]}}, set()),
-        ({"conversation": {"wake": ["start"]}, "tools": [{"kind": "builtin"}]}, set()),
+        ({"conversation": {"wake": ["start"]}, "tools": [{"kind": "builtin"}]}, {"jsonschema_rs"}),
         ({"conversation": {"wake": ["remote"]}, "camera": {"source": "folder:."}}, {"PIL"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""A bound of the kernel on the memory of a process and its children, as MemoryMax= of a unit is one."""
+"""A bound of the kernel on the memory of a process and its children, like MemoryMax= of a unit."""
 
 import contextlib
 import os
