@@ -495,6 +495,9 @@ build() {
   # The owner's packages of tools: each release has its own copy.
   if [ -e "$packages" ]; then pip "$new" "--requirement=$packages"; fi
   if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
+  # The service cannot write there: what has no bytecode now would be compiled again at each start.
+  "$new/bin/python" -I -m compileall -q "$new"/lib/python3*/site-packages ||
+    say "some modules could not be compiled (see above): sudo kioskd doctor says whether they matter"
   mkdir "$new/system"
   cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"
   man_pages "$new"

@@ -7,6 +7,15 @@ from kioskd.doctor import configuration
 from kioskd.doctor.finding import Verdict
 
 
+async def test_a_release_whose_modules_are_compiled_is_no_fault(kiosk: Kiosk) -> None:
+    package = f"{configuration.RELEASE}/lib/python3.13/site-packages/kioskd"
+    assert configuration.bytecode(kiosk.context()).verdict is Verdict.SKIPPED
+    kiosk.file(f"{package}/logs.py")
+    assert configuration.bytecode(kiosk.context()).verdict is Verdict.FAULT
+    kiosk.file(f"{package}/__pycache__/logs.cpython-313.pyc")
+    assert configuration.bytecode(kiosk.context()).verdict is Verdict.OK
+
+
 async def test_settings_without_faults_are_named_by_their_file(kiosk: Kiosk) -> None:
     [found] = configuration.settings(kiosk.context())
     assert (found.verdict, found.said.endswith("kioskd.yaml: no faults")) == (Verdict.OK, True)

@@ -62,6 +62,14 @@ def a_library_that_is_not_installed(kiosk: Kiosk) -> None:
     kiosk.settings["camera"]["source"] = "picamera"
 
 
+@plants("bytecode", "not-compiled")
+def a_release_without_bytecode(kiosk: Kiosk) -> None:
+    package = "/opt/kioskd/current/lib/python3.11/site-packages/kioskd"
+    kiosk.file(f"{package}/errors.py")
+    kiosk.file(f"{package}/logs.py")
+    kiosk.file(f"{package}/__pycache__/logs.cpython-311.pyc")
+
+
 # The service of the machine
 
 

@@ -76,6 +76,45 @@ async def test_the_first_word_survives_a_slow_dial() -> None:
         assert it.shown is KioskStatus.LISTENING
 
 
+async def test_the_first_word_survives_a_client_library_that_is_still_loading() -> None:
+    class Loading(ScriptedLive):
+        """A service whose client library is loaded when `let` is set. A dial waits for it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.let = asyncio.Event()
+
+        async def warm_up(self) -> None:
+            await self.let.wait()
+            await super().warm_up()
+
+        @asynccontextmanager
+        async def connect(
+            self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        ) -> AsyncIterator[Connection]:
+            await self.warm_up()
+            async with super().connect(handle, recall) as connection:
+                yield connection
+
+    it = Kiosk(QUIET, watchdog_s=None)
+    it.live = live = Loading()
+    async with running(it.serve()):
+        await it.start()
+        assert "ready" in it.notifier.told
+        assert not live.warmed_up
+        it.microphone.say(numbered(*range(10)))
+        await it.settle()
+        it.button.press()
+        await it.shows(KioskStatus.WAKING)
+        it.microphone.say(numbered(*range(10, 50)))
+        await it.clock.advance(9.0)
+        live.let.set()
+        connection = await soon(live.accept())
+
+        words = silence(0.02) + numbered(*range(50))
+        assert await soon(connection.heard(len(words))) == words
+
+
 async def test_a_question_is_answered_aloud_and_the_kiosk_listens_again() -> None:
     async with kiosk(HALF_DUPLEX) as it:
         connection = await it.wake()

@@ -24,7 +24,10 @@ from tests.soak.progress import Course
 from tests.support.loop_holds import MOST_HOLD_S, holds
 
 MOST_MIB: Final = 768.0
-"""MemoryMax of the unit. The attacker's memory in the same process counts, and so does a child's."""
+"""Most memory that an attack may take. The attacker's in the same process counts, and so does a child's.
+
+The unit's MemoryMax= is a share of the machine's memory, and so no fixed number.
+"""
 
 
 @dataclass(slots=True)

@@ -74,6 +74,10 @@ class CountingLive:
         self._live = live
         self._on_undelivered = on_undelivered
 
+    async def check(self) -> None:
+        """See `ports.Live`."""
+        await self._live.check()
+
     async def warm_up(self) -> None:
         """See `ports.Live`."""
         await self._live.warm_up()

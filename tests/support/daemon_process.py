@@ -36,6 +36,11 @@ class DaemonProcess:
         """The messages to the service manager, in order; see sd_notify(3)."""
 
     @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
     def journal(self) -> str:
         """The text of both outputs."""
         return self._journal.read_text()

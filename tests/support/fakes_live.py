@@ -251,8 +251,8 @@ class ScriptedLive(_Changing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.warmed_up = False
-        """Whether `warm_up` was called."""
+        self.checked = self.warmed_up = False
+        """Whether `check` and `warm_up` were called."""
         self.open: list[ScriptedConnection] = []
         """The connections that the daemon has open."""
         self._dials: deque[ScriptedDial] = deque(maxlen=_KEPT)
@@ -269,6 +269,10 @@ class ScriptedLive(_Changing):
     async def refuse(self, error: KioskError) -> None:
         """Wait for the next dial, and end it with `error`."""
         (await self.dialed()).refuse(error)
+
+    async def check(self) -> None:
+        """Record the call; there is nothing to check."""
+        self.checked = True
 
     async def warm_up(self) -> None:
         """Record the call; nothing needs warming up."""

@@ -15,6 +15,11 @@ UNIT = FOLDER / "kioskd.service"
 SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter", "ExecCondition", "ExecStart"}
 """Keys that may occur several times. Each line adds to the ones before."""
 
+ZERO_2_W_MB = 420
+"""Memory of a Raspberry Pi Zero 2 W as Linux sees it. Firmware and graphics keep the rest of 512 MB."""
+LEAST_MB = 200
+"""Memory in which a whole conversation with pictures must fit."""
+
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 needs_systemd_analyze = pytest.mark.skipif(
     SYSTEMD_ANALYZE is None, reason="no systemd-analyze: install systemd (a running one is not needed)"
@@ -154,7 +159,10 @@ def test_no_speech_is_left_in_a_core_dump_or_a_shared_folder() -> None:
 
 def test_memory_and_tasks_are_bounded() -> None:
     service = settings()["Service"]
-    assert re.fullmatch(r"\d+M", service["MemoryMax"])
+    high, most = (int(service[key].removesuffix("%")) for key in ("MemoryHigh", "MemoryMax"))
+    assert high * ZERO_2_W_MB / 100 >= LEAST_MB
+    assert high < most <= 75, "the rest of the system stays reachable"
+    assert "MALLOC_ARENA_MAX=2" in service["Environment"].split()
     assert 0 < int(service["TasksMax"]) <= 256
 
 

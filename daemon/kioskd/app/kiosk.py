@@ -20,6 +20,7 @@ from kioskd.flow.controls.buttons import ButtonEvents, ButtonWorker
 from kioskd.flow.controls.kiosk_view import KioskView
 from kioskd.flow.controls.remote import RemoteControl
 from kioskd.flow.controls.status_display import StatusDisplay
+from kioskd.flow.link.client_loading import ClientLoading
 from kioskd.flow.link.live_link import SessionStart
 from kioskd.flow.link.outbox import Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
@@ -104,9 +105,11 @@ class Kiosk:
             on_message=[recorder.received, self._budget.received, self._tools.runner.take],
         )
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
-        self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence())
-        self._remote, own = self._make_remote(settings, outbox)
-        self._engine = self._make_engine(settings, own, observers)
+        client = ClientLoading(parts.service.live, at_once="start" in settings.conversation.wake)
+        self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence(client))
+        remote, own = self._make_remote(settings, outbox)
+        self._others: Mapping[str, Worker] = {"service client": partial(once, client.run), **remote}
+        self._engine = self._make_engine(settings, [client.observe, *own], observers)
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
         devices = self._parts.devices
@@ -205,15 +208,15 @@ class Kiosk:
             budget=self._budget.status.limited,
         )
 
-    def _evidence(self) -> Mapping[str, Evidence]:
+    def _evidence(self, client: ClientLoading) -> Mapping[str, Evidence]:
         """Return the evidence of each part that must work; see `Watchdog`."""
-        uplink, downlink, link = self.sound.uplink, self.sound.downlink, self._link
+        uplink, downlink = self.sound.uplink, self.sound.downlink
         words = self.sound.word_detectors
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
             "speaker": lambda: None if downlink.missing or downlink.paused else downlink.playout.pulled,
             "uplink": lambda: uplink.sent if uplink.sending else None,
-            "service client": lambda: None if link.warm else 0,
+            "service client": lambda: None if client.ready else 0,
             "wake word": lambda: None if all(word.ready for word in words) else 0,
         }
 
@@ -261,7 +264,7 @@ class Kiosk:
             "prompts": partial(once, self._parts.service.prompts.prepare),
             "budget": self._budget.run,
             "records": self._storage.recorder.run,
-            **self._remote,
+            **self._others,
         }
         for spec in devices.buttons:
             workers[spec.name] = ButtonWorker(

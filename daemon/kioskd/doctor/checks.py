@@ -49,6 +49,7 @@ class Check:
 CHECKS: Final = (
     Check("settings", configuration.settings),
     Check("libraries", configuration.libraries, ("settings",)),
+    Check("bytecode", configuration.bytecode),
     Check("service", unit.installed),
     Check("sandbox", unit.sandbox, ("service",)),
     Check("power", power.power),

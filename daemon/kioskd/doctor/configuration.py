@@ -2,12 +2,13 @@
 
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from kioskd.adapters.source import Library
 from kioskd.doctor import unit
 from kioskd.doctor.context import CheckContext
-from kioskd.doctor.finding import Finding, fault, note, ok, split_remedy
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped, split_remedy
 from kioskd.settings.load import notes
 from kioskd.settings.model import Settings
 
@@ -33,6 +34,30 @@ def libraries(context: CheckContext) -> Sequence[Finding]:
         fault("library-missing", f"{module}: this Python library is not installed", how)
         for module, how in missing
     ] or [ok("all Python libraries that the settings need are installed")]
+
+
+RELEASE: Final = "/opt/kioskd/current"
+COMPILED: Final = ("kioskd", "google/genai")
+"""The packages that take longest to compile: a Raspberry Pi needs many seconds for the SDK."""
+
+
+def bytecode(context: CheckContext) -> Finding:
+    """Prove that the modules of the installed release are compiled. The service cannot write bytecode."""
+    sites = list(context.machine.at(RELEASE).glob("lib/python3*/site-packages"))
+    if not sites:
+        return skipped(f"{RELEASE}: there is no installed release")
+    modules = [
+        (site, module) for site in sites for name in COMPILED for module in site.joinpath(name).rglob("*.py")
+    ]
+    bare = sorted(str(module.relative_to(site)) for site, module in modules if not _is_compiled(module))
+    if bare:
+        said = f"modules without bytecode: {len(bare)}, such as {bare[0]}; each start compiles them again"
+        return fault("not-compiled", said, _AGAIN)
+    return ok(f"all {len(modules)} modules of kioskd and of Google's SDK are compiled")
+
+
+def _is_compiled(module: Path) -> bool:
+    return any(module.parent.glob(f"__pycache__/{module.stem}.cpython-*.pyc"))
 
 
 _SITE_PACKAGES: Final = "a virtual environment needs --system-site-packages to see it"

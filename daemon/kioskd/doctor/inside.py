@@ -27,7 +27,7 @@ _LISTING_S: Final = 60.0
 # service.
 _SANDBOX: Final = re.compile(
     r"(User|Group|SupplementaryGroups|Environment|EnvironmentFile|UMask|NoNewPrivileges|RemoveIPC|KeyringMode"
-    r"|(Runtime|State|Cache)Directory(Mode)?|LockPersonality|MemoryDenyWriteExecute|MemoryMax|TasksMax"
+    r"|(Runtime|State|Cache)Directory(Mode)?|LockPersonality|MemoryDenyWriteExecute|Memory(High|Max)|TasksMax"
     r"|DevicePolicy|DeviceAllow|ProcSubset|SecureBits"
     r"|(Protect|Private|Restrict|SystemCall|Limit|Capability|Ambient|IPAddress|Bind|Root)\w+"
     r"|(ReadWrite|ReadOnly|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem)"

@@ -257,12 +257,19 @@ class Connection(Protocol):
 class Live(Protocol):
     """The Live service."""
 
-    async def warm_up(self) -> None:
-        """Do once, outside the loop's thread, everything that would delay the first `connect`: imports,
-        certificates, models.
+    async def check(self) -> None:
+        """Read credentials and certificates once, outside the loop's thread. It loads no client library.
 
         Raises:
-            ConfigError: a file named in the settings cannot be used (a missing CA file, for example).
+            ConfigError: there are no credentials, or a file named in the settings cannot be used.
+        """
+
+    async def warm_up(self) -> None:
+        """Do once, outside the loop's thread, everything that would delay the first `connect`: `check`,
+        imports, models.
+
+        Raises:
+            ConfigError: as `check`.
         """
 
     def connect(

@@ -16,7 +16,7 @@ from kioskd.core import events
 from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, UplinkGate
 from kioskd.core.events import Event
 from kioskd.core.machine import State
-from kioskd.errors import ConfigError, LinkLost, Remedy
+from kioskd.errors import LinkLost, Remedy
 from kioskd.flow.audio.downlink import Downlink
 from kioskd.flow.audio.preroll import PreRoll
 from kioskd.flow.audio.speech_events import SpeechEvents
@@ -136,34 +136,6 @@ async def linked(
     it = Linked(pictures=pictures, users=users, on_message=on_message)
     async with running(it.link.run(), it.uplink.capture(), it.uplink.send(), it.downlink.play()):
         yield it
-
-
-async def test_warming_up_comes_before_any_dial() -> None:
-    it = Linked()
-    assert not it.link.warm
-    async with running(it.link.run()):
-        await it.settle()
-        assert it.live.warmed_up
-        assert it.link.warm
-
-
-async def test_a_dial_ordered_before_the_warm_up_is_made_after_it() -> None:
-    it = Linked()
-    it.link.dial(Dial(1, None))
-    async with running(it.link.run()):
-        await soon(it.live.accept())
-        assert await it.inbox.take() == [events.ConnectionUp(1, resumed=False)]
-
-
-async def test_unusable_settings_of_the_service_end_the_worker() -> None:
-    class Misconfigured(ScriptedLive):
-        async def warm_up(self) -> None:
-            raise ConfigError("service.ca_file: not there")
-
-    it = Linked()
-    link = it.make(Misconfigured(), "", post=_ignore)
-    with pytest.raises(ConfigError, match="ca_file"):
-        await soon(link.run())
 
 
 async def test_a_dial_uses_the_handle_and_reports_whether_the_session_was_resumed() -> None:

@@ -1,12 +1,19 @@
 """The SDK's client, with service, address and secrets given, so that it reads none from the environment."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import re
 import ssl
+import sys
+import threading
 import warnings
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from kioskd import regular_file
@@ -66,7 +73,7 @@ def vertex_endpoint(location: str) -> str:
 class Clients:
     """Makes the client for each dial, and reuses it as long as the credentials are the same.
 
-    Creating an instance blocks for 0.5 s (it imports the SDK and reads certificates), so do it in a thread.
+    Creating an instance reads credentials and certificates: it blocks, so do it in a thread.
     ConfigError: there are no credentials, or the CA file or the environment's proxy is unusable.
     """
 
@@ -81,6 +88,9 @@ class Clients:
         self._shown: DialCredential | None = None
         self._version, self._other_version = config.api_version, config.other_version
         self._tried_other = self._version_known = False
+
+    def load(self) -> None:
+        """Import the SDK, and make its client if the key is known. It blocks, so do it in a thread."""
         _quiet_sdk_warnings()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
@@ -152,7 +162,7 @@ class Clients:
         self._client, self._shown = self._build(found), found
 
     def _build(self, found: DialCredential) -> "genai.Client":
-        from google import genai  # noqa: PLC0415 - takes 350 ms
+        from google import genai  # noqa: PLC0415 - loaded by now
         from google.genai import types  # noqa: PLC0415
 
         config, vertex, secret = self._config, self._config.vertex, found.secret.get_secret_value()
@@ -235,12 +245,42 @@ def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
     raise ConfigError("service key is missing; store the key of your Gemini project")
 
 
+class _NoPillow(MetaPathFinder):
+    """Makes Pillow missing for imports of one thread.
+
+    The SDK imports Pillow for a type's name, which takes 2 MB and 20 ms. The daemon gives it no such picture.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Refuse Pillow; see `importlib.abc.MetaPathFinder`."""
+        if fullname == "PIL" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(name=fullname)
+        return None
+
+
+@contextlib.contextmanager
+def _without_pillow() -> Iterator[None]:
+    """Let this thread not find Pillow during the block, unless it is loaded."""
+    finder = _NoPillow()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 def _quiet_sdk_warnings() -> None:
     """Import the SDK, and keep it from writing warnings to stderr.
 
     It would warn at each dial, and for each value that is newer than the SDK.
     """
-    from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
+    with _without_pillow():
+        from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 250 ms
 
     # The first warning says that the SDK knows tokens only for v1alpha. Google's guide has them for v1beta.
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)

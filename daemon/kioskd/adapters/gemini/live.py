@@ -96,6 +96,8 @@ class GeminiLive:
         self._config = config
         self._deadlines = deadlines or Deadlines()
         self._clients: Clients | None = None
+        self._loading = asyncio.Lock()
+        self._warm = False
         self._known_prompt = False
         self._takes_history = True
         self._pictures_in_answers = config.options.pictures_in_answers
@@ -103,15 +105,30 @@ class GeminiLive:
         self._sends_language_code = config.language is not None
         self._trial = config.trial
 
-    async def warm_up(self) -> None:
-        """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a
-        Pi.
+    async def check(self) -> None:
+        """Read credentials and certificates in a thread: some milliseconds, as the SDK is not imported.
 
-        `connect` does it if it was not done. ConfigError: there are no credentials, or the CA file is
-        unreadable.
+        ConfigError: there are no credentials, or the CA file is unreadable.
         """
+        async with self._loading:
+            await self._checked()
+
+    async def warm_up(self) -> None:
+        """Import the SDK and build the models, in a thread: 0.3 s on a desk, more on a Pi.
+
+        `connect` does it if it was not done, and waits for it while it is being done.
+        ConfigError: as `check`.
+        """
+        async with self._loading:
+            clients = await self._checked()
+            if not self._warm:
+                await asyncio.to_thread(_load, clients, self._config)
+                self._warm = True
+
+    async def _checked(self) -> Clients:
         if self._clients is None:
-            self._clients = await asyncio.to_thread(self._prepare)
+            self._clients = await asyncio.to_thread(Clients, self._config, self._deadlines)
+        return self._clients
 
     @asynccontextmanager
     async def connect(
@@ -274,11 +291,6 @@ class GeminiLive:
         log.warning("service rejects the history, new sessions start without it from now on: cause=%s", lost)
         return LinkLost(str(lost), remedy=Remedy.FRESH)
 
-    def _prepare(self) -> Clients:
-        clients = Clients(self._config, self._deadlines)
-        _build_models(self._config)
-        return clients
-
 
 def _setup(
     config: GeminiConfig,
@@ -329,6 +341,11 @@ def _race_addresses(client: "genai.Client", endpoint: str | None) -> None:
     """
     if endpoint is None or not is_loopback(endpoint):
         client._api_client._websocket_ssl_ctx["happy_eyeballs_delay"] = 0.25
+
+
+def _load(clients: Clients, config: GeminiConfig) -> None:
+    clients.load()
+    _build_models(config)
 
 
 def _build_models(config: GeminiConfig) -> None:

@@ -106,8 +106,6 @@ class LiveLink:
         self._room = room
         self._order: Dial | None = None
         self._ordered = asyncio.Event()
-        self.warm = False
-        """Whether the client library is loaded, so that a dial begins at once."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -151,8 +149,6 @@ class LiveLink:
             ConfigError: the settings of the service cannot be used.
             LinkLost: the parts of the program do not fit together (Remedy.STOP).
         """
-        await self._start.live.warm_up()
-        self.warm = True
         while True:
             await self._ordered.wait()
             self._ordered.clear()
