@@ -26,6 +26,7 @@ _OF_VERTEX: Final = UnusedAt(
 _OF_GEMINI: Final = UnusedAt(
     "provider", "vertex", "only provider: gemini uses it; remove it, or set provider to gemini"
 )
+_OF_TOKENS: Final = UnusedAt("token_url", None, "only token_url uses it; remove it, or set token_url")
 
 
 class ServiceSettings(Section):
@@ -64,6 +65,22 @@ class ServiceSettings(Section):
     means that the server does not know this device. HTTP 429 means that it is busy, and Retry-After says for
     how many seconds. HTTP 5xx means that it has trouble. The daemon takes any other refusal for a wrong
     address."""
+    token_proof: Annotated[Literal["certificate", "signature"], _OF_TOKENS] = "certificate"  # noqa: S105
+    """Way in which this device proves to the token server who it is. It has an effect with
+    `token_certificate`. certificate: the device shows its certificate in the TLS connection. signature: it
+    sends a JWT as a bearer, which its key has signed and which is valid for a minute. The latter also works
+    where TLS ends before the token server."""
+    token_certificate: Annotated[PathOnDisk | None, _OF_TOKENS] = Field(
+        default=None, examples=["/etc/kioskd/device.pem"]
+    )
+    """Certificate of this device (PEM) for the token server at `token_url`. If not set, the server gets
+    neither a certificate nor a bearer. A renewed certificate counts from the next connection on."""
+    token_key_file: Annotated[
+        PathOnDisk | None,
+        UnusedAt("token_certificate", None, "only token_certificate uses it; remove it"),
+    ] = Field(default=None, examples=["/etc/kioskd/device.key"])
+    """Private key of `token_certificate` (PEM, P-256 for `token_proof: signature`). The file must be readable
+    by its owner only (chmod 600). If not set, it is the systemd credential device-key."""
     key_file: Annotated[PathOnDisk | None, _OF_GEMINI] = Field(default=None, examples=["/etc/kioskd/key"])
     """File that holds the service key, only for provider gemini and without `token_url`. The file must be
     readable by its owner only (chmod 600). If not set, the daemon looks in three places, in this order: the
