@@ -61,8 +61,9 @@ def _check_path(path: str) -> None:
         names = {field.alias: field for field in fields.values()}
         if step not in names:
             raise ValueError(f"field_mask names an unknown field: {path[:60]}")
-        parts = getattr(names[step].annotation, "__args__", (names[step].annotation,))
-        model = parts[0]
+        # The first part of `Section | None` is the section.
+        annotation: Any = names[step].annotation
+        model = getattr(annotation, "__args__", (annotation,))[0]
 
 
 def _value(data: Mapping[str, Any], path: str) -> Any:

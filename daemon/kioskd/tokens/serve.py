@@ -97,16 +97,19 @@ async def run(service: TokenService, parts: TokenParts) -> None:
     """
     web = service.web
     listen = service.desk.register.settings.listen
+    failed: list[Exception] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(_served(web, listen))
             watching = tasks.create_task(_watch(service, parts))
             serving.add_done_callback(lambda _done: watching.cancel())
     except* KioskError as errors:
-        raise errors.exceptions[0] from None
+        failed += errors.exceptions
     finally:
         await service.mint.close()
         await asyncio.to_thread(service.budgets.close)
+    if failed:
+        raise failed[0]
 
 
 async def _served(web: TokenServer, listen: TokenListenSettings) -> None:
@@ -122,8 +125,7 @@ async def _served(web: TokenServer, listen: TokenListenSettings) -> None:
 
 async def _watch(service: TokenService, parts: TokenParts) -> NoReturn:
     """Report that the service is ready. Then take changed files over, and give signs of life."""
-    while not service.web.started:
-        await parts.clock.sleep(0.05)
+    await service.web.listening.wait()
     register = service.desk.register
     log.info("token service ready: port=%d devices=%d", service.web.port, len(register.devices))
     parts.notifier.ready()

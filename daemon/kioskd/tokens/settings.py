@@ -38,8 +38,9 @@ class TokenListenSettings(Section):
 
     address: Name = "0.0.0.0"  # noqa: S104 - the devices are elsewhere, and show a certificate
     """Address to listen at. Without `certificate` it must be an address of this machine alone."""
-    port: Annotated[int, Range(1, 65_535, "it is the number of a port")] = 8443
-    """Port to listen at. The path of the address in the devices' `service.token_url` does not matter."""
+    port: Annotated[int, Range(0, 65_535, "it is the number of a port")] = 8443
+    """Port to listen at. 0 is any free one, which the journal names. The path of the address in the devices'
+    `service.token_url` does not matter."""
     certificate: PathOnDisk | None = None
     """Certificate of this server (PEM), with those between it and the authority. Without one the service
     speaks plain HTTP, for a TLS proxy on this machine. A new file is taken over within seconds."""

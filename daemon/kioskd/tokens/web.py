@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import math
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -62,6 +63,15 @@ class TokenServer(uvicorn.Server):
         """Leave the signals alone."""
         yield
 
+    listening: asyncio.Event
+    """Set as soon as devices can connect."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self.listening.set()
+
     @property
     def port(self) -> int:
         """The port that it listens at, once it has started."""
@@ -72,7 +82,7 @@ class TokenServer(uvicorn.Server):
 def server(listen: TokenListenSettings, application: Starlette, tls: ssl.SSLContext | None) -> TokenServer:
     """Return a web server that is ready to be started."""
     factory: Callable[..., ssl.SSLContext] | None = None if tls is None else lambda _config, _default: tls
-    return TokenServer(
+    made = TokenServer(
         uvicorn.Config(
             application,
             host=listen.address,
@@ -93,6 +103,8 @@ def server(listen: TokenListenSettings, application: Starlette, tls: ssl.SSLCont
             timeout_graceful_shutdown=LEAVE_S,
         )
     )
+    made.listening = asyncio.Event()
+    return made
 
 
 def application(

@@ -136,7 +136,9 @@ class TokenCredentials:
                 f"token server gave no answer within {self._fetch_s:g} s; check the network"
             ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
-            raise not_reached("token server", "service.token_url", error) from None
+            # A server of asyncio resets the connection of a client whose certificate it rejects.
+            settings = "service.token_url" + (" and service.token_certificate" if self._identity else "")
+            raise not_reached("token server", settings, error) from None
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise _token_refused(response, self._wall())
         return DialCredential(_token_in(body))

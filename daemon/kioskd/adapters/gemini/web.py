@@ -124,7 +124,7 @@ def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
 
     Libraries wrap the socket's error, so all causes of `error` are searched.
     """
-    text = plain(str(error)) or type(error).__name__
+    text = plain(str(error)) or _of_system(error) or type(error).__name__
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = cause.verify_message
@@ -147,6 +147,12 @@ def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
             remedy=Remedy.SETTINGS,
         )
     return LinkLost(f"{who} not reached: {text}; check the network and {settings}")
+
+
+def _of_system(error: BaseException) -> str:
+    """Return the system's words for the cause of an error; empty if it has none."""
+    said = (cause.strerror for cause in causes(error) if isinstance(cause, OSError) and cause.strerror)
+    return next(said, "")
 
 
 def _refused_by_proxy(error: BaseException) -> bool:
