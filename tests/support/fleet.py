@@ -98,7 +98,7 @@ class Authority:
         return self.folder / f"{self.name}-crl.pem"
 
     def revoke(self, *issued: Issued) -> None:
-        """Write the list anew, with these certificates on it, too."""
+        """Write the list again, with these certificates on it, too."""
         self.revoked += [each.serial for each in issued]
         now = dt.datetime.now(dt.UTC)
         builder = x509.CertificateRevocationListBuilder(self._certificate.subject, now - DAY, now + DAY)
@@ -168,8 +168,7 @@ class TokenHost:
     @property
     def url(self) -> str:
         """The devices' `service.token_url`."""
-        assert self.service is not None
-        return f"https://127.0.0.1:{self.service.web.port}/kiosk"
+        return f"https://127.0.0.1:{self.settings['listen']['port']}/kiosk"
 
     def write(self, **changes: Any) -> None:
         """Write the YAML with these sections. YAML reads JSON."""

@@ -27,7 +27,7 @@ class TokenLock:
 
 @dataclass(frozen=True, slots=True)
 class TokenTerms:
-    """What a token allows."""
+    """The terms of a token."""
 
     expires_s: float
     """Time in seconds since the epoch from which on its connections are rejected."""

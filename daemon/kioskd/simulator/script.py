@@ -225,9 +225,9 @@ class ServiceScript(ScenarioSection):
     token_version: Literal["any", "v1beta", "v1alpha"] = "any"  # noqa: S105 - a version, and no token
     """The version of the interface that accepts tokens. The other one answers with HTTP 404."""
     locked: Literal["replace", "refuse"] = "replace"
-    """What happens to another value for a field that a token locks.
+    """Treatment of another value for a field that a token locks.
 
-    The token's value replaces it, as Google documents. Or the service rejects the setup (1007).
+    replace: the token's value counts, as Google documents. refuse: the service rejects the setup (1007).
     """
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
     """The refusal of a wrong or missing key or token: an HTTP status, or a close at setup.

@@ -86,7 +86,7 @@ class TokenDesk:
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     def replace(self, register: TokenRegister) -> None:
-        """Use other rights and limits from the next request on. What was counted stays counted."""
+        """Use other rights and limits from the next request on. Earlier counts stay."""
         self.register = register
         limits = register.settings.limits
         self._limits.each.most = limits.device_per_minute

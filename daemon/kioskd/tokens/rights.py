@@ -23,7 +23,7 @@ _TOOLS_FORM: Final = "write what `kioskd tools list --json` prints"
 
 @dataclass(frozen=True, slots=True)
 class DeviceRights:
-    """What one device may do."""
+    """The rights of one device."""
 
     name: str
     enabled: bool

@@ -24,7 +24,7 @@ from kioskd.tokens.certificates import DeviceCertificates
 from kioskd.tokens.desk import TokenDesk
 from kioskd.tokens.rights import TokenRegister, read_register
 from kioskd.tokens.settings import TokenListenSettings, TokenServiceSettings
-from kioskd.tokens.web import TokenServer, application, server
+from kioskd.tokens.web import TokenWebServer, application, server
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class TokenService:
     certificates: DeviceCertificates
     mint: TokenMint
     budgets: TokenBudgets
-    web: TokenServer
+    web: TokenWebServer
     tls: ssl.SSLContext | None
     tls_files: tuple[Path, Path] | None
 
@@ -112,7 +112,7 @@ async def run(service: TokenService, parts: TokenParts) -> None:
         raise failed[0]
 
 
-async def _served(web: TokenServer, listen: TokenListenSettings) -> None:
+async def _served(web: TokenWebServer, listen: TokenListenSettings) -> None:
     try:
         await web.serve()
     except SystemExit:

@@ -100,7 +100,7 @@ class TokenLimitSettings(Section):
 
 
 class RightsSettings(Section):
-    """What a token allows. A setting that is missing in a device's row comes from its group."""
+    """The rights that a token gives. A setting that is missing in a device's row comes from its group."""
 
     enabled: bool | None = None
     """Whether the devices get tokens. false in a group or in a device's row refuses them (HTTP 403)."""

@@ -55,7 +55,7 @@ class DeviceProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-class TokenServer(uvicorn.Server):
+class TokenWebServer(uvicorn.Server):
     """The web server. The caller handles signals, and sets `should_exit`."""
 
     @contextlib.contextmanager
@@ -79,10 +79,10 @@ class TokenServer(uvicorn.Server):
         return port
 
 
-def server(listen: TokenListenSettings, application: Starlette, tls: ssl.SSLContext | None) -> TokenServer:
+def server(listen: TokenListenSettings, application: Starlette, tls: ssl.SSLContext | None) -> TokenWebServer:
     """Return a web server that is ready to be started."""
     factory: Callable[..., ssl.SSLContext] | None = None if tls is None else lambda _config, _default: tls
-    made = TokenServer(
+    made = TokenWebServer(
         uvicorn.Config(
             application,
             host=listen.address,
