@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import importlib.util
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,8 @@ from kioskd.settings.load import SettingsError
 
 if TYPE_CHECKING:
     from kioskd.tokens.rights import DeviceRights, TokenRegister
+
+log = logging.getLogger(__name__)
 
 DEFAULT: Final = "/etc/kioskd/tokens.yaml"
 
@@ -80,6 +83,7 @@ async def _serve(path: Path) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, leave)
     await serve.run(service, parts)
+    log.info("stopped")
     return Exit.OK
 
 

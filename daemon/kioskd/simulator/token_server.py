@@ -90,6 +90,8 @@ class TokenServer:
             writer.transport.abort()  # The request is no HTTP, or the client has disconnected.
         finally:
             writer.close()
+            # Python 3.11 cannot abort a TLS connection that is closed. It ends by its own deadline.
+            self._writers.discard(writer)
             self._serving.discard(task)
 
     async def _play_faults(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

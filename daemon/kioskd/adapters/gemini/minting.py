@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from kioskd.adapters.gemini.client import ENDPOINT, quiet_sdk_warnings, quiet_wire_loggers
 from kioskd.adapters.gemini.credentials import TOKEN_PREFIX
+from kioskd.adapters.gemini.errors import ODD
 from kioskd.adapters.gemini.functions import BlockingRule, declarations
 from kioskd.adapters.gemini.reasons import plain
 from kioskd.adapters.gemini.web import HttpClient, not_reached, tls_context
@@ -162,8 +163,8 @@ def _request(session: LockedSession, now: dt.datetime) -> "types.CreateAuthToken
 def _trouble() -> tuple[type[Exception], ...]:
     import httpx2  # noqa: PLC0415 - loaded by now
 
-    # The SDK fails with these two on an answer that is not JSON, or has other fields.
-    return (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError, ValueError, TypeError)
+    # The SDK fails with the odd ones on an answer that is not JSON, or has another form.
+    return (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError, *ODD)
 
 
 def _refused(error: Any) -> LinkLost:
