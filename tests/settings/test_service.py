@@ -68,7 +68,7 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
             {"token_url": "https://t.example", "token_key_file": "k"},
             "only token_certificate uses it",
         ),
-        ("service", {"token_proof": "bearer"}, "write one of certificate, signature"),
+        ("service", {"token_proof": "bearer"}, "should be 'certificate' or 'signature'"),
         ("service", {"proxy": "proxy:3128"}, "for example http://proxy.example:3128"),
         ("service", {"proxy": "https://proxy:3128"}, "for example http://proxy.example:3128"),
         ("service", {"proxy": "http://proxy"}, "for example http://proxy.example:3128"),
