@@ -1,4 +1,4 @@
-"""Devices are known by their certificates, and by what the certificates' keys have signed."""
+"""Devices prove who they are by certificates, or by requests that the certificates' keys have signed."""
 
 import base64
 import datetime as dt

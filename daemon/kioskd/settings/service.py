@@ -63,8 +63,9 @@ class ServiceSettings(Section):
     gemini. Then the device holds no key. The server gets POST `{"model": "gemini-3.8-live"}`. It answers
     `{"token": "auth_tokens/..."}`, or `{"name": ...}` as the service itself does when it mints one. HTTP 401
     means that the server does not know this device. HTTP 429 means that it is busy, and Retry-After says for
-    how many seconds. HTTP 5xx means that it has trouble. The daemon takes any other refusal for a wrong
-    address."""
+    how many seconds. HTTP 403 means that it does not allow this device or the model. HTTP 5xx means that it
+    has trouble. The daemon takes any other refusal for a wrong address. `kioskd tokens serve` is such a
+    server."""
     token_proof: Annotated[Literal["certificate", "signature"], _OF_TOKENS] = "certificate"  # noqa: S105
     """Way in which this device proves to the token server who it is. It has an effect with
     `token_certificate`. certificate: the device shows its certificate in the TLS connection. signature: it

@@ -67,11 +67,12 @@ def _check_path(path: str) -> None:
 
 
 def _value(data: Mapping[str, Any], path: str) -> Any:
+    found: Any = data
     for step in path.split("."):
-        if not isinstance(data, Mapping) or step not in data:
+        if not isinstance(found, Mapping) or step not in found:
             return None
-        data = data[step]
-    return data
+        found = found[step]
+    return found
 
 
 def _put(data: dict[str, Any], path: str, value: Any) -> None:
