@@ -16,7 +16,6 @@ from tests.support.settings import refusal, taken
         ("service", {"provider": "vertex", "project": "123456789012", "location": "eu"}),
         ("service", {"provider": "vertex", "project": "example.com:old", "location": "europe-west4"}),
         ("service", {"token_url": "https://tokens.example/kiosk", "proxy": "http://proxy.example:3128"}),
-        ("service", {"token_url": "https://tokens.example/kiosk", "token_proof": "signature"}),
         ("service", {"renew_s": 5}),
         ("service", {"renew_s": 780}),
         ("service", {"media_resolution": "high"}),
@@ -62,7 +61,7 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
         ),
         ("service", {"token_url": "https://t.example", "key_file": "k"}, "remove one of the two"),
         ("service", {"token_certificate": "c"}, "only token_url uses it"),
-        ("service", {"token_proof": "signature"}, "only token_url uses it"),
+        ("service", {"token_proof": "signature"}, "only token_certificate uses it"),
         (
             "service",
             {"token_url": "https://t.example", "token_key_file": "k"},

@@ -136,7 +136,8 @@ def _identity(settings: Settings) -> "DeviceIdentity | None":
     from kioskd.adapters.gemini import DeviceIdentity  # noqa: PLC0415 - as in `live`
 
     key = device_key(service, os.environ)
-    return DeviceIdentity(service.token_certificate, key, service.token_proof, service.ca_file)
+    proof = service.token_proof or "certificate"
+    return DeviceIdentity(service.token_certificate, key, proof, service.ca_file)
 
 
 def read_aloud(settings: Settings) -> ReadAloud:

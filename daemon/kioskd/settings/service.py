@@ -66,11 +66,6 @@ class ServiceSettings(Section):
     how many seconds. HTTP 403 means that it does not allow this device or the model. HTTP 5xx means that it
     has trouble. The daemon takes any other refusal for a wrong address. `kioskd tokens serve` is such a
     server."""
-    token_proof: Annotated[Literal["certificate", "signature"], _OF_TOKENS] = "certificate"  # noqa: S105
-    """Way in which this device proves to the token server who it is. It has an effect with
-    `token_certificate`. certificate: the device shows its certificate in the TLS connection. signature: it
-    sends a JWT as a bearer, which its key has signed and which is valid for a minute. The latter also works
-    where TLS ends before the token server."""
     token_certificate: Annotated[PathOnDisk | None, _OF_TOKENS] = Field(
         default=None, examples=["/etc/kioskd/device.pem"]
     )
@@ -82,6 +77,14 @@ class ServiceSettings(Section):
     ] = Field(default=None, examples=["/etc/kioskd/device.key"])
     """Private key of `token_certificate` (PEM, P-256 for `token_proof: signature`). The file must be readable
     by its owner only (chmod 600). If not set, it is the systemd credential device-key."""
+    token_proof: Annotated[
+        Literal["certificate", "signature"] | None,
+        UnusedAt("token_certificate", None, "only token_certificate uses it; remove it"),
+    ] = Field(default=None, examples=["signature"])
+    """Way in which this device proves to the token server who it is. certificate: it shows
+    `token_certificate` in the TLS connection. signature: it sends a JWT as a bearer, which its key has signed
+    and which is valid for a minute. The latter also works where TLS ends before the token server. If not
+    set, it is certificate."""
     key_file: Annotated[PathOnDisk | None, _OF_GEMINI] = Field(default=None, examples=["/etc/kioskd/key"])
     """File that holds the service key, only for provider gemini and without `token_url`. The file must be
     readable by its owner only (chmod 600). If not set, the daemon looks in three places, in this order: the
