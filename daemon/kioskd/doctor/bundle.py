@@ -40,7 +40,7 @@ HARMLESS: Final = frozenset(
         *("provider", "model", "api_version", "location", "media_resolution", "voice", "language"),
         *("thinking", "wake", "wakeword", "turn_taking", "pace", "uplink", "speech_start", "speech_end"),
         *("interruptions", "device", "echo", "cues", "source", "when", "does", "double", "pull", "active"),
-        *("from", "to", "transcripts", "recordings", "quiet_hours"),
+        *("from", "to", "transcripts", "recordings", "quiet_hours", "token_proof"),
     }
 )
 """Settings whose texts are choices, names of devices, or times."""

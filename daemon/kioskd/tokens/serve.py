@@ -229,6 +229,9 @@ def tls_files(listen: TokenListenSettings, environ: Mapping[str, str]) -> tuple[
 def _tls_context(files: tuple[Path, Path], settings: TokenServiceSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A resumed TLS session would not look at the certificate's dates again.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
     try:
         for path in files:
             regular_file.check(path)  # OpenSSL would block on a pipe

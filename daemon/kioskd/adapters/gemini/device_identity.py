@@ -51,7 +51,9 @@ class DeviceIdentity:
             context = tls_context(self.ca_file)
             context.load_cert_chain(self.certificate, self.key, password=_no_password)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            why = getattr(error, "strerror", None) or getattr(error, "reason", None) or "not a key in PEM"
+            why = (
+                getattr(error, "strerror", None) or getattr(error, "reason", None) or "not a P-256 key in PEM"
+            )
             raise LinkLost(
                 f"this device's certificate cannot be used ({why}); "
                 "check service.token_certificate, and its key",
