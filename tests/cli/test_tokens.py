@@ -21,7 +21,7 @@ def yaml(tmp_path: Path) -> Path:
     path = tmp_path / "tokens.yaml"
     path.write_text(
         f"""\
-listen: {{certificate: server.pem, key_file: server.key}}
+listen: {{certificate: server.pem}}
 identity: {{ca_file: {authority.ca_file.name}, crl_file: {authority.crl_file.name}}}
 devices:
   - {{name: hall-1, voice: Kore, connections_per_day: 9}}
@@ -41,7 +41,9 @@ def test_check_lists_the_devices_and_says_what_only_the_service_can_see(
     assert first == f"{yaml}: ok"
     assert one == "  hall-1  gemini-3.8-live (v1beta), 9 a day, fixed: model, voice"
     assert two == "  hall-2  disabled"
-    assert note.startswith("  note: listen.key_file: the file is not there")
+    assert note.startswith(
+        "  note: listen.key_file: is not set, and there is no systemd credential tokens-tls-key"
+    )
 
 
 def test_check_names_each_fault_by_line_and_column(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,12 +59,20 @@ def test_check_names_each_fault_by_line_and_column(yaml: Path, capsys: pytest.Ca
     assert (report["ok"], [fault["line"] for fault in report["faults"]]) == (False, [4, 5])
 
 
+def test_check_finds_a_key_that_others_can_read(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = yaml.parent / "server.key"
+    key.touch(mode=0o644)
+    yaml.write_text(yaml.read_text().replace("server.pem", "server.pem, key_file: server.key"))
+    assert main(["tokens", "check", "--config", str(yaml)]) == Exit.CONFIGURATION
+    assert f"{yaml}:1:45 listen.key_file: other users can access it (mode 644)" in capsys.readouterr().out
+
+
 def test_check_reads_the_authority_and_the_revocations(
     yaml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (yaml.parent / "fleet-crl.pem").write_text("")
     assert main(["tokens", "check", "--config", str(yaml)]) == Exit.CONFIGURATION
-    assert "holds no list of revoked certificates" in capsys.readouterr().out
+    assert f"{yaml}:2:45 identity.crl_file: holds no list of revoked" in capsys.readouterr().out
 
 
 def test_serve_ends_with_78_and_one_line_for_a_fault(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,9 @@ from kioskd.adapters import clock
 from kioskd.adapters.systemd import notifier
 from kioskd.cli import Exit
 from kioskd.errors import ConfigError, KioskError
+from kioskd.secret_files import KeyMissingError, KeyUnusableError
 from kioskd.settings.load import SettingsError
+from kioskd.yamlconf.document import Fault
 
 if TYPE_CHECKING:
     from kioskd.tokens.rights import DeviceRights, TokenRegister
@@ -89,10 +91,9 @@ async def _serve(path: Path) -> int:
 
 def _check(path: Path, *, as_json: bool) -> int:
     from kioskd.tokens import rights, serve  # noqa: PLC0415 - as above
-    from kioskd.tokens.certificates import DeviceCertificates  # noqa: PLC0415 - as above
+    from kioskd.tokens.certificates import DeviceCertificates, IdentityFileError  # noqa: PLC0415 - as above
 
-    faults: list[dict[str, object]] = []
-    lines: list[str] = []
+    faults: list[Fault] = []
     notes: list[str] = []
     register: TokenRegister | None = None
     try:
@@ -100,11 +101,10 @@ def _check(path: Path, *, as_json: bool) -> int:
         identity = register.settings.identity
         DeviceCertificates(identity.ca_file, identity.crl_file)
     except SettingsError as error:
-        faults = [dataclasses.asdict(fault) for fault in error.faults]
-        lines = [str(fault) for fault in error.faults]
-    except ConfigError as error:
-        faults = [{"file": str(path), "line": 0, "column": 0, "key": "", "what": str(error)}]
-        lines = [f"{path}: {error}"]
+        faults += error.faults
+    except IdentityFileError as error:
+        assert register is not None
+        register.document.fault(("identity", error.setting), error.what)
     if register is not None:
         # The keys may be credentials that only the service itself gets.
         for look in (
@@ -113,12 +113,17 @@ def _check(path: Path, *, as_json: bool) -> int:
         ):
             try:
                 look()
-            except KioskError as error:
+            except KeyMissingError as error:
                 notes.append(f"{error} (if the systemd service has one, it cannot be seen from here)")
+            except KeyUnusableError as error:
+                register.document.fault(tuple(error.where.split(".")), error.what)
+        faults = list(register.document.faults)
+    lines = [str(fault) for fault in faults]
     if not faults and register is not None:
         lines = [f"{path}: ok", *(_row(device) for device in register.devices.values())]
     if as_json:
-        print(json.dumps({"ok": not faults, "faults": faults, "notes": notes}, indent=2, ensure_ascii=False))
+        listed = [dataclasses.asdict(fault) for fault in faults]
+        print(json.dumps({"ok": not faults, "faults": listed, "notes": notes}, indent=2, ensure_ascii=False))
     else:
         print("\n".join([*lines, *(f"  note: {note}" for note in notes)]))
     return Exit.CONFIGURATION if faults else Exit.OK

@@ -35,6 +35,15 @@ class UnknownDeviceError(Exception):
     """A device has not proved who it is. The text says why, for the journal alone."""
 
 
+class IdentityFileError(ConfigError):
+    """A file of the section identity cannot be used. `setting` names it, `what` gives cause and remedy."""
+
+    def __init__(self, setting: str, path: Path, what: str) -> None:
+        super().__init__(f"identity.{setting} = {path}: {what}")
+        self.setting = setting
+        self.what = what
+
+
 @dataclass(frozen=True, slots=True)
 class SignedProof:
     """A JWT that is in order, as far as this can be said without knowing earlier ones."""
@@ -52,7 +61,7 @@ class DeviceCertificates:
         """Read the files. It blocks.
 
         Raises:
-            ConfigError: a file cannot be used.
+            IdentityFileError: a file cannot be used.
         """
         self._crl_file = crl_file
         self._authorities = _authorities(ca_file)
@@ -72,7 +81,7 @@ class DeviceCertificates:
         self._stamp = stamp
         try:
             self._revoked = _revoked(self._crl_file, self._authorities)
-        except ConfigError as error:
+        except IdentityFileError as error:
             log.warning("revocations not read, the old list stays in force: %s", error)
         else:
             log.info("revocations read: certificates=%d", len(self._revoked))
@@ -179,44 +188,40 @@ def _leaf(header: dict[str, Any]) -> bytes:
 
 
 def _authorities(path: Path) -> list[x509.Certificate]:
+    where = "ca_file"
     try:
-        return x509.load_pem_x509_certificates(regular_file.content(path, _LARGEST_BYTES))
-    except OSError as error:
-        raise ConfigError(
-            f"identity.ca_file = {path}: cannot be read ({error.strerror}); "
-            "correct the path or its permissions"
-        ) from None
+        return x509.load_pem_x509_certificates(_content(where, path))
     except ValueError:
-        raise ConfigError(
-            f"identity.ca_file = {path}: holds no certificate; write the authority's certificate in PEM"
-        ) from None
+        what = "holds no certificate; write the authority's certificate in PEM"
+        raise IdentityFileError(where, path, what) from None
 
 
 def _revoked(path: Path, authorities: list[x509.Certificate]) -> frozenset[tuple[bytes, int]]:
     """Return the revoked certificates in a file, each by its issuer and its number."""
-    where = f"identity.crl_file = {path}"
+    where = "crl_file"
     found: set[tuple[bytes, int]] = set()
     try:
-        lists = [
-            x509.load_pem_x509_crl(block)
-            for block in _CRL.findall(regular_file.content(path, _LARGEST_BYTES))
-        ]
-    except OSError as error:
-        raise ConfigError(
-            f"{where}: cannot be read ({error.strerror}); correct the path or its permissions"
-        ) from None
+        lists = [x509.load_pem_x509_crl(block) for block in _CRL.findall(_content(where, path))]
     except ValueError:
-        raise ConfigError(f"{where}: holds a list that cannot be read; write it again in PEM") from None
+        what = "holds a list that cannot be read; write it again in PEM"
+        raise IdentityFileError(where, path, what) from None
     if not lists:
-        raise ConfigError(f"{where}: holds no list of revoked certificates; write one in PEM")
+        raise IdentityFileError(where, path, "holds no list of revoked certificates; write one in PEM")
     for each in lists:
         signers = [one for one in authorities if one.subject == each.issuer]
         if not any(_signed_by(each, one) for one in signers):
-            raise ConfigError(
-                f"{where}: is not signed by the authority in identity.ca_file; sign it with that"
-            )
+            what = "is not signed by the authority in identity.ca_file; sign it with that"
+            raise IdentityFileError(where, path, what)
         found |= {(each.issuer.public_bytes(), entry.serial_number) for entry in each}
     return frozenset(found)
+
+
+def _content(where: str, path: Path) -> bytes:
+    try:
+        return regular_file.content(path, _LARGEST_BYTES)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror}); correct the path or its permissions"
+        raise IdentityFileError(where, path, what) from None
 
 
 def _signed_by(revocations: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:

@@ -38,6 +38,8 @@ class TokenRegister:
 
     settings: TokenServiceSettings
     devices: Mapping[str, DeviceRights]
+    document: Document
+    """Knows the place of each setting in the file."""
 
 
 def read_register(path: Path) -> TokenRegister:
@@ -60,7 +62,7 @@ def read_register(path: Path) -> TokenRegister:
         devices[row.name] = _rights(row.name, merged, listed)
     if document.faults:
         raise SettingsError(document.faults)
-    return TokenRegister(settings, devices)
+    return TokenRegister(settings, devices, document)
 
 
 def _merged(row: RightsSettings, group: RightsSettings | None) -> RightsSettings:

@@ -15,7 +15,7 @@ from kioskd import regular_file
 from kioskd.adapters.gemini.minting import MintConfig, TokenMint
 from kioskd.errors import ConfigError, KioskError
 from kioskd.ports import Clock, Notifier
-from kioskd.secret_files import KeyUnusableError, check_private, read
+from kioskd.secret_files import KeyMissingError, check_private, read
 from kioskd.settings.credentials import service_key
 from kioskd.settings.load import SettingsError
 from kioskd.settings.service import ServiceSettings
@@ -207,7 +207,8 @@ def tls_files(listen: TokenListenSettings, environ: Mapping[str, str]) -> tuple[
     """Return the certificate of this server and its key; None: it speaks plain HTTP.
 
     Raises:
-        KeyUnusableError: the key is missing, or open to other users.
+        KeyMissingError: there is no key.
+        KeyUnusableError: the key cannot be read, or is open to other users.
     """
     if listen.certificate is None:
         return None
@@ -218,7 +219,7 @@ def tls_files(listen: TokenListenSettings, environ: Mapping[str, str]) -> tuple[
     folder = environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(folder, TLS_CREDENTIAL) if folder else None
     if credential is None or not credential.exists():
-        raise KeyUnusableError(
+        raise KeyMissingError(
             "listen.key_file",
             f"is not set, and there is no systemd credential {TLS_CREDENTIAL}; "
             f"set it, or store the key in /etc/credstore.encrypted/{TLS_CREDENTIAL}",
