@@ -16,6 +16,8 @@ import psutil
 from tests.support.fleet import Issued, TokenHost, token_host
 from tests.support.until import until
 
+from kioskd.errors import LinkLost, Remedy
+
 DEVICES: Final = 1000
 WITHIN_S: Final = 45.0
 """Seconds over which the devices begin to ask."""
@@ -49,7 +51,7 @@ async def own_process(host: TokenHost) -> AsyncIterator[psutil.Process]:
 
 async def test_a_thousand_devices_get_their_own_rights_within_a_minute(tmp_path: Path) -> None:
     rows = [
-        {"name": f"kiosk-{number}", "instructions": f"You are number {number}.", "connections_per_day": 1}
+        {"name": f"kiosk-{number}", "instructions": f"You are number {number}.", "connections_per_day": 5}
         for number in range(DEVICES)
     ]
     limits = {"all_per_minute": 2 * DEVICES}
@@ -58,12 +60,21 @@ async def test_a_thousand_devices_get_their_own_rights_within_a_minute(tmp_path:
         async with own_process(host) as process:
             before = process.memory_info().rss
             took: list[float] = []
+            refusals: list[int] = []
             began = time.monotonic()
 
             async def ask(number: int, device: Issued) -> str:
                 await asyncio.sleep(number * WITHIN_S / DEVICES)
                 start = time.monotonic()
-                token = await host.token(device)
+                while True:
+                    try:
+                        token = await host.token(device)
+                        break
+                    except LinkLost as lost:  # as the daemon does, which asks again when it is told to
+                        if lost.remedy is not Remedy.RESUME:
+                            raise
+                        refusals.append(number)
+                        await asyncio.sleep(lost.retry_after_s or 1.0)
                 took.append(time.monotonic() - start)
                 return token
 
@@ -79,7 +90,8 @@ async def test_a_thousand_devices_get_their_own_rights_within_a_minute(tmp_path:
     cuts = statistics.quantiles(took, n=100)
     print(  # noqa: T201 - the figures are for people
         f"{DEVICES} tokens in {lasted:.1f} s: p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, "
-        f"most {max(took) * 1000:.0f} ms; memory {before / 1e6:.0f} MB at first, {after / 1e6:.0f} MB at last"
+        f"most {max(took) * 1000:.0f} ms, {len(refusals)} asked again; "
+        f"memory {before / 1e6:.0f} MB at first, {after / 1e6:.0f} MB at last"
     )
     assert lasted < 60
     assert cuts[98] < MOST_P99_S

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 32
 """Requests to the service that run at the same time; the others wait for their turn."""
-TURN_S: Final = 2.0
+TURN_S: Final = 3.0
 """Seconds that a request waits for its turn. A device waits 8 s for its token."""
 
 _ALL: Final = "*"
@@ -167,6 +167,7 @@ class TokenDesk:
             async with asyncio.timeout(TURN_S):
                 await self._turns.acquire()
         except TimeoutError:
+            log.warning("token refused: device=%s cause=too many requests at once", rights.name)
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once", _AGAIN_S) from None
         try:
             return await self._mint.mint(rights.session)
