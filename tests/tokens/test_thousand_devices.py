@@ -69,14 +69,14 @@ async def test_a_thousand_devices_get_their_own_rights_within_a_minute(tmp_path:
                 while True:
                     try:
                         token = await host.token(device)
-                        break
                     except LinkLost as lost:  # as the daemon does, which asks again when it is told to
                         if lost.remedy is not Remedy.RESUME:
                             raise
                         refusals.append(number)
                         await asyncio.sleep(lost.retry_after_s or 1.0)
-                took.append(time.monotonic() - start)
-                return token
+                    else:
+                        took.append(time.monotonic() - start)
+                        return token
 
             tokens = await asyncio.gather(*(ask(*each) for each in enumerate(devices)))
             lasted = time.monotonic() - began
