@@ -298,6 +298,20 @@ def test_a_visitors_line_is_always_written_and_ends_the_counting(
     ]
 
 
+def test_an_audit_line_is_always_written_and_ends_no_counting(
+    wall: Wall, patient: logs.QueuedHandler
+) -> None:
+    outage(5)
+    for number in range(1, 6):
+        OURS.info("token %d", number, extra={"audit": True})
+    outage(1)
+    patient.flush()
+    assert wall.messages == [
+        *(f"link lost: epoch={epoch}" for epoch in (1, 2, 3)),
+        *(f"token {number}" for number in range(1, 6)),
+    ]
+
+
 def test_lines_of_different_devices_are_of_different_kinds(wall: Wall, patient: logs.QueuedHandler) -> None:
     for _ in range(5):
         OURS.warning("%s lost: %s", "lamp", "gone")

@@ -48,6 +48,7 @@ NO_SIGN_OF_LIFE: Final = "bed80f02a6c148399b223b2985ae837c"
 RELOADED: Final = "96e333a769b941a78fb14933636dfe2c"
 RELOAD_REFUSED: Final = "98f10d21480b460fa65f50796c9395a8"
 TOOL_LEFT_OUT: Final = "5d0c8e7b1f6a4c0f9a8f0f6f3b7e21c4"
+TOKEN_MINTED: Final = "3f6b0c52f4c94d0f8a51f2b96e0d7c18"  # noqa: S105 - a number of messages, and no token
 BUG: Final = "49895ba775a04923b28dfe1bae98933e"
 
 MORE_LIKE_IT: Final = "ec75ab423133446bb3b48e23fe5364d4"

@@ -10,7 +10,8 @@ the fields of `set_common_fields`: the current state, conversation, turn and epo
 
 The journal is bounded (see `log_throttle`): an unused kiosk, with or without network, writes at most
 `LINES_AN_HOUR`. A line with `extra={"visitor": True}` means that a visitor is there. It is always written,
-and the counts of all kinds begin again. At the level debug no line is held back. systemd-python's own
+and the counts of all kinds begin again. A line with `extra={"audit": True}` is always written, too. At the
+level debug no line is held back. systemd-python's own
 JournalHandler is not used, because it sends all arguments of a line to the journal.
 """
 
@@ -201,6 +202,8 @@ def _trace(record: logging.LogRecord) -> str | None:
 
 
 def _may_be_held(record: logging.LogRecord) -> bool:
+    if getattr(record, "audit", False):
+        return False
     if record.levelno < logging.INFO or record.levelno >= logging.CRITICAL or record.exc_info:
         return False
     return not logging.getLogger("kioskd").isEnabledFor(logging.DEBUG)

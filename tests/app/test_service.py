@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fleet import Authority
 from tests.support.live_providers import (
     CONSTRAINED,
     KEY,
@@ -17,6 +18,7 @@ from tests.support.live_providers import (
 )
 
 from kioskd import app
+from kioskd.errors import ConfigError
 from kioskd.settings.model import Settings
 
 
@@ -53,6 +55,25 @@ async def test_settings_with_an_account_need_no_key_and_dial_the_accounts_locati
         setup, path = await setup_of({"service": account}, key=None)
     assert path == VERTEX_PATH
     assert setup["model"].startswith("projects/my-project/locations/global/")
+
+
+async def test_settings_with_a_certificate_show_it_to_the_token_server(tmp_path: Path) -> None:
+    device = Authority(tmp_path).issue("kiosk-1")
+    async with token_server(mint()) as (tokens, url):
+        identity = {
+            "token_url": url,
+            "token_proof": "signature",
+            "token_certificate": device.certificate,
+            "token_key_file": device.key,
+        }
+        await setup_of({"service": identity}, key=None)
+    assert tokens.asked[0].headers["authorization"].startswith("Bearer ")
+
+
+def test_a_certificate_without_its_key_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    service = {"token_url": "https://tokens.example", "token_certificate": tmp_path / "c.pem"}
+    with pytest.raises(ConfigError, match=r"service\.token_key_file: is not set"):
+        app.live(Settings.model_validate({"service": service}), None)
 
 
 def test_an_unknown_model_is_logged(caplog: pytest.LogCaptureFixture) -> None:

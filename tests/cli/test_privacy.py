@@ -77,6 +77,17 @@ def test_privacy_names_the_receivers(
     assert terms in found["service_keeps"]
 
 
+@pytest.mark.parametrize("shown", ["", " and this device's certificate"])
+def test_privacy_names_the_token_server_and_what_it_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shown: str
+) -> None:
+    certificate = ", token_certificate: device.pem" if shown else ""
+    text = f"service: {{token_url: https://tokens.example/kiosk{certificate}}}"
+    [request] = [one for one in report(tmp_path, text, capsys)["leaves"] if "token" in one["what"]]
+    assert request["what"] == f"a request for a token{shown}, without any data of the conversation"
+    assert request["to"] == "tokens.example"
+
+
 def test_privacy_names_every_receiver_of_a_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = """
 tools:

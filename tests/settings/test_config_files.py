@@ -102,10 +102,14 @@ LINES = REFERENCE.read_text(encoding="utf-8").splitlines()
 EACH = dict(each_uncommented(LINES))
 
 VERTEX = {"service": {"provider": "vertex", "project": "my-project"}}
+CERTIFIED = {"service": {"token_url": "https://tokens.example", "token_certificate": "device.pem"}}
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "project:": VERTEX,
     "location:": VERTEX,
     "credentials_file:": VERTEX,
+    "token_certificate:": {"service": {"token_url": "https://tokens.example"}},
+    "token_key_file:": CERTIFIED,
+    "token_proof:": CERTIFIED,
     "thinking:": {"service": {"model": "gemini-3.8-live-extended-thinking"}},
     "interruptions:": {"microphone": {"echo": "hardware"}},
     "noise_suppression:": {"microphone": {"echo": "cancel"}},

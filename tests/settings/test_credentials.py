@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from kioskd.errors import ConfigError
 from kioskd.secret_files import KeyMissingError, KeyUnusableError
-from kioskd.settings.credentials import ServiceKeys, check_account, service_key
+from kioskd.settings.credentials import ServiceKeys, check_account, device_key, service_key
 from kioskd.settings.service import ServiceSettings
 
 KEY = "a-key-of-the-service"
@@ -233,3 +233,20 @@ def test_an_invalid_account_is_rejected_and_never_repeated(
         check_account(account(tmp_path, content, mode))
     assert caught.value.where == "service.credentials_file"
     assert "SECRET" not in str(caught.value)
+
+
+def test_the_devices_key_is_a_private_file_or_a_credential(tmp_path: Path, key_file: Path) -> None:
+    certificate = {"token_url": "https://tokens.example", "token_certificate": tmp_path / "c.pem"}
+    with_file = ServiceSettings.model_validate(certificate | {"token_key_file": key_file})
+    without = ServiceSettings.model_validate(certificate)
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    with pytest.raises(
+        KeyMissingError, match=r"service\.token_key_file: .*LoadCredentialEncrypted=device-key"
+    ):
+        device_key(without, environ)
+    (tmp_path / "device-key").touch()
+    assert device_key(without, environ) == tmp_path / "device-key"
+    assert device_key(with_file, environ) == key_file
+    key_file.chmod(0o640)
+    with pytest.raises(KeyUnusableError, match=r"service\.token_key_file: other users can access it"):
+        device_key(with_file, environ)

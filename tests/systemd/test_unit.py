@@ -12,7 +12,10 @@ from kioskd.tools.program import SOCKET
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "kioskd.service"
-SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter", "ExecCondition", "ExecStart"}
+SEVERAL = {
+    *("Environment", "DeviceAllow", "LoadCredentialEncrypted", "SystemCallFilter"),
+    *("ExecCondition", "ExecStart"),
+}
 """Keys that may occur several times. Each line adds to the ones before."""
 
 ZERO_2_W_MB = 420

@@ -1,6 +1,7 @@
 """Builds the service from the settings, and the voice that reads its written replies aloud."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ from pydantic import SecretStr
 from kioskd import live_models, ports, proxies
 from kioskd.app.policy import SLOW_MS, own_turns
 from kioskd.flow.link.turn_endings import ReadAloud
+from kioskd.settings.credentials import device_key
 from kioskd.settings.load import wanted_features
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import kind_of
 
 if TYPE_CHECKING:
-    from kioskd.adapters.gemini import ToolTrial
+    from kioskd.adapters.gemini import DeviceIdentity, ToolTrial
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,7 @@ def live(
             proxy=service.proxy,
             vertex=vertex,
             token_url=service.token_url,
+            identity=_identity(settings),
             transparent=vertex is not None,
             instructions=assistant.instructions,
             voice=assistant.voice,
@@ -119,6 +122,22 @@ def live(
             ),
         )
     )
+
+
+def _identity(settings: Settings) -> "DeviceIdentity | None":
+    """Return the certificate that the token server asks for; None if the settings name none.
+
+    Raises:
+        KeyUnusableError: its private key is missing, or open to other users.
+    """
+    service = settings.service
+    if service.token_certificate is None:
+        return None
+    from kioskd.adapters.gemini import DeviceIdentity  # noqa: PLC0415 - as in `live`
+
+    key = device_key(service, os.environ)
+    proof = service.token_proof or "certificate"
+    return DeviceIdentity(service.token_certificate, key, proof, service.ca_file)
 
 
 def read_aloud(settings: Settings) -> ReadAloud:

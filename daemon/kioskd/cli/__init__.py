@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "show": "show the model a picture from a file",
     "look": "show the model a picture of the camera, taken now",
     "log": "set the log level of the running daemon, until its next start",
+    "tokens": "mint tokens for the devices of a fleet, so that none of them holds the service key",
     "help": "show the manual, chapter by chapter",
 }
 """Each command, with its line in the help."""

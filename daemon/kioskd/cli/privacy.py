@@ -93,7 +93,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         yield Leaving("search queries of the model", "Google Search", "when the model searches the web")
     if settings.service.token_url is not None:
         server = urlsplit(settings.service.token_url).hostname or "the token server"
-        what = "a request for a token, without any data of the conversation"
+        shown = " and this device's certificate" if settings.service.token_certificate is not None else ""
+        what = f"a request for a token{shown}, without any data of the conversation"
         yield Leaving(what, server, "before each connection")
     asked = "when the model calls the tool, with values that it takes from the visitor's words"
     for tool in settings.tools:

@@ -96,6 +96,7 @@ def _environment(simulator: Simulator) -> Iterator[str]:
         yield f"export {name}={shlex.quote(value)}"
     if simulator.token_url is not None:
         yield f"# POST {simulator.token_url} mints an ephemeral token"
+        yield f"# {simulator.minting_endpoint} mints tokens for the holder of the key, as the service does"
 
 
 def _line(kind: str, data: Mapping[str, Any], replies: Sequence[Reply], start: float) -> str:

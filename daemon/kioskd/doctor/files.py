@@ -16,7 +16,7 @@ from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox, named, paths
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 """The file that the unit reads."""
 
-_PRIVATE: Final = ("service.key_file", "service.credentials_file")
+_PRIVATE: Final = ("service.key_file", "service.credentials_file", "service.token_key_file")
 _PROGRAMS: Final = (".argv", ".command")
 """Ends of the names of settings that hold programs, which are run and need not be readable."""
 _UNSEEN: Final = skipped("this user cannot see all files that the settings name", "run doctor with sudo")

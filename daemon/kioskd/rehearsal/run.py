@@ -165,6 +165,8 @@ def _at(service: Simulator) -> dict[str, object]:
     }
     if service.token_url is not None:
         found |= {"token_url": service.token_url, "api_version": None}  # the one that takes tokens
+    # The simulator knows no devices, and their certificates stay where they are.
+    found |= {"token_certificate": None, "token_key_file": None, "token_proof": None}
     return found
 
 

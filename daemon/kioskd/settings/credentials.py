@@ -16,6 +16,9 @@ from kioskd.settings.service import ServiceSettings
 CREDENTIAL: Final = "gemini-api-key"
 """Name of the systemd credential."""
 
+DEVICE_KEY: Final = "device-key"
+"""Name of the systemd credential with the private key of `service.token_certificate`."""
+
 VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 _LONGEST_CREDENTIALS: Final = 1 << 16
@@ -58,6 +61,29 @@ def other_credential(settings: ServiceSettings) -> str | None:
     if settings.token_url is not None:
         return "token_url"
     return "key_file" if settings.key_file is not None else None
+
+
+def device_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Path:
+    """Return the file with the private key of `service.token_certificate`, which is set.
+
+    Raises:
+        KeyMissingError: no place has one.
+        KeyUnusableError: the file cannot be read, or other users can read it.
+    """
+    where, path = "service.token_key_file", settings.token_key_file
+    if path is not None:
+        secret_files.check_private(where, secret_files.read(where, path, _LONGEST_CREDENTIALS)[1])
+        return path
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        credential = Path(directory, DEVICE_KEY)
+        if credential.exists():
+            return credential
+    raise KeyMissingError(
+        where,
+        f"is not set, and there is no systemd credential {DEVICE_KEY}; "
+        f"set it, or store one and add [Service] LoadCredentialEncrypted={DEVICE_KEY} "
+        "by sudo systemctl edit kioskd",
+    )
 
 
 class ServiceKeys:

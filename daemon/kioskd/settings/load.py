@@ -12,7 +12,7 @@ from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.live_models import NEWEST, WantedFeatures, known, probably_shut_down, refusals
 from kioskd.secret_files import KeyMissingError, KeyUnusableError
-from kioskd.settings.credentials import check_account, service_key
+from kioskd.settings.credentials import check_account, device_key, service_key
 from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
@@ -188,6 +188,8 @@ def startup_faults(
     try:
         service_key(settings.service, environ)
         check_account(settings.service)
+        if settings.service.token_certificate is not None:
+            device_key(settings.service, environ)
     except KeyMissingError:
         pass  # the code that needs the key reports it: the service's own credentials may hold one
     except KeyUnusableError as err:
@@ -201,8 +203,9 @@ def startup_faults(
 
 def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     """Yield the place and the path of each file that the daemon reads when it starts."""
-    if settings.service.ca_file is not None:
-        yield ("service", "ca_file"), settings.service.ca_file
+    for name in ("ca_file", "token_certificate"):
+        if (path := getattr(settings.service, name)) is not None:
+            yield ("service", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
 

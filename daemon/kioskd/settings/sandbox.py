@@ -99,7 +99,7 @@ def secret_files(settings: Settings) -> list[Path]:
     """Return the files that no program of a tool is allowed to read: keys, and the folders of stored
     conversations."""
     service, privacy = settings.service, settings.privacy
-    files = [service.key_file, service.credentials_file]
+    files = [service.key_file, service.credentials_file, service.token_key_file]
     files += [record.folder for record in (privacy.transcripts, privacy.recordings) if record is not None]
     return [*(path for path in files if path is not None), *credential_files(settings.tools)]
 

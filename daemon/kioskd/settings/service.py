@@ -26,6 +26,7 @@ _OF_VERTEX: Final = UnusedAt(
 _OF_GEMINI: Final = UnusedAt(
     "provider", "vertex", "only provider: gemini uses it; remove it, or set provider to gemini"
 )
+_OF_TOKENS: Final = UnusedAt("token_url", None, "only token_url uses it; remove it, or set token_url")
 
 
 class ServiceSettings(Section):
@@ -62,8 +63,28 @@ class ServiceSettings(Section):
     gemini. Then the device holds no key. The server gets POST `{"model": "gemini-3.8-live"}`. It answers
     `{"token": "auth_tokens/..."}`, or `{"name": ...}` as the service itself does when it mints one. HTTP 401
     means that the server does not know this device. HTTP 429 means that it is busy, and Retry-After says for
-    how many seconds. HTTP 5xx means that it has trouble. The daemon takes any other refusal for a wrong
-    address."""
+    how many seconds. HTTP 403 means that it does not allow this device or the model. HTTP 5xx means that it
+    has trouble. The daemon takes any other refusal for a wrong address. `kioskd tokens serve` is such a
+    server."""
+    token_certificate: Annotated[PathOnDisk | None, _OF_TOKENS] = Field(
+        default=None, examples=["/etc/kioskd/device.pem"]
+    )
+    """Certificate of this device (PEM) for the token server at `token_url`. If not set, the server gets
+    neither a certificate nor a bearer. A renewed certificate counts from the next connection on."""
+    token_key_file: Annotated[
+        PathOnDisk | None,
+        UnusedAt("token_certificate", None, "only token_certificate uses it; remove it"),
+    ] = Field(default=None, examples=["/etc/kioskd/device.key"])
+    """Private key of `token_certificate` (PEM, P-256 for `token_proof: signature`). The file must be readable
+    by its owner only (chmod 600). If not set, it is the systemd credential device-key."""
+    token_proof: Annotated[
+        Literal["certificate", "signature"] | None,
+        UnusedAt("token_certificate", None, "only token_certificate uses it; remove it"),
+    ] = Field(default=None, examples=["signature"])
+    """Way in which this device proves to the token server who it is. certificate: it shows
+    `token_certificate` in the TLS connection. signature: it sends a JWT as a bearer, which its key has signed
+    and which is valid for a minute. The latter also works where TLS ends before the token server. If not
+    set, it is certificate."""
     key_file: Annotated[PathOnDisk | None, _OF_GEMINI] = Field(default=None, examples=["/etc/kioskd/key"])
     """File that holds the service key, only for provider gemini and without `token_url`. The file must be
     readable by its owner only (chmod 600). If not set, the daemon looks in three places, in this order: the

@@ -2,7 +2,6 @@
 
 import hmac
 import re
-import secrets
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -10,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 from websockets.datastructures import Headers
 
+from kioskd.simulator.ephemeral_tokens import PREFIX, EphemeralTokens, TokenTerms
+
 Backend = Literal["developer", "vertex"]
 AuthResult = Literal["accepted", "no_key", "wrong_key"]
-
-_TOKEN_PREFIX: Final = "auth_tokens/"  # noqa: S105  the public mark of an ephemeral token, not one
 
 # No Live service has been seen under /v1; a client that dials it must notice.
 _DEVELOPER: Final = re.compile(
@@ -35,31 +34,13 @@ class ApiEndpoint:
     """Whether it accepts ephemeral tokens only."""
 
 
-class EphemeralTokens:
-    """The tokens that the service accepts, each for one connection.
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """The outcome of a check of credentials."""
 
-    Google documents that a token may resume its session as often as needed. But the real service refused it
-    (seen).
-    """
-
-    def __init__(self) -> None:
-        self._valid: set[str] = set()
-
-    def mint(self) -> str:
-        """Return a new token."""
-        token = _TOKEN_PREFIX + secrets.token_hex(24)
-        self._valid.add(token)
-        return token
-
-    def redeem(self, token: str) -> bool:
-        """Return whether `token` is valid, and make it invalid."""
-        valid = token in self._valid
-        self._valid.discard(token)
-        return valid
-
-    def expire_all(self) -> None:
-        """Make all tokens minted so far invalid."""
-        self._valid.clear()
+    result: AuthResult
+    terms: TokenTerms | None = None
+    """The terms of the ephemeral token that was shown, if it was one of the service's."""
 
 
 def find_endpoint(target: str) -> ApiEndpoint | None:
@@ -74,7 +55,7 @@ def find_endpoint(target: str) -> ApiEndpoint | None:
 
 def authenticate(
     endpoint: ApiEndpoint, target: str, headers: Headers, key: SecretStr, tokens: EphemeralTokens
-) -> AuthResult:
+) -> Authentication:
     """Check the credential of a request.
 
     The Developer API takes the key as `x-goog-api-key` or `?key=`. Its constrained method takes
@@ -92,12 +73,17 @@ def authenticate(
         given = credential if scheme.lower() == "bearer" else api_key
     else:
         # The other methods accept no ephemeral tokens.
-        given = api_key if not secret.startswith(_TOKEN_PREFIX) else None
+        given = api_key if not secret.startswith(PREFIX) else None
     if not given:
-        return "no_key"
-    if endpoint.constrained and tokens.redeem(given):
-        return "accepted"
-    return "accepted" if hmac.compare_digest(given.encode(), secret.encode()) else "wrong_key"
+        return Authentication("no_key")
+    if endpoint.constrained and (terms := tokens.redeem(given, endpoint.version)) is not None:
+        return Authentication("accepted", terms)
+    return Authentication("accepted" if is_key(given, key) else "wrong_key")
+
+
+def is_key(given: str, key: SecretStr) -> bool:
+    """Return whether `given` is the key, in a time that says nothing about the key."""
+    return hmac.compare_digest(given.encode(), key.get_secret_value().encode())
 
 
 def public_path(target: str) -> str:

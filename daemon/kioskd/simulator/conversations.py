@@ -17,6 +17,7 @@ from kioskd.simulator.rules import check_setup
 from kioskd.simulator.schema import Resumption
 from kioskd.simulator.script import ENDING_FAULTS, OPENING_FAULTS
 from kioskd.simulator.state import ServiceState
+from kioskd.simulator.token_locks import effective_setup
 from kioskd.simulator.websocket import ServerSocket
 from kioskd.simulator.wire import POLICY, RefusalError, read
 
@@ -78,16 +79,19 @@ class Conversations:
         setup = read(await connection.receive()).setup
         if setup is None:
             raise RefusalError("setup must be the first message, and only the first")
-        if websocket.auth_result == "no_key":
+        if websocket.authentication.result == "no_key":
             raise RefusalError(
                 "Method doesn't allow unregistered callers (callers without established identity). "
                 "Please use API Key or other form of API consumer identity to call this API.",
                 POLICY,
             )
-        if websocket.auth_result == "wrong_key":
+        if websocket.authentication.result == "wrong_key":
             raise RefusalError("API key not valid. Please pass a valid API key.")
         endpoint, script, sessions = websocket.endpoint, self._state.script, self._state.sessions
         assert endpoint is not None
+        terms = websocket.authentication.terms
+        if terms is not None:
+            setup = effective_setup(setup, terms.lock, refuse=script.locked == "refuse")
         name, model = check_setup(setup, endpoint)
         check_functions(setup.tools or (), endpoint.backend, script.refused_functions)
         connection.emit("setup", model=name)
@@ -111,7 +115,10 @@ class Conversations:
             connection.emit("setup_complete", session=session.id, resumed=record.resumed)
             await turns.resumption.send_handle()
             while True:
-                await messages.handle(read(await connection.receive()))
+                message = read(await connection.receive())
+                if terms is not None and self._state.tokens.expired(terms):
+                    raise RefusalError("Unauthenticated: the ephemeral token has expired.")
+                await messages.handle(message)
         finally:
             turns.calls.close()
             sessions.leave(session, connection)

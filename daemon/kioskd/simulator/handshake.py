@@ -23,8 +23,8 @@ async def answer(state: ServiceState, connection: ServerConnection, request: Req
     endpoint = connection.endpoint = find_endpoint(request.path)
     if endpoint is None or (endpoint.constrained and script.token_version not in ("any", endpoint.version)):
         return _refuse(state, connection, 404, f"{public_path(request.path)} was not found on this server.")
-    connection.auth_result = authenticate(endpoint, request.path, request.headers, state.key, state.tokens)
-    if connection.auth_result != "accepted" and script.bad_key != "close":
+    connection.authentication = authenticate(endpoint, request.path, request.headers, state.key, state.tokens)
+    if connection.authentication.result != "accepted" and script.bad_key != "close":
         status = 401 if script.bad_key == "http_401" else 403
         return _refuse(
             state, connection, status, "The request does not have valid authentication credentials."

@@ -218,9 +218,17 @@ class ServiceScript(ScenarioSection):
     key: SecretStr | None = None
     """The accepted key; random by default. `auth_tokens/...` makes it an ephemeral token."""
     tokens: bool = False
-    """Whether there is a token server. The kiosk then gets no key, but a token for each connection."""
+    """Whether there is a token server. The kiosk then gets no key, but a token for each connection.
+
+    The service then also mints tokens itself, for a server of the owner.
+    """
     token_version: Literal["any", "v1beta", "v1alpha"] = "any"  # noqa: S105 - a version, and no token
     """The version of the interface that accepts tokens. The other one answers with HTTP 404."""
+    locked: Literal["replace", "refuse"] = "replace"
+    """Treatment of another value for a field that a token locks.
+
+    replace: the token's value counts, as Google documents. refuse: the service rejects the setup (1007).
+    """
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
     """The refusal of a wrong or missing key or token: an HTTP status, or a close at setup.
 

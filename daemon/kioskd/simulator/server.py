@@ -6,6 +6,8 @@ import datetime as dt
 import logging
 import socket
 import tempfile
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,7 +24,7 @@ from kioskd.simulator.event_feed import EventObserver
 from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.script import OPENING_FAULTS, FaultAction, ScriptedFault, ServiceScript
 from kioskd.simulator.state import ServiceState
-from kioskd.simulator.token_server import TokenServer
+from kioskd.simulator.token_server import PATH, TokenServer
 from kioskd.simulator.websocket import ServerSocket
 
 log = logging.getLogger(__name__)
@@ -64,14 +66,23 @@ class Simulator:
     ca_file: Path
     """The certificate that a client must trust, as PEM; removed when the block ends."""
     token_url: str | None = None
-    """The address that mints tokens, once entered; None without `tokens` in the script."""
+    """The address of the owner's server that mints tokens, once entered; None without `tokens` in the
+    script."""
+    minting_endpoint: str | None = None
+    """The endpoint at which the service itself mints tokens for the holder of its key, once entered; None as
+    above."""
 
     def __init__(
-        self, script: ServiceScript, *, observe: EventObserver = lambda _kind, _data: None, port: int = 0
+        self,
+        script: ServiceScript,
+        *,
+        observe: EventObserver = lambda _kind, _data: None,
+        port: int = 0,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """`port`: 0 for any free port."""
+        """`port`: 0 for any free port. `wall` returns seconds since the epoch, for the lives of tokens."""
         self._port = port
-        self.state = ServiceState(script, observe)
+        self.state = ServiceState(script, observe, wall)
         """The state that all connections share."""
         self._conversations = Conversations(self.state)
         self.key = self.state.key
@@ -133,10 +144,11 @@ class Simulator:
             certificate = _certificate(directory, script.certificate)
             self.ca_file = certificate.ca_file
             if script.tokens:
-                token_server = TokenServer(self.state.tokens, self.state.faults, self.state.events)
-                self.token_url = await stack.enter_async_context(
+                token_server = TokenServer(self.state)
+                self.minting_endpoint = await stack.enter_async_context(
                     token_server.serving(certificate.server_context())
                 )
+                self.token_url = self.minting_endpoint + PATH
             self.endpoint = f"https://127.0.0.1:{sock.getsockname()[1]}"
             server = await serve(
                 self._conversations.serve,

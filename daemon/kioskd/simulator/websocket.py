@@ -9,7 +9,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
-from kioskd.simulator.auth import ApiEndpoint, AuthResult
+from kioskd.simulator.auth import ApiEndpoint, Authentication
 
 _ESTABLISHED: Final = 1  # Linux, tcp_states.h
 _SLICE_S: Final = 0.02
@@ -23,7 +23,7 @@ class ServerSocket(ServerConnection):
     """
 
     endpoint: ApiEndpoint | None = None
-    auth_result: AuthResult = "no_key"
+    authentication = Authentication("no_key")
     received = 0
     """Messages received so far."""
     discarding = False

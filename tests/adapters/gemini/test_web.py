@@ -1,10 +1,13 @@
 """The proxy to the Live service, to the token server and to Google."""
 
 import asyncio
+import socket
+import ssl
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fleet import Authority
 from tests.support.http_peers import connect_proxy
 from tests.support.live_providers import (
     KEY,
@@ -21,6 +24,7 @@ from tests.support.live_providers import (
 
 from kioskd.adapters.gemini import Vertex
 from kioskd.adapters.gemini.credentials import TokenCredentials
+from kioskd.adapters.gemini.web import HttpClient
 from kioskd.errors import LinkLost, Remedy
 
 
@@ -108,3 +112,37 @@ def test_the_clouds_metadata_address_is_reached_without_a_proxy() -> None:
     reached = web("http://127.0.0.1:9")
     assert reached.route("http://metadata.google.internal/computeMetadata/v1/") is None
     assert reached.route("https://oauth2.googleapis.com/token") == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("shows", [False, True])
+async def test_a_server_that_rejects_the_devices_certificate_is_told_from_one_out_of_reach(
+    tmp_path: Path, shows: bool
+) -> None:
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    server = ours.issue("server", hosts=("127.0.0.1",))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.certificate, server.key)
+    context.load_verify_locations(ours.ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        # Python's own sockets send the alert of a failed handshake, as most web servers do.
+        serving = asyncio.create_task(asyncio.to_thread(_reject, listening, context))
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        identity = theirs.issue("kiosk-1").identity("certificate", ours.ca_file) if shows else None
+        reached = HttpClient(ssl.create_default_context(cafile=ours.ca_file))
+        with pytest.raises(LinkLost, match=r"refused this device's certificate \(.+\); renew it") as caught:
+            await TokenCredentials(url, "m", reached, identity=identity).fetch()
+        await serving
+    assert caught.value.remedy is Remedy.CREDENTIALS
+
+
+def _reject(listening: socket.socket, context: ssl.SSLContext) -> None:
+    listening.settimeout(60)
+    connection, _ = listening.accept()
+    connection.settimeout(60)
+    with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+        with pytest.raises(ssl.SSLError):
+            tls.do_handshake()
+        # A close with unread data would be a reset, which takes the alert away.
+        while socket.socket.recv(tls, 65536):
+            pass

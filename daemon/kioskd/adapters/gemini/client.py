@@ -5,18 +5,15 @@ import contextlib
 import functools
 import logging
 import re
-import ssl
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from kioskd import regular_file
 from kioskd.adapters.gemini.account import GoogleAccount
 from kioskd.adapters.gemini.credentials import (
     TOKEN_PREFIX,
@@ -27,7 +24,7 @@ from kioskd.adapters.gemini.credentials import (
 )
 from kioskd.adapters.gemini.deflate import SmallMessageDeflateFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
-from kioskd.adapters.gemini.web import HttpClient
+from kioskd.adapters.gemini.web import HttpClient, tls_context
 from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -81,7 +78,7 @@ class Clients:
         quiet_wire_loggers()
         self._config = config
         self._deadlines = deadlines
-        self._web = HttpClient(_tls(config.ca_file), config.proxy)
+        self._web = HttpClient(tls_context(config.ca_file), config.proxy)
         self._web.route(self._endpoint())
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
@@ -91,7 +88,7 @@ class Clients:
 
     def load(self) -> None:
         """Import the SDK, and make its client if the key is known. It blocks, so do it in a thread."""
-        _quiet_sdk_warnings()
+        quiet_sdk_warnings()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
 
@@ -239,7 +236,7 @@ def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
             raise ConfigError("service key is empty; store the key of your Gemini project")
         return stored
     if config.token_url is not None:
-        return TokenCredentials(config.token_url, config.model, web)
+        return TokenCredentials(config.token_url, config.model, web, identity=config.identity)
     if config.vertex is not None:
         return GoogleAccount(config.vertex, web)
     raise ConfigError("service key is missing; store the key of your Gemini project")
@@ -274,7 +271,7 @@ def _without_pillow() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def _quiet_sdk_warnings() -> None:
+def quiet_sdk_warnings() -> None:
     """Import the SDK, and keep it from writing warnings to stderr.
 
     It would warn at each dial, and for each value that is newer than the SDK.
@@ -282,23 +279,9 @@ def _quiet_sdk_warnings() -> None:
     with _without_pillow():
         from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 250 ms
 
-    # The first warning says that the SDK knows tokens only for v1alpha. Google's guide has them for v1beta.
-    warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
+    # The SDK knows tokens only for v1alpha, and Google's guide has them for v1beta. To the SDK minting is an
+    # experiment.
+    warnings.filterwarnings(
+        "ignore", "The SDK's (ephemeral token support|token creation)", ExperimentalWarning
+    )
     warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        if ca_file is not None:
-            regular_file.check(ca_file)  # OpenSSL would block on a pipe
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError, for a file without certificates, is one
-        raise ConfigError(
-            f"service.ca_file = {ca_file}: cannot be used ({error.strerror or error}); "
-            "name a readable PEM file with the authority's certificate"
-        ) from None
-    if ca_file is None:
-        import certifi  # noqa: PLC0415 - a device may lack Debian's ca-certificates
-
-        context.load_verify_locations(certifi.where())
-    return context

@@ -5,7 +5,9 @@ disk or logged. The third kind, a Google account, has its own module.
 """
 
 import asyncio
+import email.utils
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import SecretStr
 
+from kioskd.adapters.gemini.device_identity import DeviceIdentity
 from kioskd.adapters.gemini.reasons import plain
 from kioskd.adapters.gemini.web import LARGEST_BYTES, HttpClient, not_reached
 from kioskd.errors import LinkLost, Remedy
@@ -27,6 +30,9 @@ TOKEN_PREFIX: Final = "auth_tokens/"  # noqa: S105 - a public prefix, no secret
 """Prefix of every ephemeral token. The SDK treats any other text as a key."""
 
 _LONGEST_WAIT_S: Final = 600.0
+
+_CLOCKS_AGREE_S: Final = 30.0
+"""Seconds between two clocks that are not worth a word. A signed request is valid for a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,23 @@ class TokenCredentials:
 
     renewable = True
 
-    def __init__(self, url: str, model: str, web: HttpClient, *, fetch_s: float = FETCH_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        web: HttpClient,
+        *,
+        identity: DeviceIdentity | None = None,
+        fetch_s: float = FETCH_S,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`wall` returns seconds since the epoch."""
         self._url = url
         self._model = model
         self._web = web
+        self._identity = identity
         self._fetch_s = fetch_s
+        self._wall = wall
 
     def drop(self) -> None:
         """Do nothing: each fetch returns a new token."""
@@ -100,11 +118,17 @@ class TokenCredentials:
         """
         import httpx2  # noqa: PLC0415 - only needed with a token server
 
+        web, headers = self._web, dict[str, str]()
+        if self._identity is not None:
+            # The files are read again after each renewal of the certificate, which takes some milliseconds.
+            tls, bearer = await asyncio.to_thread(self._identity.proofs, self._url, self._wall())
+            web = HttpClient(tls or web.tls, web.proxy)
+            headers = {"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}
         try:
             async with (
                 asyncio.timeout(self._fetch_s),
-                self._web.async_client(self._url, self._fetch_s) as client,
-                client.stream("POST", self._url, json={"model": self._model}) as response,
+                web.async_client(self._url, self._fetch_s) as client,
+                client.stream("POST", self._url, json={"model": self._model}, headers=headers) as response,
             ):
                 body = await _bounded(response)
         except TimeoutError:
@@ -112,9 +136,11 @@ class TokenCredentials:
                 f"token server gave no answer within {self._fetch_s:g} s; check the network"
             ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
-            raise not_reached("token server", "service.token_url", error) from None
+            # A server of asyncio resets the connection of a client whose certificate it rejects.
+            settings = "service.token_url" + (" and service.token_certificate" if self._identity else "")
+            raise not_reached("token server", settings, error) from None
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
-            raise _token_refused(response)
+            raise _token_refused(response, self._wall())
         return DialCredential(_token_in(body))
 
 
@@ -143,7 +169,7 @@ def _token_in(body: bytes) -> SecretStr:
     return SecretStr(token)
 
 
-def _token_refused(response: "httpx2.Response") -> LinkLost:
+def _token_refused(response: "httpx2.Response", now: float) -> LinkLost:
     status = response.status_code
     what = f"token server answered HTTP {status} {plain(response.reason_phrase)}".rstrip()
     after = response.headers.get("Retry-After", "")
@@ -152,6 +178,28 @@ def _token_refused(response: "httpx2.Response") -> LinkLost:
         return LinkLost(f"{what}; waiting", remedy=Remedy.QUOTA, retry_after_s=wait_s)
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return LinkLost(f"{what}; asking again", reached=True, retry_after_s=wait_s)
+    if status == HTTPStatus.UNAUTHORIZED and (off_s := _clock_off_s(response, now)) is not None:
+        way = "ahead of" if off_s > 0 else "behind"
+        minutes = max(1, round(abs(off_s) / 60))
+        return LinkLost(
+            f"{what}; this device's clock is {minutes} min {way} the server's: check its date (timedatectl)",
+            remedy=Remedy.CLOCK,
+        )
+    if status == HTTPStatus.FORBIDDEN:
+        return LinkLost(
+            f"{what}; it does not allow this device, or not the model in service.model: check its row there",
+            remedy=Remedy.SETTINGS,
+        )
     if status == HTTPStatus.UNAUTHORIZED:
         return LinkLost(f"{what}; check whether the server knows this device", remedy=Remedy.CREDENTIALS)
     return LinkLost(f"{what}; check service.token_url", remedy=Remedy.SETTINGS)
+
+
+def _clock_off_s(response: "httpx2.Response", now: float) -> float | None:
+    """Return the seconds by which this device's clock is ahead of the server's; None if both agree."""
+    try:
+        theirs = email.utils.parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    # No date, or one without a zone, or a year out of range.
+    except (ValueError, TypeError, ArithmeticError, LookupError):
+        return None
+    return now - theirs if abs(now - theirs) > _CLOCKS_AGREE_S else None

@@ -20,6 +20,7 @@ from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
 from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, SessionTerms
+from kioskd.adapters.gemini.device_identity import DeviceIdentity
 from kioskd.adapters.gemini.errors import SetupRefused
 from kioskd.adapters.gemini.functions import JPEG, holds_up, supports_picture_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
@@ -75,6 +76,8 @@ class GeminiConfig:
     """Project on Google Cloud; None for the Developer API."""
     token_url: str | None = None
     """The owner's server that mints an ephemeral token for each connection."""
+    identity: DeviceIdentity | None = None
+    """The device's certificate for that server; None: the server asks for none."""
     transparent: bool = False
     """Whether the service is to count the messages that it has received. Vertex can; the Developer API
     rejects it."""

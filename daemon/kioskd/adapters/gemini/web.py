@@ -1,15 +1,17 @@
 """HTTP requests to the owner's and to Google's token server, by the Live socket's authorities and proxy."""
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from kioskd import proxies
+from kioskd import proxies, regular_file
 from kioskd.adapters.gemini.reasons import PORTAL_HINT, plain
-from kioskd.errors import LinkLost, Remedy
+from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
     import httpx2
@@ -20,8 +22,32 @@ LARGEST_BYTES: Final = 1 << 16
 REQUEST_S: Final = 5.0
 """Seconds for each step of a request to Google's token service."""
 
+_ALERT: Final = re.compile(r"ALERT_((?:\w+_)?(?:CERTIFICATE|CA)(?:_\w+)?|CERTIFICATE_REQUIRED)")
+"""OpenSSL's names of the alerts by which a server rejects a client's certificate."""
+
 _PLAIN: Final = {"Accept-Encoding": "identity"}
 """No compression, so that a small answer cannot expand into a large one."""
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a context that trusts the authorities in `ca_file`; None for the system's and certifi's.
+
+    It blocks for some milliseconds. ConfigError: the file cannot be used.
+    """
+    try:
+        if ca_file is not None:
+            regular_file.check(ca_file)  # OpenSSL would block on a pipe
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError, for a file without certificates, is one
+        raise ConfigError(
+            f"service.ca_file = {ca_file}: cannot be used ({error.strerror or error}); "
+            "name a readable PEM file with the authority's certificate"
+        ) from None
+    if ca_file is None:
+        import certifi  # noqa: PLC0415 - a device may lack Debian's ca-certificates
+
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +124,7 @@ def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
 
     Libraries wrap the socket's error, so all causes of `error` are searched.
     """
-    text = plain(str(error)) or type(error).__name__
+    text = plain(str(error)) or _of_system(error) or type(error).__name__
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = cause.verify_message
@@ -109,12 +135,24 @@ def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:
                 )
             # It may be the sign-in page of the present network, so it can go away by itself.
             return LinkLost(f"{who} not trusted: {why}; {PORTAL_HINT}")
+        if isinstance(cause, ssl.SSLError) and (alert := _ALERT.search(cause.reason or "")):
+            return LinkLost(
+                f"{who} refused this device's certificate ({alert[1].lower().replace('_', ' ')}); "
+                "renew it, or check whether it was revoked",
+                remedy=Remedy.CREDENTIALS,
+            )
     if any(_refused_by_proxy(cause) for cause in causes(error)):
         return LinkLost(
             f"{who} not reached: proxy cannot be used: {text}; check service.proxy, https_proxy and no_proxy",
             remedy=Remedy.SETTINGS,
         )
     return LinkLost(f"{who} not reached: {text}; check the network and {settings}")
+
+
+def _of_system(error: BaseException) -> str:
+    """Return the system's words for the cause of an error; empty if it has none."""
+    said = (cause.strerror for cause in causes(error) if isinstance(cause, OSError) and cause.strerror)
+    return next(said, "")
 
 
 def _refused_by_proxy(error: BaseException) -> bool:
