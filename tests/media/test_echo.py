@@ -27,7 +27,8 @@ from tests.room.sounds import (
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.cues import CueSound, sound
-from kioskd.media.echo import BACKLOG_S, LEARNING_S, EchoCanceller
+from kioskd.media.echo import LEARNING_S, EchoCanceller
+from kioskd.media.echo_alignment import BACKLOG_S
 from kioskd.media.resample import Resampler
 
 FAR_FRAME: Final = pcm.DOWNLINK_HZ * pcm.FRAME_MS // 1000 * pcm.SAMPLE_BYTES
