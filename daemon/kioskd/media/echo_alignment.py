@@ -5,16 +5,16 @@
     captured ─► delay of the echo, twice a second ─► delay and drift
 
 An adaptive filter follows two clocks only while it hears an echo. During a pause it learns nothing, and the
-clocks drift on. 50 ppm are 8 samples in 10 s, and a filter that is 2 samples off takes hardly any echo away.
-So this module measures the delay of each reply, and the drift from one to the next. It reads the played sound
+clocks drift on. 50 ppm are 8 samples in 10 s. The kiosk then took its own voice for a visitor's. So this
+module measures the delay of each reply, and the drift from one to the next. It reads the played sound
 as far behind as its echo comes, resampled by the drift. The filter then sees one delay, `LAG_S`, for ever.
 
 A Kalman filter holds the delay, the drift, and how sure of both it is. After a pause that is too long for
 what is known of the drift, and after a device was opened again, the alignment is unsure. The first half
 second of the next voice mends that: the delay is searched for over the whole range.
 
-Fitted on replies of espeak-ng and recordings of Debian's alsa-utils in the bench's rooms: `NOISE_SAMPLES`,
-`CLEAR`, and `UNSURE_SAMPLES`.
+`CLEAR` and `NOISE_SAMPLES` were fitted on Debian's alsa-utils recordings, and on replies of espeak-ng's voice
+en in one of the bench's rooms. The other constants were not fitted: they follow from devices and frames.
 """
 
 import collections
@@ -75,6 +75,7 @@ _FRAME: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
 _FAR_FRAME: Final = round(_FRAME * _RATIO)
 _NEAR: Final = 8192
 """Samples (0.5 s) of captured sound in one measurement."""
+_FRAMES: Final = -(-_NEAR // _FRAME)
 _WINDOW: Final = 2 * _NEAR
 _FAR_WINDOW: Final = round(_WINDOW * _RATIO)
 _LOWEST: Final = 250 * _WINDOW // pcm.UPLINK_HZ
@@ -121,7 +122,7 @@ class Alignment:
         self._stock = _Stock()
         self._meter = _DelayMeter()
         self._lag = LAG_S * pcm.UPLINK_HZ
-        self._captured = np.zeros(_NEAR, dtype=np.float32)
+        self._captured = collections.deque([bytes(pcm.FRAME_BYTES)] * _FRAMES, maxlen=_FRAMES)
         self._at: float | None = None
         """Place in the played sound that the next frame begins with."""
         self._arrived = False
@@ -153,8 +154,7 @@ class Alignment:
         frame = self._played.read(start, step)
         at = start + _FRAME * step
         self._clocks.wait(pcm.FRAME_S)
-        self._captured[:-_FRAME] = self._captured[_FRAME:]
-        self._captured[-_FRAME:] = np.frombuffer(frame_16k, "<i2")
+        self._captured.append(frame_16k)
         self._frames += 1
         wait = KNOWN_FRAMES if self._clocks.deviation() < KNOWN_SAMPLES else MEASURE_FRAMES
         if self._frames >= wait and self._played.voice_s(at) >= VOICE_S:
@@ -186,7 +186,7 @@ class Alignment:
     def _correction(self, at: float) -> float:
         """Measure the delay; return how far to go to where the echo is."""
         expected = (self._played.end - at) / _RATIO + self._lag
-        found = self._meter.measure(self._played.newest(_FAR_WINDOW), self._captured)
+        found = self._meter.measure(self._played.newest(_FAR_WINDOW), b"".join(self._captured))
         if found is None:
             return 0.0
         error = found - expected
@@ -222,11 +222,13 @@ class _DelayMeter:
         self._learnt = 0
         self._newest = self._response
 
-    def measure(self, played: Samples, captured: Samples) -> float | None:
+    def measure(self, played: Samples, captured_16k: bytes) -> float | None:
         """Return the delay in samples of 16 kHz, between the ends of both sounds; None if it is unclear."""
+        captured = np.zeros(_WINDOW, dtype=np.float32)
+        captured[-_NEAR:] = np.frombuffer(captured_16k, "<i2")[-_NEAR:]
         far = np.fft.rfft(played)[: _WINDOW // 2 + 1]
         # Both windows last as long, so the bins of both rates are the same frequencies.
-        cross = np.fft.rfft(np.concatenate([np.zeros(_NEAR, dtype=np.float32), captured])) * np.conj(far)
+        cross = np.fft.rfft(captured) * np.conj(far)
         cross[:_LOWEST] = 0
         cross[_HIGHEST:] = 0
         self._newest = cross / (np.abs(cross) + _TINY)
@@ -264,7 +266,8 @@ class _Clocks:
 
     def __init__(self) -> None:
         self._growth = 0.0
-        self._covariance = np.diag([self._LOST, self._UNKNOWN])
+        # The covariance of delay and growth at the last measurement: of the delay, of both, of the growth.
+        self._delay, self._both, self._drift = self._LOST, 0.0, self._UNKNOWN
         self._since = 0.0
 
     @property
@@ -278,9 +281,7 @@ class _Clocks:
 
     def deviation(self) -> float:
         """Return the standard deviation of the expected delay."""
-        (delay, both), (_, growth) = self._covariance.tolist()
-        since = self._since
-        return math.sqrt(delay + 2 * since * both + since**2 * growth + self._WANDER * since**3 / 3)
+        return math.sqrt(self._variance())
 
     def spread(self) -> float:
         """Return the standard deviation of what the next measurement finds."""
@@ -289,21 +290,30 @@ class _Clocks:
     def lose(self, *, drift: bool = False) -> None:
         """Forget the delay. `drift`: doubt the drift as well, but expect it to be the same."""
         self._pass()
-        self._covariance = np.diag([self._LOST, self._UNKNOWN if drift else self._covariance[1, 1]])
+        self._delay, self._both = self._LOST, 0.0
+        if drift:
+            self._drift = self._UNKNOWN
 
     def correct(self, error: float) -> float:
         """Take a measured error; return the correction of the delay."""
         self._pass()
-        gain = self._covariance[:, 0] / (self._covariance[0, 0] + NOISE_SAMPLES**2)
-        self._covariance = self._covariance - np.outer(gain, self._covariance[0])
-        self._growth += float(gain[1]) * error
-        return float(gain[0]) * error
+        expected = self._delay + NOISE_SAMPLES**2
+        of_delay, of_growth = self._delay / expected, self._both / expected
+        self._drift -= of_growth * self._both
+        self._both -= of_delay * self._both
+        self._delay -= of_delay * self._delay
+        self._growth += of_growth * error
+        return of_delay * error
+
+    def _variance(self) -> float:
+        since = self._since
+        return self._delay + 2 * since * self._both + since**2 * self._drift + self._WANDER * since**3 / 3
 
     def _pass(self) -> None:
-        since, self._since = self._since, 0.0
-        move = np.array([[1.0, since], [0.0, 1.0]])
-        wander = self._WANDER * np.array([[since**3 / 3, since**2 / 2], [since**2 / 2, since]])
-        self._covariance = move @ self._covariance @ move.T + wander
+        since, delay, self._since = self._since, self._variance(), 0.0
+        self._delay = delay
+        self._both += since * self._drift + self._WANDER * since**2 / 2
+        self._drift += self._WANDER * since
 
 
 class _Stock:
@@ -371,19 +381,19 @@ class _PlayedSound:
 
     def read(self, start: float, step: float) -> npt.NDArray[np.int16]:
         """Return a frame of 16 kHz, whose samples are `step` apart; silence for what does not exist."""
-        places = start + step * np.arange(_FRAME)
-        whole = np.floor(places)
-        first = int(whole[0]) - (_TAPS // 2 - 1)
-        count = int(whole[-1]) - int(whole[0]) + _TAPS
-        low, high = first - self._first, first - self._first + count
+        first, last = math.floor(start), math.floor(start + step * (_FRAME - 1))
+        low = first - (_TAPS // 2 - 1) - self._first
+        high = low + last - first + _TAPS
         near = self._samples[max(0, low) : min(max(0, high), self._used)]
         if not np.any(near):
             return np.zeros(_FRAME, dtype=np.int16)
-        if len(near) < count:
+        if len(near) < high - low:
             near = np.pad(near, (max(0, -low), max(0, high - self._used)))
-        phases = ((places - whole) * _PHASES).astype(np.intp)
-        rows = np.lib.stride_tricks.sliding_window_view(near, _TAPS)[(whole - whole[0]).astype(np.intp)]
-        made = np.einsum("ij,ij->i", rows, _KERNELS[phases])
+        windows = np.lib.stride_tricks.sliding_window_view(near, _TAPS)
+        places = start - first + step * _NUMBERS
+        whole = places.astype(np.intp)
+        kernels = _KERNELS[((places - whole) * _PHASES).astype(np.intp)]
+        made = np.einsum("ij,ij->i", windows[whole], kernels)
         frame: npt.NDArray[np.int16] = np.clip(np.rint(made), -32768, 32767).astype(np.int16)
         return frame
 
@@ -397,3 +407,4 @@ def _kernels() -> Samples:
 
 
 _KERNELS: Final = _kernels()
+_NUMBERS: Final = np.arange(_FRAME)
