@@ -9,8 +9,8 @@ own voice: its loudest power, which fades by `RESIDUE_FADES_DB`. Only a clearly 
 card adapts in the first half second of each reply. That time only teaches the residue, and interrupts
 nothing.
 
-The constants were fitted on Debian's alsa-utils recordings, on three readings of LibriVox, and on replies of
-espeak-ng's voice en. No other voice was used.
+The constants were fitted on two speakers: Debian's alsa-utils recordings, and three readings of LibriVox.
+The replies were of espeak-ng's voice en.
 """
 
 import collections

@@ -18,15 +18,15 @@ Its limits:
 - It needs some 3 s of its own voice to learn a room. The residue of that time would interrupt the reply in a
   third of the rooms tried. So the kiosk is half duplex until then: everything captured with the own voice is
   lowered to the room's noise. That happens once after the start. Later conversations know the room.
-- After a pause and after a device was opened again, the canceller has to be proved by some frames of echo.
+- After a pause, some frames of echo have to prove the canceller. The same holds for a reopened device.
   The kiosk is half duplex for that time: the first 0.1 s of the echo after a pause, and some 0.8 s after a
   device was opened again.
 - A cleaned frame always differs from its input, even if nothing was played. Sound below 100 Hz is removed,
   and the signal comes 4 ms later (10 ms with noise suppression). Digital silence stays digital silence.
 - It cannot find an echo that comes before its sound was given to `played`.
 
-`GATE_DB`, `VISITOR_DB`, `STRUCK` and the frames of the gate were fitted on Debian's alsa-utils recordings, on
-three readings of LibriVox, and on replies of espeak-ng's voice en. No other voice was used.
+`GATE_DB`, `VISITOR_DB`, `STRUCK` and the frames of the gate were fitted on two speakers: Debian's alsa-utils
+recordings, and three readings of LibriVox. The replies were of espeak-ng's voice en.
 """
 
 import collections
@@ -248,7 +248,7 @@ class EchoCanceller:
 
 
 class _Knowledge:
-    """Says whether the canceller knows the room well enough, so that what is left is no echo."""
+    """Says whether the canceller knows the room well enough to leave no echo."""
 
     def __init__(self) -> None:
         self._unlearnt = _LEARNING_BYTES

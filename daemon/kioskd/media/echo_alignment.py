@@ -9,12 +9,12 @@ clocks drift on. 50 ppm are 8 samples in 10 s. The kiosk then took its own voice
 module measures the delay of each reply, and the drift from one to the next. It reads the played sound
 as far behind as its echo comes, resampled by the drift. The filter then sees one delay, `LAG_S`, for ever.
 
-A Kalman filter holds the delay, the drift, and how sure of both it is. After a pause that is too long for
-what is known of the drift, and after a device was opened again, the alignment is unsure. The first half
-second of the next voice mends that: the delay is searched for over the whole range.
+A Kalman filter holds the delay, the drift, and the certainty of both. The alignment is unsure after some
+minutes of silence, and after a device was opened again. The first half second of the next voice mends that:
+the delay is searched for over the whole range.
 
-`CLEAR` and `NOISE_SAMPLES` were fitted on Debian's alsa-utils recordings, and on replies of espeak-ng's voice
-en in one of the bench's rooms. The other constants were not fitted: they follow from devices and frames.
+`CLEAR` and `NOISE_SAMPLES` were fitted on Debian's alsa-utils recordings and on espeak-ng's voice en. That
+was done in one of the bench's rooms. No other constant was fitted.
 """
 
 import collections
@@ -284,7 +284,7 @@ class _Clocks:
         return math.sqrt(self._variance())
 
     def spread(self) -> float:
-        """Return the standard deviation of what the next measurement finds."""
+        """Return the standard deviation of the next measurement."""
         return math.hypot(self.deviation(), NOISE_SAMPLES)
 
     def lose(self, *, drift: bool = False) -> None:
