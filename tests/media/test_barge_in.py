@@ -34,6 +34,39 @@ def test_the_kiosks_own_voice_does_not_interrupt_the_reply(coupling_db: float) -
     assert BargeInVerdict.SURE not in kiosk.told
 
 
+@pytest.mark.parametrize("drift", [50e-6, 100e-6])
+def test_a_reply_after_a_pause_does_not_interrupt_itself(drift: float) -> None:
+    kiosk = Kiosk("cancel", Acoustics(-10, 0.2, drift, 0.6, "babble", -55, seed=2), pause_s=10)
+    kiosk.converse(5)
+    assert BargeInVerdict.SURE not in kiosk.told
+
+
+@pytest.mark.parametrize("drift", [50e-6, 100e-6])
+@pytest.mark.parametrize("delay_s", [0.04, 0.25])
+def test_a_reply_from_a_speaker_that_was_opened_again_does_not_interrupt_itself(
+    delay_s: float, drift: float
+) -> None:
+    kiosk = Kiosk("cancel", Acoustics(-10, 0.12, drift, 0.6, "babble", -55, seed=2), pause_s=10)
+    kiosk.converse(2)
+    kiosk.pause(5)
+    kiosk.reopen(delay_s)
+    kiosk.converse(3)
+    assert BargeInVerdict.SURE not in kiosk.told
+
+
+def test_a_visitor_is_noticed_in_the_second_conversation_as_in_the_first() -> None:
+    kiosk = Kiosk("cancel", Acoustics(-10, 0.12, 50e-6, 0.4, "pink", -75, seed=37), pause_s=60)
+    kiosk.converse(2)
+    kiosk.pause(50)
+    while not kiosk.speaks:
+        kiosk.step()
+    kiosk.pause(1.0)
+    assert not kiosk.half_duplex
+    kiosk.room.say(levelled(people()[0].samples, -26))
+    kiosk.pause(people()[0].onset_s + 0.5)
+    assert kiosk.told.count(BargeInVerdict.SURE) == 1
+
+
 @pytest.mark.parametrize("card_db", [CARD_DB, -40.0, -35.0])
 def test_the_residue_of_a_card_does_not_interrupt_the_reply(card_db: float) -> None:
     kiosk = Kiosk("hardware", Acoustics(card_db, 0.06, 0.0, 0.4, "pink", -75, seed=34))

@@ -27,7 +27,7 @@ from tests.room.sounds import (
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.cues import CueSound, sound
-from kioskd.media.echo import BACKLOG_S, LEARNING_S, EchoCanceller
+from kioskd.media.echo import LEARNING_S, EchoCanceller
 from kioskd.media.resample import Resampler
 
 FAR_FRAME: Final = pcm.DOWNLINK_HZ * pcm.FRAME_MS // 1000 * pcm.SAMPLE_BYTES
@@ -330,6 +330,52 @@ def test_a_room_with_reopened_devices_is_unknown() -> None:
     assert subject.learning
 
 
+def known_room(far: Samples) -> EchoCanceller:
+    """Return a canceller that has heard the echo of `far`, and then nothing for three seconds."""
+    subject = canceller()
+    through(subject, echo_of(far, delay_s=0.06), far)
+    silent_s = 3
+    through(subject, np.zeros(silent_s * pcm.UPLINK_HZ), np.zeros(silent_s * pcm.DOWNLINK_HZ))
+    return subject
+
+
+def voice_until_known(subject: EchoCanceller, far: Samples, microphone: Samples) -> float:
+    """Return the seconds of a reply after which the canceller lets a visitor through."""
+    frame, far_frame = pcm.FRAME_BYTES // 2, FAR_FRAME // 2
+    for number in range(len(far) // far_frame):
+        captured = microphone[number * frame : (number + 1) * frame]
+        through(subject, captured, far[number * far_frame : (number + 1) * far_frame])
+        if number > 0 and not subject.learning:
+            return (number + 1) * pcm.FRAME_S
+    raise AssertionError("the room stays unknown")
+
+
+def test_a_known_room_is_confirmed_at_once_after_a_pause() -> None:
+    far = far_voice(LEARNING_S * 2)
+    subject = known_room(far)
+    assert not subject.learning
+    assert voice_until_known(subject, far, echo_of(far, delay_s=0.06)) < 0.5
+
+
+def test_a_known_room_is_confirmed_soon_after_a_device_was_reopened_with_another_delay() -> None:
+    far = far_voice(LEARNING_S * 2)
+    subject = known_room(far)
+    subject.relearn()
+    assert voice_until_known(subject, far, echo_of(far, delay_s=0.15)) < 1.5
+
+
+def test_another_room_is_not_taken_for_the_known_one() -> None:
+    far = far_voice(LEARNING_S * 2)
+    subject = known_room(far)
+    subject.relearn()
+    chance = np.random.default_rng(8)
+    response = chance.standard_normal(3200) * np.exp(-6.9 * np.arange(3200) / 3200)
+    response *= 10 ** (-10 / 20) / np.sqrt(np.sum(np.square(response)))
+    heard = from_pcm(Resampler(pcm.DOWNLINK_HZ, pcm.UPLINK_HZ).process(to_pcm(far), last=True))
+    microphone = np.convolve(heard, response)[: len(heard)]
+    assert voice_until_known(subject, far, microphone) > 1.5
+
+
 def test_the_canceller_skips_sound_played_while_the_microphone_paused() -> None:
     subject = canceller()
     far = far_voice(40)
@@ -340,7 +386,7 @@ def test_the_canceller_skips_sound_played_while_the_microphone_paused() -> None:
     for start in range(played, 2 * played, FAR_FRAME // 2):
         subject.played(to_pcm(far[start : start + FAR_FRAME // 2]))
     cleaned = through(subject, microphone[2 * near :], far[2 * played :])
-    assert subject.skipped_bytes == pcm.byte_count(paused_s - BACKLOG_S, pcm.DOWNLINK_HZ) + FAR_FRAME
+    assert subject.skipped_bytes == pcm.byte_count(paused_s, pcm.DOWNLINK_HZ)
     assert erle_db(microphone[2 * near :], cleaned, after_s=4) >= GOAL_DB
 
 

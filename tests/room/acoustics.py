@@ -105,6 +105,11 @@ class Air:
         self._response = Convolution(response, block)
         self._waiting = np.zeros(round(acoustics.delay_s * pcm.UPLINK_HZ))
 
+    def delay(self, by_s: float) -> None:
+        """Have each sound arrive later by this time from now on, or sooner if it is negative."""
+        by = round(by_s * pcm.UPLINK_HZ)
+        self._waiting = np.concatenate([np.zeros(max(0, by)), self._waiting[max(0, -by) :]])
+
     def carry(self, pulled: Samples) -> Samples:
         """Take the pulled sound (24 kHz, playback clock), and return the next block of the echo (16 kHz)."""
         heard = CLIPPING * np.tanh(pulled / CLIPPING)

@@ -14,7 +14,7 @@ from tests.room.sounds import (
     Samples,
     Utterance,
     from_pcm,
-    kiosk_sentences,
+    kiosk_replies,
     level_db,
     levelled,
     likeness,
@@ -38,8 +38,10 @@ KIOSK_DB: Final = -20.0
 VISITOR_DB: Final = -26.0
 """Levels of speech in dB of full scale: the kiosk's at the loudspeaker, the visitor's at the microphone."""
 
-PAUSE_S: Final = 0.8
-"""Seconds between the end of a reply and the next one."""
+PAUSES_S: Final = (0.8,)
+"""Seconds between the end of a reply and the next one, in turn."""
+COUNTED_PAUSE_S: Final = 1.0
+"""Seconds of a pause that count as conversation."""
 NOTICED_WITHIN_S: Final = 1.5
 """Seconds after which an interruption does not count: the visitor has given up."""
 FAR_TOO_LONG_S: Final = 30.0
@@ -58,9 +60,11 @@ class Trial:
     mode: str
     acoustics: Acoustics
     seconds: float
+    """Seconds of conversation; pauses longer than a second do not count."""
     interrupting: bool
     """Whether a visitor interrupts each reply. Otherwise the room is empty, and every interruption is
     false."""
+    pauses_s: tuple[float, ...] = PAUSES_S
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class Found:
 
     trial: Trial
     reply_s: float = 0.0
+    replies: int = 0
     false_interruptions: int = 0
     false_turns: int = 0
     """How often the service heard a voice in an empty room, during a reply or not."""
@@ -97,7 +102,7 @@ def settings(section: str, **values: Any) -> Settings:
     """
     given: dict[str, dict[str, Any]] = {
         "speaker": {"volume": 100},
-        "conversation": {"longest_s": 86_400, "idle_s": 120},
+        "conversation": {"longest_s": 86_400, "idle_s": 600},
     }
     given[section] = given.get(section, {}) | values
     try:
@@ -188,21 +193,23 @@ class Conversation:
         stage = self._stage
         await stage.start()
         stage.button.press()
-        began = stage.clock.now()
         while not (stage.state.link.open and stage.model.connected):
             await self._step()
-        number = 0
-        while stage.clock.now() - began < self._trial.seconds:
-            await self._quiet(PAUSE_S)
+        number, until = 0, stage.clock.now() + self._trial.seconds
+        while stage.clock.now() < until:
+            pause_s = self._trial.pauses_s[number % len(self._trial.pauses_s)]
+            await self._quiet(pause_s)
+            until += max(0.0, pause_s - COUNTED_PAUSE_S)
             stage.model.say(stage.clock.now(), self._reply(number))
             number += 1
+            self._found.replies += 1
             if self._trial.interrupting:
                 await self._interrupt(self._chance.uniform(2.0, 4.0))
             else:
                 await self._listen()
 
     def _reply(self, number: int) -> bytes:
-        sentences = kiosk_sentences()
+        sentences = kiosk_replies()
         # Two sentences last some ten seconds.
         said = [levelled(sentences[(number + more) % len(sentences)], KIOSK_DB) for more in range(2)]
         return to_pcm(np.concatenate(said))

@@ -118,6 +118,11 @@ class Room:
         spectrum = np.fft.rfft(samples, size) * np.fft.rfft(self._visitors_way, size)
         self._saying = np.fft.irfft(spectrum, size)
 
+    def reopen(self, delay_s: float) -> None:
+        """Open the speaker again in a silent moment, with another delay."""
+        self._air.delay(delay_s - self.speaker.latency_s)
+        self.speaker.latency_s = delay_s
+
     def step(self) -> None:
         """Let 20 ms pass: the speaker pulls as its clock says, and the microphone hands over a frame."""
         self._due += self._per_frame

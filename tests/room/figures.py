@@ -1,5 +1,6 @@
 """Figures of all rooms, compared with the goals, for people and for programs."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,10 +16,11 @@ WAKE_SNR_DB: Final = 10.0
 
 GOALS: Final[Mapping[str, str]] = {
     "half_duplex.false_interruptions_per_hour": "= 0",
-    "cancel.false_interruptions_per_hour": "<= 1",
+    "cancel.false_interruptions_per_hour": "= 0",
     "cancel.erle_db": ">= 25",
-    "cancel.barge_in_noticed": ">= 0.95",
-    "cancel.barge_in_ms": "<= 300",
+    "cancel.barge_in_noticed": ">= 0.98",
+    "cancel.barge_in_ms": "<= 270",
+    "cancel.barge_in_p95_ms": "<= 500",
     "wake.found_within_200ms": ">= 0.95",
     "wake.false_per_hour": "< 1",
 }
@@ -38,6 +40,10 @@ def mode(found: Sequence[Found]) -> Figures:
                 [one for one in found if one.trial.acoustics.coupling_db == coupling], by
             )
             for coupling in couplings
+        },
+        "by_noise": {
+            kind: _figures([one for one in headline if one.trial.acoustics.noise == kind], by)
+            for kind in dict.fromkeys(one.trial.acoustics.noise for one in headline)
         },
         "by_delay_ms": {
             f"{delay * 1000:g}": _rounded(
@@ -77,6 +83,7 @@ def _barge_ins(found: Sequence[Found], by: str) -> Figures:
     return {
         "barge_ins": tried,
         "barge_in_noticed": share,
+        "barge_in_noticed_95": wilson(len(took), tried),
         "barge_in_ms": ms,
         "barge_in_p95_ms": p95,
         "double_talk_likeness": _rounded(_median(value for one in found for value in one.likeness), 3),
@@ -89,6 +96,9 @@ def _replies(found: Sequence[Found]) -> Figures:
     alone = sum(one.reply_s for one in found if not one.trial.interrupting) / 3600
     return {
         "false_interruptions_per_hour": _share(sum(one.false_interruptions for one in found), hours, 2),
+        "replies_cut_95": wilson(
+            sum(one.false_interruptions for one in found), sum(one.replies for one in found)
+        ),
         "false_turns_per_hour": _share(sum(one.false_turns for one in found), alone, 2),
         "false_ducks_per_hour": _share(sum(one.false_ducks for one in found), alone, 2),
         "reply_hours": round(hours, 3),
@@ -108,6 +118,7 @@ def wake(found: Sequence[Woken]) -> Figures:
         "by_noise": {
             f"{kind} {snr:g} dB": {
                 "found_within_200ms": _within(group),
+                "found_within_200ms_95": _within_95(group),
                 "first_word_whole": _whole(group),
                 "false_per_hour": _false(group),
             }
@@ -129,6 +140,22 @@ def wakeword(found: Sequence[Woken]) -> Figures:
             for group in [[one for one in found if one.trial.word == word]]
         }
     }
+
+
+def wilson(count: int, of: int) -> str | None:
+    """Return Wilson's interval, which holds the true share with a confidence of 95 %; None for no trials."""
+    if not of:
+        return None
+    share, z = count / of, statistics.NormalDist().inv_cdf(0.975)
+    middle = share + z * z / (2 * of)
+    width = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    low, high = ((middle + sign * width) / (1 + z * z / of) for sign in (-1, 1))
+    return f"{max(0.0, low):.3f} to {min(1.0, high):.3f}"
+
+
+def _within_95(found: Sequence[Woken]) -> str | None:
+    soon = sum(took <= FOUND_WITHIN_S for one in found for took in one.took_s)
+    return wilson(soon, sum(one.spoken for one in found))
 
 
 def _within(found: Sequence[Woken]) -> float | None:

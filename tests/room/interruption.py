@@ -25,8 +25,11 @@ TAIL_S: Final = 0.3
 class Kiosk:
     """Says one sentence after the other, and is silent during a visitor's turn; a `ports.Source`."""
 
-    def __init__(self, mode: str, acoustics: Acoustics) -> None:
-        """Start to speak. `mode`: cancel, or hardware (the room's coupling is the rest of the echo)."""
+    def __init__(self, mode: str, acoustics: Acoustics, pause_s: float = PAUSE_S) -> None:
+        """Start to speak. `mode`: cancel, or hardware (the room's coupling is the rest of the echo).
+
+        `pause_s`: seconds between two sentences.
+        """
         self.room = Room(acoustics)
         self.told: list[BargeInVerdict] = []
         self.now = 0.0
@@ -37,6 +40,7 @@ class Kiosk:
         )
         self._detector = BargeInDetector(self._echo)
         self._replies = [to_pcm(levelled(said, KIOSK_DB)) for said in kiosk_sentences()]
+        self._pause_s = pause_s
         self._saying = b""
         self._silent_until = 0.0
         self._own_voice_until = 0.0
@@ -54,7 +58,7 @@ class Kiosk:
     def step(self) -> BargeInVerdict | None:
         """Let 20 ms pass; return the detector's result."""
         if self._saying:
-            self._silent_until = self.now + PAUSE_S
+            self._silent_until = self.now + self._pause_s
             self._own_voice_until = self.now + TAIL_S
         elif self.now >= self._silent_until and not self.room.visitor_speaks:
             self._saying = self._replies[0]
@@ -68,6 +72,27 @@ class Kiosk:
         """Let time pass."""
         for _ in range(round(seconds / FRAME_S)):
             self.step()
+
+    def converse(self, sentences: int) -> None:
+        """Let time pass until this number of sentences is over."""
+        for _ in range(sentences):
+            while not self.speaks:
+                self.step()
+            while self.speaks:
+                self.step()
+        self.pause(TAIL_S)
+
+    def reopen(self, delay_s: float) -> None:
+        """Open the speaker again between two sentences, with another delay."""
+        self.room.reopen(delay_s)
+        if self._echo is not None:
+            self._echo.delay_s = delay_s
+            self._echo.relearn()
+
+    @property
+    def half_duplex(self) -> bool:
+        """Whether the canceller does not let a visitor interrupt."""
+        return self._echo is not None and self._echo.learning
 
     @property
     def speaks(self) -> bool:

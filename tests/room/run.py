@@ -3,6 +3,9 @@
 Each echo mode converses in rooms of several couplings, delays, drifts and noises. Once the room is empty, and
 every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice.
 Its detectors of voices and of wake words alone hear hours of noise.
+
+With `--heldout FOLDER`, visitors and noises are those of the folder, and the built-in ones are not used. Use
+sounds that no constant of the package was fitted to: only their figures tell how well other people are heard.
 """
 
 import argparse
@@ -14,12 +17,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, Final
 
 from tests.room import figures
 from tests.room.acoustics import Acoustics
+from tests.room.conversation import PAUSES_S as CONVERSING_S
 from tests.room.conversation import Found, OutOfReachError, Trial, converse, settings
-from tests.room.sounds import EVENTS, NOISES, labelled, people
+from tests.room.sounds import EVENTS, HELDOUT, labelled, noises, people, recorded_noises
 from tests.room.wake import WakeTrial, Woken, overhear, sleep
 
 from kioskd.adapters.wakeword import words
@@ -42,6 +47,8 @@ CARD_DB: Final = -50.0
 SNRS_DB: Final = (20.0, 10.0, 5.0)
 UNSEEN: Final = 9000
 """First seed of the bench's noises. No parameter was ever tuned on them."""
+PAUSES_S: Final = (0.8, 10.0, 0.8, 120.0, 0.8, 10.0)
+"""Seconds between two replies, in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +56,18 @@ class Plan:
     """Seconds of each room and of each noise."""
 
     rooms: int = len(ROOMS)
-    alone_s: float = 300.0
+    alone_s: float = 510.0
     """Seconds at the coupling that the goals are for. Other couplings get a third."""
-    interrupted_s: float = 90.0
+    interrupted_s: float = 150.0
     utterances: int = 40
     noise_s: float = 1200.0
     """Seconds of each noise at each level, for the detector alone."""
+    pauses_s: tuple[float, ...] = PAUSES_S
 
 
-QUICK: Final = Plan(rooms=4, alone_s=60.0, interrupted_s=40.0, utterances=3, noise_s=120.0)
+QUICK: Final = Plan(
+    rooms=4, alone_s=60.0, interrupted_s=40.0, utterances=3, noise_s=120.0, pauses_s=(0.8, 10.0)
+)
 
 
 def trials(mode: str, plan: Plan) -> list[Trial]:
@@ -69,10 +79,16 @@ def trials(mode: str, plan: Plan) -> list[Trial]:
         step = 1 if much else 2
         for number in range(0, plan.rooms, step):
             delay_s, ringing_s, noise, noise_db = ROOMS[number]
+            if recorded := recorded_noises():
+                noise = recorded[number % len(recorded)]
             drift = DRIFT if number // step % 2 else -DRIFT
             room = Acoustics(coupling, delay_s, drift, ringing_s, noise, noise_db, seed=number + 1)
-            made.append(Trial(mode, room, plan.alone_s / (1 if much else 3), interrupting=False))
-            made.append(Trial(mode, room, plan.interrupted_s / (1 if much else 2), interrupting=True))
+            pauses_s = plan.pauses_s if mode == "cancel" else CONVERSING_S
+            for interrupting, seconds, less in (
+                (False, plan.alone_s, 3),
+                (True, plan.interrupted_s, 2),
+            ):
+                made.append(Trial(mode, room, seconds / (1 if much else less), interrupting, pauses_s))
     return sorted(made, key=lambda trial: -trial.seconds)
 
 
@@ -80,7 +96,7 @@ def wake_trials(plan: Plan) -> list[WakeTrial]:
     """Return the experiments for waking by voice with the whole daemon."""
     return [
         WakeTrial(noise, snr_db, plan.utterances, 0.0, UNSEEN + seed)
-        for seed, (noise, snr_db) in enumerate(product(NOISES, SNRS_DB))
+        for seed, (noise, snr_db) in enumerate(product(noises(), SNRS_DB))
     ]
 
 
@@ -88,7 +104,9 @@ def noise_trials(plan: Plan) -> list[WakeTrial]:
     """Return the noises that must not wake the kiosk: hours of them, for the detector alone."""
     return [
         WakeTrial(noise, snr_db, 0, plan.noise_s, UNSEEN + 100 + seed)
-        for seed, (noise, snr_db) in enumerate(product((*NOISES, *EVENTS), SNRS_DB))
+        for seed, (noise, snr_db) in enumerate(
+            product(noises() if recorded_noises() else (*noises(), *EVENTS), SNRS_DB)
+        )
     ]
 
 
@@ -138,10 +156,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, for a first look")
     parser.add_argument("--mode", action="append", choices=MODES, help="only this echo mode; may be repeated")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rooms at once")
+    parser.add_argument(
+        "--heldout", metavar="FOLDER", type=Path, help="voices and noises of this folder alone"
+    )
     options = parser.parse_args(arguments)
+    if options.heldout is not None:
+        os.environ[HELDOUT] = str(options.heldout.resolve())
+        if not people() or not recorded_noises():
+            parser.error(
+                f"--heldout {options.heldout}: it needs NAME.wav of a person and noise_NAME.wav at least"
+            )
     if not people():
         parser.error("no recordings of people: install Debian's alsa-utils (scripts/setup does)")
-    if not labelled():
+    if options.heldout is None and not labelled():
         _say(
             "no labelled recordings here: visitors speak Debian's, and their onsets are taken from the sound"
         )

@@ -25,6 +25,16 @@ SPEECH: Final = os.environ.get("KIOSKD_SPEECH", "")
 """A folder with recordings of people reading, and the time of each word. Unset: Debian's recordings are used
 alone."""
 
+HELDOUT: Final = "KIOSKD_HELDOUT"
+"""Environment variable with a folder of voices and noises that no constant was fitted to.
+
+Each is a WAV file of 16 kHz mono. `noise_NAME.wav` is a noise, and each other one is a voice. Beside a voice,
+`NAME.words.json` may have the times of its words, or `NAME.json` the second of its onset.
+"""
+
+KIOSK_VOICES: Final = ("en-gb", "en-us+f3", "en-gb-scotland+m7", "en-gb-x-rp+f5")
+"""Voices of espeak-ng in which the kiosk replies."""
+
 SENTENCES: Final = (
     "The painting in front of you was finished in sixteen forty two, after three years of work.",
     "Please take the stairs on your left, and you will find the café behind the second door.",
@@ -47,6 +57,7 @@ Knocks, ticks and clinks come once a second over a soft hiss. The machine starts
 and is 10 to 25 dB louder than the room.
 """
 
+_NOISE: Final = "noise_"
 _FULL: Final = 32768.0
 
 
@@ -118,6 +129,15 @@ def kiosk_sentences() -> tuple[Samples, ...]:
     return tuple(spoken(text, pcm.DOWNLINK_HZ) for text in SENTENCES)
 
 
+@cache
+def kiosk_replies() -> tuple[Samples, ...]:
+    """Return the kiosk's sentences in one voice after the other, 24 kHz."""
+    return tuple(
+        spoken(text, pcm.DOWNLINK_HZ, "-v", KIOSK_VOICES[number % len(KIOSK_VOICES)])
+        for number, text in enumerate(SENTENCES * len(KIOSK_VOICES))
+    )
+
+
 def spoken(text: str, rate_hz: int, *options: str) -> Samples:
     """Return `text` as espeak-ng says it."""
     command = ["espeak-ng", *options, "--stdout", text]
@@ -138,19 +158,44 @@ def _whole(wav: bytes) -> bytes:
 
 @cache
 def people() -> tuple[Utterance, ...]:
-    """Return utterances of visitors: the labelled recordings if there are any, otherwise Debian's."""
+    """Return utterances of visitors: held out, or else labelled ones, or else Debian's."""
+    if folder := os.environ.get(HELDOUT):
+        return tuple(_voice(path) for path in _wavs(folder) if not path.name.startswith(_NOISE))
     return labelled() or tuple(_unlabelled(path) for path in sorted(DEBIAN.glob("[FRS]*.wav")))
 
 
 @cache
 def labelled() -> tuple[Utterance, ...]:
     """Return the recordings of the folder in KIOSKD_SPEECH, with the times of words; none if it is unset."""
-    found = []
-    for path in sorted(Path(SPEECH).glob("*.wav")) if SPEECH else ():
-        words = json.loads(path.with_suffix(".words.json").read_text())["w"]
+    return tuple(_voice(path) for path in _wavs(SPEECH)) if SPEECH else ()
+
+
+@cache
+def recorded_noises() -> tuple[str, ...]:
+    """Return the names of the noises that are held out; none without a folder."""
+    folder = os.environ.get(HELDOUT)
+    return tuple(path.stem for path in _wavs(folder) if path.name.startswith(_NOISE)) if folder else ()
+
+
+def noises() -> tuple[str, ...]:
+    """Return the noises in which conversations are held."""
+    return recorded_noises() or NOISES
+
+
+def _wavs(folder: str) -> list[Path]:
+    return sorted(Path(folder).glob("*.wav"))
+
+
+def _voice(path: Path) -> Utterance:
+    """Return a recording of a person, which begins where a file beside it or its sound says."""
+    if (labels := path.with_suffix(".words.json")).exists():
+        words = json.loads(labels.read_text())["w"]
         onset_s = next(word["b"] for word in words if not word["t"].startswith(("<", "[")))
-        found.append(_begun(path.stem, recording(path, pcm.UPLINK_HZ), onset_s))
-    return tuple(found)
+    elif (labels := path.with_suffix(".json")).exists():
+        onset_s = json.loads(labels.read_text())["onset_s"]
+    else:
+        return _unlabelled(path)
+    return _begun(path.stem, recording(path, pcm.UPLINK_HZ), onset_s)
 
 
 def _unlabelled(path: Path) -> Utterance:
@@ -185,9 +230,17 @@ def noise(kind: str, seconds: float, chance: np.random.Generator) -> Samples:
             made = _clicks(count, chance)
         case "switched":
             made = _switched(count, chance)
+        case _ if kind in recorded_noises():
+            made = _recorded(kind, count, chance)
         case _:
             raise ValueError(f"no such noise: {kind}")
     return np.asarray(made / np.sqrt(np.mean(np.square(made))))
+
+
+def _recorded(kind: str, count: int, chance: np.random.Generator) -> Samples:
+    """Return a recorded noise, again and again, from any point of it."""
+    heard = recording(Path(os.environ[HELDOUT]) / f"{kind}.wav", pcm.UPLINK_HZ)
+    return np.resize(np.roll(heard, int(chance.integers(len(heard)))), count)
 
 
 def _pink(count: int, chance: np.random.Generator) -> Samples:

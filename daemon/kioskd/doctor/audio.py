@@ -11,7 +11,7 @@ from kioskd.doctor.sound import CapturedSound, Player, beside, listen, play
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.media.cues import CueSound, sound
-from kioskd.media.echo import LONGEST_DELAY_S
+from kioskd.media.echo_alignment import LONGEST_DELAY_S
 from kioskd.media.mix import scaled
 from kioskd.media.playout import gain
 

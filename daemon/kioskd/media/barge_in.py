@@ -8,6 +8,9 @@ A card that cancels echo does not tell how well it does. So this module measures
 own voice: its loudest power, which fades by `RESIDUE_FADES_DB`. Only a clearly louder voice is a visitor. A
 card adapts in the first half second of each reply. That time only teaches the residue, and interrupts
 nothing.
+
+The constants were fitted on two speakers: Debian's alsa-utils recordings, and three readings of LibriVox.
+The replies were of espeak-ng's voice en.
 """
 
 import collections

@@ -3,10 +3,9 @@
     device thread:  played(24 kHz) ─► waiting ─┐
     loop thread:    clean(16 kHz frame) ──────►┴─► canceller ─► gate ─► gain ─► cleaned frame
 
-The canceller takes blocks of 10 ms at both rates. It finds the echo's delay by itself, up to half a second.
-It follows two clocks that drift apart, and tolerates bursts on either side. Measured over 15 minutes with 50
-ppm of drift: an echo 10 dB below the voice that caused it loses 38 dB. With clocks that agree it loses 2 dB
-more.
+The canceller gets the played sound by the microphone's clock and just before its echo (`echo_alignment`). So
+it follows clocks that drift apart, pauses of any length, and bursts on either side. Measured over 15 minutes
+with 50 ppm of drift: an echo 10 dB below the voice that caused it loses 38 dB.
 
 The gate: the canceller leaves a quiet residue, which is still a voice. A service that hears a voice
 interrupts its reply. Measured with echo and visitor about equally loud: a speaking visitor comes out within 8
@@ -18,10 +17,16 @@ Its limits:
 
 - It needs some 3 s of its own voice to learn a room. The residue of that time would interrupt the reply in a
   third of the rooms tried. So the kiosk is half duplex until then: everything captured with the own voice is
-  lowered to the room's noise.
+  lowered to the room's noise. That happens once after the start. Later conversations know the room.
+- After a pause, some frames of echo have to prove the canceller. The same holds for a reopened device.
+  The kiosk is half duplex for that time: the first 0.1 s of the echo after a pause, and some 0.8 s after a
+  device was opened again.
 - A cleaned frame always differs from its input, even if nothing was played. Sound below 100 Hz is removed,
   and the signal comes 4 ms later (10 ms with noise suppression). Digital silence stays digital silence.
 - It cannot find an echo that comes before its sound was given to `played`.
+
+`GATE_DB`, `VISITOR_DB`, `STRUCK` and the frames of the gate were fitted on two speakers: Debian's alsa-utils
+recordings, and three readings of LibriVox. The replies were of espeak-ng's voice en.
 """
 
 import collections
@@ -32,6 +37,7 @@ import webrtcvad
 
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
+from kioskd.media.echo_alignment import LAG_S, LONGEST_DELAY_S, Alignment
 
 LEARNING_S: Final = 3.0
 """Seconds of its own voice after which the canceller's estimate of the room is usable. Measured: 15 dB after
@@ -55,33 +61,35 @@ STRUCK: Final = 0.5
 
 GATE_FRAMES: Final = 3
 
-CLOCK_FRAMES: Final = 500
-"""Frames (10 s) over which the two clocks are compared: longer than the bursts of either side."""
-
-MEND_FRAMES: Final = 20
-"""Frames per left-out or doubled sample: 104 ppm, which the library follows like a moving visitor."""
-
 HOLD_FRAMES: Final = 6
 """Frames for which the gate stays open: syllables have gaps."""
 
-BACKLOG_S: Final = 0.5
-"""Seconds of played sound that may wait for the microphone. More sound waits only if the microphone has
-paused, and then it will hear an echo of the newest sound."""
-
-LONGEST_DELAY_S: Final = 0.5
-"""The longest delay that the library distinguishes; longer ones count as this."""
-
 AUDIBLE: Final = 100
-"""Sample value from which a played block teaches the canceller: -50 dBFS."""
+"""Sample value from which a played piece teaches the canceller: -50 dBFS."""
 
-_BLOCK_MS: Final = 10
-_FAR_BLOCK: Final = pcm.DOWNLINK_HZ * _BLOCK_MS // 1000 * pcm.SAMPLE_BYTES
-_NEAR_BLOCK: Final = pcm.UPLINK_HZ * _BLOCK_MS // 1000 * pcm.SAMPLE_BYTES
-_BACKLOG_BYTES: Final = pcm.byte_count(BACKLOG_S, pcm.DOWNLINK_HZ)
-_LEARNING_BLOCKS: Final = round(LEARNING_S * 1000 / _BLOCK_MS)
+PAUSE_S: Final = 2.0
+"""Seconds without its own voice after which the canceller has to be proved again."""
+
+CONFIRMED_S: Final = 1.0
+"""Seconds of its own voice after a pause that have to pass if nothing proves or disproves the canceller. Then
+the echo is too quiet to be found."""
+
+PROVED_FRAMES: Final = 15
+"""Frames (300 ms) of well cancelled echo that prove the estimate of a room that was known before."""
+
+PROVED_DB: Final = -50.0
+"""Level of an echo, in dB of full scale, from which its cancelling proves something."""
+
+_BLOCK: Final = pcm.FRAME_BYTES // 2
+"""Bytes of 10 ms, which the library takes at a time."""
+_LEARNING_BYTES: Final = pcm.byte_count(LEARNING_S, pcm.DOWNLINK_HZ)
+_PROVED_BYTES: Final = _LEARNING_BYTES // PROVED_FRAMES
+_CONFIRMED_BYTES: Final = pcm.byte_count(CONFIRMED_S, pcm.DOWNLINK_HZ)
+_PAUSE_FRAMES: Final = round(PAUSE_S / pcm.FRAME_S)
 _PIECES: Final = 1000
 _OPEN_AT: Final = 10 ** (GATE_DB / 10)
 _VISITOR_AT: Final = 10 ** (VISITOR_DB / 10)
+_PROVED_POWER: Final = 32768.0**2 * 10 ** (PROVED_DB / 10)
 _FLOOR_RISES: Final = 1.01
 _ABOVE_FLOOR: Final = 4.0
 """Ratio of power to the noise above which the gate may open: the canceller leaves mere noise alone."""
@@ -130,36 +138,37 @@ class EchoCanceller:
         self._gate = _Gate()
         # Pieces as the device pulls them; `append` and `popleft` are atomic.
         self._waiting: collections.deque[tuple[bytes, bool]] = collections.deque(maxlen=_PIECES)
-        self._far = bytearray()
-        self._unlearnt = _LEARNING_BLOCKS
+        self._alignment = Alignment(min(max(delay_s, 0.0), LONGEST_DELAY_S))
+        self._knowledge = _Knowledge()
         # Frames for which the own voice is still in the room.
         self._audible_for = 0
         # Frames for which a chime is still in the room.
         self._chime_for = 0
         self._visitor = False
-        self._clocks = _Clocks()
-        self.skipped_bytes = 0
-        """Bytes of played sound that the canceller skipped, because the microphone paused."""
+        self._canceller.set_stream_delay_ms(round(LAG_S * 1000))
         self.delay_s = delay_s
 
     @property
     def delay_s(self) -> float:
         """Known seconds from `played` to the microphone frame that holds the sound: the speaker's latency.
 
-        The microphone does not report its latency. This first guess saves the canceller a second of
-        searching. An error of 200 ms does no lasting harm.
+        The microphone does not report its latency. The echo itself tells the true delay (`echo_alignment`).
         """
         return self._delay_s
 
     @delay_s.setter
     def delay_s(self, seconds: float) -> None:
         self._delay_s = min(max(seconds, 0.0), LONGEST_DELAY_S)
-        self._canceller.set_stream_delay_ms(round(self._delay_s * 1000))
+
+    @property
+    def skipped_bytes(self) -> int:
+        """Bytes of played sound that the canceller skipped, because the microphone paused."""
+        return self._alignment.skipped_bytes
 
     @property
     def learning(self) -> bool:
-        """Whether the room is still unknown, because too little was played: half duplex until then."""
-        return self._unlearnt > 0
+        """Whether the room is still unknown, or has to be confirmed: half duplex until then."""
+        return self._knowledge.doubtful
 
     @property
     def visitor(self) -> bool:
@@ -170,13 +179,13 @@ class EchoCanceller:
         return self._visitor
 
     def relearn(self) -> None:
-        """Treat the room as unknown: a device was opened again, which may change the echo and its delay."""
-        self._unlearnt = _LEARNING_BLOCKS
-        self._clocks = _Clocks()
+        """Have the room confirmed: a device was opened again, which may change the echo and its delay."""
+        self._knowledge.doubt()
+        self._alignment.reopened()
 
     def played(self, pcm_24k: bytes, *, voiced: bool = True) -> None:
-        """Take the sound just given to the loudspeaker, of any length, silence included. For the device's
-        thread.
+        """Take the sound just given to the loudspeaker: any number of samples, silence included. For the
+        device's thread.
 
         `voiced` is False for a chime alone: one or two pitches do not teach the room. They must not shut the
         gate before a visitor's first word. The method returns at once; the next microphone frame uses the
@@ -194,12 +203,13 @@ class EchoCanceller:
         """
         if len(frame_16k) != pcm.FRAME_BYTES:
             raise ValueError(f"a microphone frame is {pcm.FRAME_BYTES} bytes long, not {len(frame_16k)}")
-        self._hear_own_voice()
+        self._hear_own_voice(frame_16k)
         cleaned = self._through(self._canceller, frame_16k)
         own_voice, chime = self._audible_for > 0, self._chime_for > 0
         self._audible_for -= own_voice
         self._chime_for -= chime
         gated = self._gate.feed(frame_16k, cleaned, own_voice=own_voice, shut=self.learning)
+        self._knowledge.note(self._alignment, cancelled=own_voice and self._gate.cancelled)
         self._visitor = own_voice and self._gate.visitor and not self.learning
         if chime and not own_voice and self.learning:
             # In an unknown room the canceller lowers all sound during playback by 20 dB and more, even a
@@ -207,102 +217,77 @@ class EchoCanceller:
             gated = frame_16k
         return gated if self._leveller is None else self._through(self._leveller, gated)
 
-    def _hear_own_voice(self) -> None:
-        """Give the canceller all whole blocks played since the last call: an echo comes after its cause."""
-        far = self._far
-        before = len(far)
-        any_voiced = False
+    def _hear_own_voice(self, frame_16k: bytes) -> None:
+        """Give the canceller the played sound that belongs to this frame: an echo comes after its cause."""
         for _ in range(len(self._waiting)):
             piece, voiced = self._waiting.popleft()
-            far += piece
-            any_voiced |= voiced
-        self._clocks.count(len(far) - before)
-        surplus = len(far) - _BACKLOG_BYTES
-        if surplus > 0:
-            surplus += -surplus % pcm.SAMPLE_BYTES
-            del far[:surplus]
-            self.skipped_bytes += surplus
-            self.relearn()
-        self._follow_clocks(far)
-        whole = len(far) - len(far) % _FAR_BLOCK
-        for start in range(0, whole, _FAR_BLOCK):
-            block = far[start : start + _FAR_BLOCK]
-            if np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
-                heard_for = round((self._delay_s + REVERBERATION_S) * 1000 / pcm.FRAME_MS)
-                if any_voiced:
-                    self._unlearnt = max(0, self._unlearnt - 1)
-                    self._audible_for = heard_for
-                else:
-                    self._chime_for = heard_for
+            audible = bool(np.abs(np.frombuffer(piece, "<i2").astype(np.int32)).max(initial=0) >= AUDIBLE)
+            self._alignment.played(piece, voiced=audible and voiced)
+            if not audible:
+                continue
+            heard_for = round((self._delay_s + REVERBERATION_S) * 1000 / pcm.FRAME_MS)
+            if voiced:
+                self._knowledge.speak(len(piece))
+                self._audible_for = heard_for
+            else:
+                self._chime_for = heard_for
+        played = self._alignment.captured(frame_16k).tobytes()
+        for start in range(0, len(played), _BLOCK):
             self._canceller.process_reverse_stream(
-                self._frame(block, pcm.DOWNLINK_HZ, 1, _FAR_BLOCK // pcm.SAMPLE_BYTES)
+                self._frame(played[start : start + _BLOCK], pcm.UPLINK_HZ, 1, _BLOCK // pcm.SAMPLE_BYTES)
             )
-        del far[:whole]
-
-    def _follow_clocks(self, far: bytearray) -> None:
-        """Leave out or double one sample of the played sound if the clocks require it."""
-        if len(far) < _FAR_BLOCK:
-            return
-        match self._clocks.due():
-            case 1:
-                del far[: pcm.SAMPLE_BYTES]
-            case -1:
-                far[:0] = far[: pcm.SAMPLE_BYTES]
 
     def _through(self, module: _Module, frame_16k: bytes) -> bytes:
         out = []
-        for start in range(0, pcm.FRAME_BYTES, _NEAR_BLOCK):
-            block = bytearray(frame_16k[start : start + _NEAR_BLOCK])
-            frame = self._frame(block, pcm.UPLINK_HZ, 1, _NEAR_BLOCK // pcm.SAMPLE_BYTES)
+        for start in range(0, pcm.FRAME_BYTES, _BLOCK):
+            block = bytearray(frame_16k[start : start + _BLOCK])
+            frame = self._frame(block, pcm.UPLINK_HZ, 1, _BLOCK // pcm.SAMPLE_BYTES)
             module.process_stream(frame)
             out.append(bytes(frame.data))
         return b"".join(out)
 
 
-class _Clocks:
-    """Keeps the clocks of two devices together, a sample at a time.
-
-    The library derives the age of a played block from the number of later blocks. With a playback clock 50
-    ppm fast, one block too many arrives every 200 s, until the echo seems to come before its cause. That was
-    seen after 400 s with devices of 20 ms latency together, and the library took as long again to recover. So
-    this class slowly removes the lead of one side, apart from bursts.
-    """
+class _Knowledge:
+    """Says whether the canceller knows the room well enough to leave no echo."""
 
     def __init__(self) -> None:
-        self._ahead = 0
-        """Bytes played, minus the bytes that correspond to the microphone's frames."""
-        self._window: list[int] = []
-        self._first: float | None = None
-        self._owed = 0
-        """Samples still to be left out; if negative, to be doubled."""
-        self._mended_before = 0
+        self._unlearnt = _LEARNING_BYTES
+        """Bytes of its own voice that are missing."""
+        self._learnt_once = False
+        self._sure = False
+        self._confirmed = 0
+        self._silent_for = 0
+        """Frames since its own voice was played."""
 
-    def count(self, played_bytes: int) -> None:
-        """Count the bytes played during one microphone frame."""
-        self._mended_before += 1
-        self._ahead += played_bytes - pcm.FRAME_MS // _BLOCK_MS * _FAR_BLOCK
-        self._window.append(self._ahead)
-        if len(self._window) < CLOCK_FRAMES:
-            return
-        middle = float(np.median(self._window))
-        self._window.clear()
-        if self._first is None:
-            self._first = middle
-        slipped = round((middle - self._first) / pcm.SAMPLE_BYTES)
-        # A smaller difference than half a block comes from how bursts of both sides fall together, not from
-        # the clocks.
-        if abs(slipped) >= _FAR_BLOCK // pcm.SAMPLE_BYTES // 2:
-            self._first = middle
-            self._owed += slipped
+    @property
+    def doubtful(self) -> bool:
+        """Whether an echo may be left."""
+        return self._unlearnt > 0
 
-    def due(self) -> int:
-        """Return 1 to leave out a sample now, -1 to double one, otherwise 0."""
-        if self._owed == 0 or self._mended_before < MEND_FRAMES:
-            return 0
-        self._mended_before = 0
-        sign = 1 if self._owed > 0 else -1
-        self._owed -= sign
-        return sign
+    def doubt(self) -> None:
+        """Ask for as much voice as for an unknown room, or for a proof."""
+        self._unlearnt = _LEARNING_BYTES
+
+    def speak(self, byte_count: int) -> None:
+        """Note that the kiosk's own voice is played."""
+        if self._silent_for > _PAUSE_FRAMES:
+            self._unlearnt = max(self._unlearnt, _CONFIRMED_BYTES)
+        self._silent_for = 0
+        self._unlearnt = max(0, self._unlearnt - byte_count)
+
+    def note(self, alignment: Alignment, *, cancelled: bool) -> None:
+        """Note what a frame tells of the room. `cancelled`: it held an echo, of which little is left."""
+        self._silent_for += 1
+        was_sure, self._sure = self._sure, alignment.sure
+        confirmed, self._confirmed = self._confirmed, alignment.confirmed
+        if was_sure and not self._sure:
+            self.doubt()
+        elif self._sure and self._learnt_once:
+            if confirmed < self._confirmed and self._unlearnt <= _CONFIRMED_BYTES:
+                self._unlearnt = 0
+            elif cancelled:
+                self._unlearnt = max(0, self._unlearnt - _PROVED_BYTES)
+        self._learnt_once |= self._unlearnt == 0
 
 
 class _Gate:
@@ -317,6 +302,12 @@ class _Gate:
         self._vad = webrtcvad.Vad(VISITOR_MODE)
         # Power of the room's noise: the quietest frame, rising by 2 dB a second until a quieter one comes.
         self._floor: float | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the newest frame was loud, and lost more than an echo with a visitor would lose."""
+        before = self._before[-1]
+        return before > _PROVED_POWER and self._after[-1] < _VISITOR_AT * before
 
     @property
     def open(self) -> bool:
