@@ -104,9 +104,7 @@ def noise_trials(plan: Plan) -> list[WakeTrial]:
     """Return the noises that must not wake the kiosk: hours of them, for the detector alone."""
     return [
         WakeTrial(noise, snr_db, 0, plan.noise_s, UNSEEN + 100 + seed)
-        for seed, (noise, snr_db) in enumerate(
-            product(noises() if recorded_noises() else (*noises(), *EVENTS), SNRS_DB)
-        )
+        for seed, (noise, snr_db) in enumerate(product(_idle_noises(), SNRS_DB))
     ]
 
 
@@ -115,8 +113,13 @@ def word_trials(plan: Plan) -> list[WakeTrial]:
     return [
         WakeTrial(noise, figures.WAKE_SNR_DB, 0, plan.noise_s, UNSEEN + 200 + seed, word)
         for word in words()
-        for seed, noise in enumerate((*NOISES, *EVENTS))
+        for seed, noise in enumerate(_idle_noises())
     ]
+
+
+def _idle_noises() -> Sequence[str]:
+    """Return the noises while the kiosk sleeps: the recorded ones of a folder, or all built-in ones."""
+    return recorded_noises() or (*noises(), *EVENTS)
 
 
 def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
