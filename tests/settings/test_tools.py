@@ -619,7 +619,7 @@ def test_a_program_is_not_searched_in_the_daemons_own_path(
 
 def test_the_json_schema_knows_each_kind() -> None:
     text = str(Kiosk.model_json_schema())
-    for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
+    for kind in ("builtin", "documents", "http", "command", "mqtt", "mcp", "python"):
         assert f"'const': '{kind}'" in text
 
 

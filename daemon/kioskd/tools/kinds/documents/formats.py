@@ -5,6 +5,7 @@ Only the reader process imports this.
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
@@ -60,6 +61,11 @@ _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 MOST_BOOKMARKS: Final = 20_000
 LONGEST_HEADING: Final = 3
 """Lines of a heading in a PDF."""
+LEAST_REPEATS: Final = 4
+"""Pages with the same first or last line, which then is no part of the text."""
+LEAST_LEADERS: Final = 6
+"""Rows of dots on a page that is a table of contents."""
+_LEADER: Final = re.compile(r"(?:\.\s*){5,}|^\s*\.\s*$")
 _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0"
 """The first bytes of a Word file that is encrypted, or older than 2007."""
 _DAMAGED: Final = "is damaged or not complete; copy it again"
@@ -159,21 +165,40 @@ def _of_pdf(data: bytes) -> Iterator[Block]:
             raise Unreadable("is encrypted; save it without a password") from error
         raise Unreadable(_DAMAGED) from error
     headings, page_count = _outline(document), len(document)
-    damaged = letters = 0
+    pages: list[str] = []
+    damaged = False
     for number in range(page_count):
         try:
             with closing(document[number]) as page, closing(page.get_textpage()) as text_page:
-                text = text_page.get_text_bounded()
+                # PDFium writes this character for a hyphen at the end of a line.
+                pages.append(text_page.get_text_bounded().replace("\x02", ""))
         except pypdfium2.PdfiumError:
-            damaged += 1  # the other pages are as good as before
-            continue
-        letters += len(text.strip())
-        # PDFium writes this character for a hyphen at the end of a line.
-        yield from _page_blocks(text.replace("\x02", ""), number + 1, headings.get(number, []))
+            damaged = True  # the other pages are as good as before
+            pages.append("")
+    letters = sum(len(text.strip()) for text in pages)
     if not letters and (damaged or not page_count):
         raise Unreadable(_DAMAGED)
     if letters < 5 * page_count:
         raise Unreadable("holds pictures and no text; let a program such as ocrmypdf read it first")
+    for number, lines in enumerate(_without_margins(pages)):
+        if sum(len(_LEADER.findall(line)) for line in lines) < LEAST_LEADERS:  # else a table of contents
+            yield from _page_blocks(lines, number + 1, headings.get(number, []))
+
+
+def _without_margins(pages: list[str]) -> Iterator[list[str]]:
+    """Yield the lines of each page, without those at its edges that many pages have."""
+    split = [[line for line in text.splitlines() if line.strip()] for text in pages]
+    count = Counter(_unnumbered(line) for lines in split for line in {*lines[:1], *lines[-1:]})
+    for lines in split:
+        if lines and (not _unnumbered(lines[-1]) or count[_unnumbered(lines[-1])] >= LEAST_REPEATS):
+            lines.pop()
+        if lines and (not _unnumbered(lines[0]) or count[_unnumbered(lines[0])] >= LEAST_REPEATS):
+            del lines[0]
+        yield lines
+
+
+def _unnumbered(line: str) -> str:
+    return re.sub(r"[\W\d_]+", "", line)
 
 
 def _outline(document: pypdfium2.PdfDocument) -> dict[int, list[tuple[str, int]]]:
@@ -187,9 +212,11 @@ def _outline(document: pypdfium2.PdfDocument) -> dict[int, list[tuple[str, int]]
     return found
 
 
-def _page_blocks(text: str, page: int, headings: list[tuple[str, int]]) -> Iterator[Block]:
-    """Yield the text of a page, with each heading at its line; at the beginning if no line is like it."""
-    lines = text.splitlines()
+def _page_blocks(lines: list[str], page: int, headings: list[tuple[str, int]]) -> Iterator[Block]:
+    """Yield the text of a page, with each heading at its line.
+
+    A heading that no line is like comes first.
+    """
     at: dict[int, tuple[str, int, int]] = {}
     for title, level in headings:
         first, count = _place(title, lines)

@@ -22,8 +22,10 @@ MOST_TERMS: Final = 64
 """Terms of a question that count."""
 HEADING_WEIGHT: Final = 2.0
 """Weight of a word in a heading, compared with one in the text."""
-LEAST_SHARE: Final = 0.34
-"""Share of a question's weight that a passage must have. Passages with less answer another question."""
+COMMON: Final = 0.3
+"""A term that more of the passages have does not count. It would take most of the time, and tells little."""
+LEAST_SHARE: Final = 0.3
+"""Share of a question's weight that one of the passages must have. Otherwise there is no answer."""
 _BUSY_S: Final = 2.0
 """Seconds that a search waits while the writer commits a document."""
 _SPARE_PAGES: Final = 64
@@ -207,26 +209,28 @@ class DocumentIndex:
         asked = list(dict.fromkeys(terms(question)))[:MOST_TERMS]
         with _explained(), contextlib.closing(self._reader()) as reader:
             total = reader.execute("SELECT coalesce(sum(passages), 0) FROM documents").fetchone()[0]
-            weights: dict[str, float] = {}
-            known: list[str] = []
+            counts: dict[str, int] = {}
             for term in asked:
                 row = reader.execute("SELECT doc FROM vocabulary WHERE term = ?", (term,)).fetchone()
-                count = 0 if row is None else row[0]
-                weights[term] = math.log(1 + (total - count + 0.5) / (count + 0.5))
-                known += [term] if count else []
+                counts[term] = 0 if row is None else row[0]
+            known = sorted((term for term in asked if counts[term]), key=counts.__getitem__)
             if not known:
                 return []
+            telling = [term for term in known if counts[term] <= COMMON * total] or known[:2]
             rows = reader.execute(
                 "SELECT d.name, p.page, p.heading, p.text FROM "
                 "(SELECT rowid, bm25(terms, ?, 1.0) AS score FROM terms WHERE terms MATCH ? "
                 "ORDER BY score LIMIT ?) AS best "
                 "JOIN passages AS p ON p.id = best.rowid JOIN documents AS d ON d.id = p.document "
                 "ORDER BY best.score",
-                (HEADING_WEIGHT, " OR ".join(f'"{term}"' for term in known), most),
+                (HEADING_WEIGHT, " OR ".join(f'"{term}"' for term in telling), most),
             )
             hits = [Hit(*row) for row in rows]
+        weights = {
+            term: math.log(1 + (total - count + 0.5) / (count + 0.5)) for term, count in counts.items()
+        }
         enough = LEAST_SHARE * sum(weights.values())
-        return [hit for hit in hits if _shared(weights, hit) >= enough]
+        return hits if any(_shared(weights, hit) >= enough for hit in hits) else []
 
     @property
     def _open(self) -> sqlite3.Connection:

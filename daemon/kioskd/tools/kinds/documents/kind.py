@@ -31,7 +31,10 @@ DOCUMENTS: Final = ToolKind(
     package="pypdfium2",
     faults=_faults,
     start_s=lambda _tool: 600.0,
-    goes_to=lambda tool: (
-        f"the model, with at most {tool.passages} passages of your documents and the names of their files"
+    sends=lambda tool: f"at most {tool.passages} passages of your documents, with the names of their files",
+    keeps=lambda tool: (
+        f"the text of the documents in {tool.folder}",
+        "/var/cache/kioskd (readable only by the daemon)",
+        "until the document is removed from the folder",
     ),
 )
