@@ -24,7 +24,9 @@ HEADING_WEIGHT: Final = 2.0
 """Weight of a word in a heading, compared with one in the text."""
 COMMON: Final = 0.3
 """A term that more of the passages have does not count. It would take most of the time, and tells little."""
-LEAST_SHARE: Final = 0.3
+RARE: Final = 30
+"""A term in so few passages counts in any case: in a small folder each word is in many of them."""
+LEAST_SHARE: Final = 0.25
 """Share of a question's weight that one of the passages must have. Otherwise there is no answer."""
 _BUSY_S: Final = 2.0
 """Seconds that a search waits while the writer commits a document."""
@@ -216,7 +218,8 @@ class DocumentIndex:
             known = sorted((term for term in asked if counts[term]), key=counts.__getitem__)
             if not known:
                 return []
-            telling = [term for term in known if counts[term] <= COMMON * total] or known[:2]
+            common = max(COMMON * total, RARE)
+            telling = [term for term in known if counts[term] <= common] or known[:2]
             rows = reader.execute(
                 "SELECT d.name, p.page, p.heading, p.text FROM "
                 "(SELECT rowid, bm25(terms, ?, 1.0) AS score FROM terms WHERE terms MATCH ? "
@@ -227,7 +230,9 @@ class DocumentIndex:
             )
             hits = [Hit(*row) for row in rows]
         weights = {
-            term: math.log(1 + (total - count + 0.5) / (count + 0.5)) for term, count in counts.items()
+            term: math.log((total + RARE) / (count + 1))
+            for term, count in counts.items()
+            if not count or term in telling
         }
         enough = LEAST_SHARE * sum(weights.values())
         return hits if any(_shared(weights, hit) >= enough for hit in hits) else []

@@ -12,7 +12,7 @@ AIM_WORDS: Final = 120
 """A passage with as many words ends at the end of its paragraph."""
 MOST_WORDS: Final = 180
 """A longer passage is cut at the end of a sentence."""
-LONGEST_TERM: Final = 6
+LONGEST_TERM: Final = 5
 """Letters of a word that count. So the forms of a word are alike in any language: see
 `scripts/bench-documents`."""
 
