@@ -1,4 +1,4 @@
-"""What a program that has given up its rights can no longer do."""
+"""A program that has given up its rights gets no memory, no files and no time."""
 
 import ctypes
 import subprocess

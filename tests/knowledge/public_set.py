@@ -1,8 +1,8 @@
 """Public questions over public documents: Debian's FAQ in eight languages, among other manuals of Debian.
 
 Each heading of the FAQ that asks a question is one, and the text below it is its answer. The headings can be
-taken out of the documents, as the tables of contents and the links that repeat them are in any case. Then a
-question shares only those words with its answer that its authors used twice.
+taken out of the documents. Tables of contents, and links that repeat a heading, are always taken out. Without
+its heading, a question shares only those words with its answer that its authors used twice.
 """
 
 import gzip

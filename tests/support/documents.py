@@ -8,7 +8,7 @@ from typing import Final
 import docx
 
 KEY: Final = b"<</Filter/Standard/V 1/R 2/P -4/O<" + b"41" * 32 + b">/U<" + b"42" * 32 + b">>>"
-"""The dictionary of an encryption whose password nobody knows."""
+"""The dictionary of an encryption without a known password."""
 
 
 def pdf(pages: Sequence[str], *, titles: Sequence[str] = (), encrypted: bool = False) -> bytes:

@@ -101,8 +101,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         if (to := kind.goes_to(tool)) is not None:
             clear = " (not encrypted: insecure)" if insecure(tool) else ""
             yield Leaving(f"calls of the tool {kind.label(tool)}", f"{to}{clear}", asked)
-        if (what := kind.sends(tool)) is not None:
-            yield Leaving(what, service, f"when the model calls the tool {kind.label(tool)}")
+        if (passages := kind.sends(tool)) is not None:
+            yield Leaving(passages, service, f"when the model calls the tool {kind.label(tool)}")
 
 
 def keeps(settings: Settings) -> Iterator[Kept]:

@@ -47,7 +47,7 @@ def serve(answer: Callable[[bytes, dict[str, Any]], Iterator[Frame]]) -> None:
 def give_up_rights(memory_bytes: int) -> None:
     """Limit memory, forbid programs and core files, and forbid all files if the kernel can.
 
-    The program may take `memory_bytes` on top of what it has. A module that it imports later is a file, too.
+    The program may take `memory_bytes` of further memory. A module that it imports later is a file, too.
     """
     own_bytes = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     _limit(resource.RLIMIT_AS, own_bytes + memory_bytes)

@@ -14,14 +14,14 @@ MOST_FILES: Final = 10_000
 DEEPEST: Final = 16
 
 
-class Document(NamedTuple):
+class FoundDocument(NamedTuple):
     """A document that was found."""
 
     path: Path
     state: FileState
 
 
-def documents(folder: Path, hidden: Sequence[Path]) -> dict[str, Document]:
+def documents(folder: Path, hidden: Sequence[Path]) -> dict[str, FoundDocument]:
     """Return the documents below `folder` in their order, by their paths within it.
 
     There are at most `MOST_FILES` + 1.
@@ -31,12 +31,12 @@ def documents(folder: Path, hidden: Sequence[Path]) -> dict[str, Document]:
     Raises:
         OSError: the folder itself cannot be read. Folders within it that cannot be read are left out.
     """
-    found: dict[str, Document] = {}
+    found: dict[str, FoundDocument] = {}
     root = os.path.realpath(folder)
     shut = {os.path.realpath(each) for each in hidden}
     for path, status in _files(root, shut, 0):
         name = os.fsencode(os.path.relpath(path, root)).decode(errors="backslashreplace")
-        found[name] = Document(Path(path), FileState.of(status))
+        found[name] = FoundDocument(Path(path), FileState.of(status))
         if len(found) > MOST_FILES:
             break
     return found

@@ -51,7 +51,7 @@ Row = Sequence[object]
 
 
 class FileState(NamedTuple):
-    """What tells whether a file has changed."""
+    """The size of a file and the time of its last change, which tell whether it has changed."""
 
     bytes: int
     changed_ns: int
@@ -73,7 +73,7 @@ class Hit(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What is in the index."""
+    """The numbers of documents, passages and unreadable documents of an index."""
 
     documents: int
     passages: int

@@ -23,7 +23,7 @@ class UnreadableDocument(Exception):
 
 
 class ChangedDocument(Exception):
-    """The document was changed or removed since it was found: the next look finds it anew."""
+    """The document was changed or removed since it was found: the next look finds it again."""
 
 
 class DocumentReader:

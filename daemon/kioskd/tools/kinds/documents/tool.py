@@ -55,11 +55,11 @@ class DocumentsTool(FixedTool):
         self._waiting = 0
         self._counts = Counts(0, 0, 0)
         self._trouble = ""
-        """What keeps the folder or the index from being read, as the journal has told it."""
+        """The trouble with the folder or the index that the journal has told; empty if there is none."""
 
     @property
     def status(self) -> Mapping[str, object]:
-        """What the tool has read, for `kioskd status`."""
+        """The numbers of documents that the tool has read, and of those that wait."""
         return {
             "documents": self._counts.documents,
             "passages": self._counts.passages,
@@ -150,7 +150,7 @@ class DocumentsTool(FixedTool):
         self._counts = await asyncio.to_thread(index.counts)
         self._index = index
 
-    async def _take_over(self, index: DocumentIndex, there: Mapping[str, folder.Document]) -> None:
+    async def _take_over(self, index: DocumentIndex, there: Mapping[str, folder.FoundDocument]) -> None:
         began = self._clock.now()
         names = list(there)[: folder.MOST_FILES]
         if len(there) > folder.MOST_FILES and len(self._seen) < folder.MOST_FILES:
@@ -178,7 +178,7 @@ class DocumentsTool(FixedTool):
             )
 
     async def _read(
-        self, index: DocumentIndex, reader: DocumentReader, name: str, document: folder.Document
+        self, index: DocumentIndex, reader: DocumentReader, name: str, document: folder.FoundDocument
     ) -> None:
         fault = ""
         rows: Sequence[Row] = ()
