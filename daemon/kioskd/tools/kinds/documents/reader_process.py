@@ -16,11 +16,11 @@ from kioskd.tools.kinds.documents.formats import READERS, Unreadable, text_block
 from kioskd.tools.kinds.documents.passages import cut, terms
 
 MEMORY_BYTES: Final = 300_000_000
-"""Memory on top of the program's own. A book of 500 pages needs less than half of it."""
+"""Memory on top of the program's own."""
 AT_ONCE: Final = 50
 """Passages of one frame. More would hold up the daemon, which reads them."""
 MOST_PASSAGES: Final = 20_000
-"""The daemon holds the passages of one document in memory: at most some 30 MB."""
+"""The daemon holds the passages of one document in memory."""
 TOO_MUCH: Final = "takes more memory or time to read than kioskd allows; split it, or raise file_s"
 _NICER: Final = 15
 """The visitor's sound goes first."""

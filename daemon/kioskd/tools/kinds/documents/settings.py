@@ -41,8 +41,8 @@ class DocumentsSettings(DescribedSettings):
     file_mb: Annotated[int, Range(1, 500, "the file is held in memory while it is read")] = 50
     """Megabytes of the largest file to read. A larger one is left out, with a line in the journal."""
     file_s: Annotated[int, Range(1, 3600, "a malicious file could take for ever")] = 300
-    """Seconds of processor time to read one file. A book of 500 pages takes some 30 seconds on a desk, and
-    minutes on a small Raspberry Pi."""
+    """Seconds of processor time to read one file. A file that takes longer is left out, with a line in the
+    journal."""
     index_mb: Annotated[int, Range(1, 4096, "it fills the card")] = 200
     """Megabytes of the index in the daemon's cache. A document that does not fit is left out, with a line in
     the journal."""
