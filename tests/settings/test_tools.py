@@ -150,7 +150,11 @@ LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
         ("  - {}", "2:5 tools", "has no kind"),
         ("  - 7", "2:5 tools", "7 is not a group of settings"),
         ("  - {kind: htpp}", "2:12 tools.kind", "htpp is not a kind of tool; did you mean http?"),
-        ("  - {kind: shell}", "2:12 tools.kind", "write one of builtin, http, command, mqtt, mcp, python"),
+        (
+            "  - {kind: shell}",
+            "2:12 tools.kind",
+            "write one of builtin, documents, http, command, mqtt, mcp, python",
+        ),
         ("  - {kind: [x]}", "2:12 tools.kind", "is not a kind"),
         ("  - {kind: builtin, loook: false}", "2:28 tools.loook", "did you mean look?"),
         ("  - {kind: builtin, url: x}", "2:26 tools.url", "it belongs to kind http or mcp"),
@@ -619,7 +623,7 @@ def test_a_program_is_not_searched_in_the_daemons_own_path(
 
 def test_the_json_schema_knows_each_kind() -> None:
     text = str(Kiosk.model_json_schema())
-    for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
+    for kind in ("builtin", "documents", "http", "command", "mqtt", "mcp", "python"):
         assert f"'const': '{kind}'" in text
 
 

@@ -67,7 +67,7 @@ def test_settings_of_no_kind_are_a_bug() -> None:
 def test_a_kind_without_a_line_in_the_registry_is_unknown(file: Path) -> None:
     with pytest.raises(
         SettingsError,
-        match="bell is not a kind of tool; write one of builtin, http, command, mqtt, mcp, python",
+        match="bell is not a kind of tool; write one of builtin, documents, http, command, mqtt, mcp, python",
     ):
         load(file)
 

@@ -102,6 +102,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         if (to := kind.goes_to(tool)) is not None:
             clear = " (not encrypted: insecure)" if insecure(tool) else ""
             yield Leaving(f"calls of the tool {kind.label(tool)}", f"{to}{clear}", asked)
+        if (passages := kind.sends(tool)) is not None:
+            yield Leaving(passages, service, f"when the model calls the tool {kind.label(tool)}")
 
 
 def keeps(settings: Settings) -> Iterator[Kept]:
@@ -115,6 +117,9 @@ def keeps(settings: Settings) -> Iterator[Kept]:
         yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
     if calls:
         yield Kept("the number of today's calls of each tool", "/var/lib/kioskd", "until the next day")
+    for tool in settings.tools:
+        if (kept := kind_of(tool).keeps(tool)) is not None:
+            yield Kept(*kept)
     for what, record in (
         ("transcripts: all words of both sides", settings.privacy.transcripts),
         ("recordings: all sound of both sides", settings.privacy.recordings),

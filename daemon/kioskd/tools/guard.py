@@ -68,15 +68,15 @@ class Guard(Section):
     @field_validator("confirm_text")
     @classmethod
     def _of_one_tool(cls, value: str | None) -> str | None:
-        if value is not None and not issubclass(cls, NamedSettings):
+        if value is not None and not issubclass(cls, DescribedSettings):
             raise said(
                 "is one question for several tools; remove it, and the voice says the name of each tool"
             )
         return value
 
 
-class NamedSettings(Guard):
-    """Settings that describe a single tool to the model."""
+class DescribedSettings(Guard):
+    """Settings that tell the model of a single tool, whose arguments the kind itself knows."""
 
     name: Annotated[ToolName, Field(examples=["shop_stock"])]
     """Name by which the model calls the tool."""
@@ -86,6 +86,11 @@ class NamedSettings(Guard):
         Field(examples=["How many pairs of a shoe are in stock. Call it when a visitor asks for a shoe."]),
     ]
     """Words for the model that say when to call the tool, and what the tool returns."""
+
+
+class NamedSettings(DescribedSettings):
+    """Settings that describe a single tool to the model, with its arguments."""
+
     parameters: JsonSchema = Field(
         default_factory=lambda: {"type": "object"},
         validate_default=True,

@@ -30,6 +30,7 @@ class _Kinds(UserDict[str, Any]):
 
 KINDS: Final = _Kinds(
     builtin=None,
+    documents=None,
     http=None,
     command=None,
     mqtt=None,

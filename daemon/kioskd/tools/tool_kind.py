@@ -126,6 +126,10 @@ class ToolKind(Generic[S]):
     """Returns the address that the daemon asks through the environment's proxy, if there is one."""
     goes_to: Callable[[S], str | None] = _to_its_program
     """Returns in words for `kioskd privacy` where a call goes; None if it stays within the kiosk."""
+    sends: Callable[[S], str | None] = lambda _tool: None
+    """Returns in words for `kioskd privacy` what an answer takes to the service, if it is the owner's own."""
+    keeps: Callable[[S], tuple[str, str, str] | None] = lambda _tool: None
+    """Returns in words for `kioskd privacy` what this machine keeps, where and how long; None: nothing."""
     risk: Callable[[S], str | None] = _usual_risk
     """Returns a remark on the risk, which follows the tool's name; None if there is no risk."""
     looks: Callable[[S], bool] = lambda _tool: False
