@@ -6,7 +6,7 @@ Time is simulated. So this shows what the daemon keeps and how often its timers 
 import asyncio
 import ctypes
 import gc
-import sys
+import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -201,7 +201,8 @@ def _forget(it: Kiosk) -> None:
 
 def _place() -> str:
     """Return the module and function of the package that sets a timer now."""
-    frame = sys._getframe(2)
+    frame = inspect.currentframe()
+    assert frame is not None
     while frame.f_back and (frame.f_code.co_filename == _CLOCK or "/kioskd/" not in frame.f_code.co_filename):
         frame = frame.f_back
     module = frame.f_globals.get("__name__", "?")

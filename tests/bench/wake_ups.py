@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kioskd.adapters.portaudio.devices import Direction
+
 LOOP: Final = "event loop"
 OWN_THREADS: Final = "other threads of Python"
 SOUND: Final = "PortAudio"
@@ -18,6 +20,9 @@ SOUND_SERVER: Final = "threaded-ml"
 """The name that PulseAudio gives to the thread of its client. Without PulseAudio there is none."""
 OURS: Final = (LOOP, OWN_THREADS)
 """The threads whose wake-ups kioskd decides on. The sound card's periods wake PortAudio's."""
+
+_PORTAUDIO: Final = frozenset(direction.value for direction in Direction)
+"""The names that kioskd gives to PortAudio's threads."""
 
 _LOOKS: Final = 10
 _BETWEEN_LOOKS_S: Final = 0.003
@@ -35,9 +40,10 @@ class Waits:
 def threads(pid: int) -> dict[int, Waits]:
     """Return the threads of a process, by their numbers. Takes some milliseconds.
 
-    Python gives its threads no names that the kernel knows. So a thread without one is PortAudio's if it
-    waits for a file, as the sound system's connections are. Python's wait for locks only. But PortAudio's
-    wait for Python's lock, too, so each thread is looked at several times.
+    kioskd names PortAudio's threads, and the floor does not. Python gives its threads no names that the
+    kernel knows. So a thread without one is PortAudio's if it waits for a file, as the sound system's
+    connections are. Python's wait for locks only. But PortAudio's wait for Python's lock, too, so each thread
+    is looked at several times.
     """
     process = _text(pid, pid, "comm")
     counts, names = {}, {}
@@ -51,6 +57,7 @@ def threads(pid: int) -> dict[int, Waits]:
         counts[thread] = int(fields["voluntary_ctxt_switches"])
     nameless = {thread for thread in counts if names[thread] == process and thread != pid}
     names |= {pid: LOOP, **dict.fromkeys(nameless, OWN_THREADS)}
+    names |= {thread: SOUND for thread, name in names.items() if name in _PORTAUDIO}
     for _ in range(_LOOKS):
         for thread in nameless & set(_numbers(pid)):
             if "poll" in _waits_in(pid, thread):

@@ -9,7 +9,7 @@ from tests.room.acoustics import Acoustics, responses
 from tests.room.sounds import Samples, from_pcm, kiosk_sentences, levelled, likeness, to_pcm
 
 from kioskd.media import pcm
-from kioskd.media.echo_alignment import BACKLOG_S, LAG_S, Alignment
+from kioskd.media.echo_alignment import BACKLOG_S, LAG_S, EchoAlignment
 
 NOISE_DB: Final = -60.0
 DELAY_S: Final = 0.12
@@ -23,7 +23,7 @@ class Devices:
     """A speaker and a microphone with a clock each. The time is counted in frames of the microphone."""
 
     def __init__(self, drift: float = 0.0, delay_s: float = DELAY_S, guess_s: float = DELAY_S) -> None:
-        self.subject = Alignment(guess_s)
+        self.subject = EchoAlignment(guess_s)
         self.delay_s = delay_s
         self.drift = drift
         self.playing = True

@@ -37,7 +37,7 @@ import webrtcvad
 
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
-from kioskd.media.echo_alignment import LAG_S, LONGEST_DELAY_S, Alignment
+from kioskd.media.echo_alignment import LAG_S, LONGEST_DELAY_S, EchoAlignment
 
 LEARNING_S: Final = 3.0
 """Seconds of its own voice after which the canceller's estimate of the room is usable. Measured: 15 dB after
@@ -138,7 +138,7 @@ class EchoCanceller:
         self._gate = _Gate()
         # Pieces as the device pulls them; `append` and `popleft` are atomic.
         self._waiting: collections.deque[tuple[bytes, bool]] = collections.deque(maxlen=_PIECES)
-        self._alignment = Alignment(min(max(delay_s, 0.0), LONGEST_DELAY_S))
+        self._alignment = EchoAlignment(min(max(delay_s, 0.0), LONGEST_DELAY_S))
         self._knowledge = _Knowledge()
         # Frames for which the own voice is still in the room.
         self._audible_for = 0
@@ -275,7 +275,7 @@ class _Knowledge:
         self._silent_for = 0
         self._unlearnt = max(0, self._unlearnt - byte_count)
 
-    def note(self, alignment: Alignment, *, cancelled: bool) -> None:
+    def note(self, alignment: EchoAlignment, *, cancelled: bool) -> None:
         """Note what a frame tells of the room. `cancelled`: it held an echo, of which little is left."""
         self._silent_for += 1
         was_sure, self._sure = self._sure, alignment.sure

@@ -104,7 +104,7 @@ _STOPPED: Final = pcm.DOWNLINK_HZ // 2
 """Samples that a speaker cannot be late without having stopped."""
 
 
-class Alignment:
+class EchoAlignment:
     """The played sound as the canceller needs it: by the microphone's clock, just before its echo.
 
     For one thread.

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
+_PR_SET_NAME: Final = 15  # linux/prctl.h
+
 _CHOOSING_S: Final = 3.0
 """Seconds after which no more formats are tried: each try takes PortAudio a second if the card is busy."""
 
@@ -240,6 +242,7 @@ class _Stream:
     ) -> tuple[bytes | None, int]:
         if self.thread.calls == 0:
             _keep_thread_state()
+            _name_thread(self.direction.value)
         self.thread.calls += 1
         try:
             return self.serve(data or b"", frames, flags), pyaudio.paContinue
@@ -256,6 +259,11 @@ def _keep_thread_state() -> None:
     here.
     """
     ctypes.pythonapi.PyGILState_Ensure()
+
+
+def _name_thread(name: str) -> None:
+    """Give the calling thread, which is PortAudio's, a name of at most 15 bytes that `top -H` shows."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 class _Capture(_Stream):
