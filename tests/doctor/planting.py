@@ -90,6 +90,7 @@ class RoomMicrophone:
     """A `ports.Microphone` that captures the noise of its room and the echo of a speaker."""
 
     def __init__(self, clock: VirtualClock, speaker: MemorySpeaker) -> None:
+        self.urgent = True
         self.noise = 30.0
         """Deviation of the noise; full scale is 32768."""
         self.gain = 1.0

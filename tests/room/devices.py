@@ -61,6 +61,7 @@ class RoomMicrophone:
     """A `ports.Microphone` that captures at each step of the room."""
 
     def __init__(self) -> None:
+        self.urgent = True
         self._sink: Callable[[bytes], None] | None = None
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:

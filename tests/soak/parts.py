@@ -26,6 +26,7 @@ class TalkingMicrophone:
         samples = np.frombuffer(speech, "<i2")
         whole = len(samples) - len(samples) % (pcm.FRAME_BYTES // pcm.SAMPLE_BYTES)
         self._speech = samples[:whole].reshape(-1, pcm.FRAME_BYTES // pcm.SAMPLE_BYTES).astype(np.int32)
+        self.urgent = True
         self._clock = clock
         self._chance = np.random.default_rng(seed)
         self.frames: list[bytes] = []

@@ -24,6 +24,7 @@ class MemoryMicrophone(MemoryDevice):
     def __init__(self) -> None:
         """Start plugged in, with nothing said."""
         super().__init__("microphone")
+        self.urgent = True
         self._said: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
 
     def say(self, speech: bytes) -> None:

@@ -3,8 +3,8 @@
     frame ─┬─► level ────────────────► above the usual? ─┐
            └─► level of its changes ─► above the usual? ─┴─► open for a while
 
-A detector behind the gate looks at frames while the gate is open. It also looks at a few others, to learn the
-room's noise. Hiss hides a voice from the second level, and rumble hides it from the first.
+A detector behind the gate looks at frames while the gate is open. It also looks at others, to learn the
+room's noise: at a few of them, and at all for half a second after the room has become quieter. Hiss hides a voice from the second level, and rumble hides it from the first.
 """
 
 import math
@@ -58,6 +58,8 @@ class LevelGate:
         self._known = 0
         self._open_for = 0
         self._shut_for = 0
+        self._learn_for = 0
+        """Frames of a quieter room that a detector should still look at."""
         self.level = _DARK_DB
         """Level of the newest frame in dB."""
         self._samples: npt.NDArray[np.float32] = np.zeros(_SAMPLES, np.float32)
@@ -76,7 +78,8 @@ class LevelGate:
     def feed(self, frame: bytes) -> bool:
         """Take the next frame (`pcm.FRAME_BYTES`, 16 kHz); return whether a detector should look at it.
 
-        That is so while the gate is open, and for one of `SAMPLE` frames while it is shut.
+        That is so while the gate is open, for `KNOWN` frames after a fall of the level, and for one of
+        `SAMPLE` frames otherwise.
         """
         if frame == _SILENCE:
             whole = changes = _DARK_DB
@@ -92,8 +95,9 @@ class LevelGate:
             self._open_for = HOLD
         elif self._open_for:
             self._open_for -= 1
-        if self._open_for:
+        if self._open_for or self._learn_for:
             self._shut_for = 0
+            self._learn_for = max(0, self._learn_for - 1)
             return True
         self._shut_for = (self._shut_for + 1) % SAMPLE
         return not self._shut_for
@@ -107,8 +111,12 @@ class LevelGate:
         if above > SPREADS:
             usual.learn(level, _LEARN_LOUD)
             return True
-        # Once a machine has stopped, the next voice may be softer than it was.
-        usual.learn(level, _LEARN if level > usual.level - FALL_DB else 1.0)
+        if level > usual.level - FALL_DB:
+            usual.learn(level, _LEARN)
+        else:
+            # Once a machine has stopped, the next voice may be softer than it was.
+            usual.learn(level, 1.0)
+            self._learn_for = KNOWN
         return False
 
     def _levels(self, frame: bytes) -> tuple[float, float]:

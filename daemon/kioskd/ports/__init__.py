@@ -6,7 +6,7 @@ return at once.
 """
 
 from kioskd.media import pcm
-from kioskd.ports.audio import AudioSource, Microphone, Speaker
+from kioskd.ports.audio import GROUP_FRAMES, AudioSource, Microphone, Speaker
 from kioskd.ports.camera import Camera, RunningCamera
 from kioskd.ports.controls import DARK, Button, Edge, Lamp, Light
 from kioskd.ports.live import (
@@ -36,6 +36,7 @@ from kioskd.ports.system import Cancellable, Clock, Network, Notifier, TimeEvide
 
 __all__ = [
     "DARK",
+    "GROUP_FRAMES",
     "MOST_TOKENS",
     "AudioSource",
     "Button",

@@ -1,11 +1,17 @@
 """Interfaces of microphones and speakers."""
 
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
+
+GROUP_FRAMES: Final = 3
+"""Most frames that come in one group while none is urgent: 60 ms. Each group wakes the event loop once."""
 
 
 class Microphone(Protocol):
     """A capture device with any rate and channels of its own."""
+
+    urgent: bool
+    """Whether each frame is wanted at once. Otherwise they may come in groups of up to `GROUP_FRAMES`."""
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Open the device and pass each frame to `sink` until cancelled.

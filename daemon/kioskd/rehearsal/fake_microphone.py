@@ -93,6 +93,7 @@ class FakeMicrophone:
     """
 
     def __init__(self, clock: ports.Clock, *, seed: int = 1) -> None:
+        self.urgent = True
         self.track = CapturedTrack()
         self._clock = clock
         self._chance = np.random.default_rng(seed)
@@ -155,6 +156,14 @@ class RecordedMicrophone:
         self.track = CapturedTrack()
         self._microphone = microphone
         self._clock = clock
+
+    @property
+    def urgent(self) -> bool:
+        return self._microphone.urgent
+
+    @urgent.setter
+    def urgent(self, urgent: bool) -> None:
+        self._microphone.urgent = urgent
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""

@@ -583,6 +583,7 @@ class HandMicrophone:
     """A microphone whose frames a test delivers itself, in the same turn of the loop as other calls."""
 
     def __init__(self) -> None:
+        self.urgent = True
         self.sink: Callable[[bytes], None] = lambda _frame: None
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:

@@ -26,7 +26,7 @@ from kioskd.adapters.portaudio.sound_cards import Output, Pcm
 from kioskd.adapters.portaudio.stale_audio_filter import StaleAudioFilter
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.ports import AudioSource
+from kioskd.ports import GROUP_FRAMES, AudioSource
 
 if TYPE_CHECKING:
     from kioskd.media.resample import Resampler
@@ -75,6 +75,8 @@ class PortAudioMicrophone:
 
         `channel`: the channel to use, counted from 1; None for the average of all.
         """
+        self.urgent = True
+        """See `ports.Microphone`."""
         self.overflows = 0
         """Number of callbacks before which the device dropped sound."""
         self.dropped_frames = 0
@@ -325,7 +327,7 @@ class _Capture(_Stream):
         if len(self._frames) == BACKLOG_FRAMES:
             self._owner.dropped_frames += 1
         self._frames.append(frame)
-        if not self._delivery_scheduled:
+        if not self._delivery_scheduled and (self._owner.urgent or len(self._frames) >= GROUP_FRAMES):
             self._delivery_scheduled = True
             self.thread.call_in_loop(self._deliver)
 

@@ -40,6 +40,14 @@ class _MeteredMicrophone:
         self._microphone = microphone
         self._meter = meter
 
+    @property
+    def urgent(self) -> bool:
+        return self._microphone.urgent
+
+    @urgent.setter
+    def urgent(self, urgent: bool) -> None:
+        self._microphone.urgent = urgent
+
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         def take(frame: bytes) -> None:
             feed(frame)

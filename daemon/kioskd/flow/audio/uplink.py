@@ -64,6 +64,7 @@ class Uplink:
             on_sent: Called with each frame that a connection took.
         """
         self._microphone = microphone
+        microphone.urgent = False
         self._supervisor = DeviceSupervisor("microphone", clock, post, device=Device.MICROPHONE)
         self._speech_events = speech_events
         self._cleaners = tuple(cleaners)
@@ -116,6 +117,7 @@ class Uplink:
 
     def set_uplink(self, effect: SetUplink) -> None:
         before, self._gate = self._gate, effect.uplink
+        self._microphone.urgent = self._gate is not UplinkGate.PREROLL
         match self._gate:
             case UplinkGate.PREROLL:  # the conversation is over, and its sound is dropped
                 self._queue.clear()
