@@ -79,8 +79,8 @@ class LevelGate:
     def feed(self, frame: bytes) -> bool:
         """Take the next frame (`pcm.FRAME_BYTES`, 16 kHz); return whether a detector should look at it.
 
-        That is so while the gate is open, for `KNOWN` frames after a fall of the level, and for one of
-        `SAMPLE` frames otherwise.
+        That is so while the gate is open, and for `KNOWN` frames after a fall of the level. Otherwise it is
+        so for one of `SAMPLE` frames.
         """
         if frame == _SILENCE:
             whole = changes = _DARK_DB

@@ -152,7 +152,9 @@ class TokenServiceSettings(Section):
     state_folder: PathOnDisk = Path("/var/lib/kioskd-tokens")
     """Folder for the counts of the day."""
     groups: tuple[TokenGroupRow, ...] = ()
+    """Groups of devices with the same rights, a row each."""
     devices: tuple[TokenDeviceRow, ...] = ()
+    """Devices that may ask for tokens, a row each. Any other device is refused."""
 
     @field_validator("identity")
     @classmethod
