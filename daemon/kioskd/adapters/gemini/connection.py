@@ -5,12 +5,14 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from websockets.exceptions import ConnectionClosed
 
 from kioskd import sanitize
 from kioskd.adapters.gemini import errors, functions, messages
+from kioskd.adapters.gemini.audio_messages import AudioMessages
 from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.messages import NO_ID
@@ -75,6 +77,7 @@ class GeminiConnection:
         socket.keep(transparent=terms.transparent, known_prompt=known_prompt)
         self.socket = socket
         """The WebSocket under the session, with its receipts and figures. No other code may send over it."""
+        self._audio_messages = AudioMessages()
         self._terms = terms
         self._secrets = secrets
         self._renewable = renewable
@@ -160,8 +163,7 @@ class GeminiConnection:
 
     async def send_audio(self, frame: bytes) -> None:
         """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`."""
-        blob = self._types.Blob(data=frame, mime_type=AUDIO_UP)
-        await self._send(lambda: self._session.send_realtime_input(audio=blob), then=self.receipts.sent_audio)
+        await self._send(lambda: self._send_frame(frame), then=self.receipts.sent_audio)
 
     async def begin_audio(self) -> None:
         """Tell the service once that the visitor's turn begins; see `ports.Connection.begin_audio`."""
@@ -258,6 +260,14 @@ class GeminiConnection:
         await self._send(
             lambda: self._session.send_client_content(turns=content, turn_complete=turn_complete)
         )
+
+    async def _send_frame(self, frame: bytes) -> None:
+        if (text := self._audio_messages.text(frame)) is not None:
+            await self.socket.send(text)
+            return
+        self.socket.on_next_text = partial(self._audio_messages.learn, frame)
+        blob = self._types.Blob(data=frame, mime_type=AUDIO_UP)
+        await self._session.send_realtime_input(audio=blob)
 
     async def _send(
         self, sending: Callable[[], Awaitable[None]], *, then: Callable[[], None] | None = None

@@ -79,6 +79,8 @@ class LiveSocket(ClientConnection):
         self._watch: asyncio.TimerHandle | None = None
         self.receipts = Receipts(self.acknowledged)
         """Record of the data that the service has received; the sender updates it (see `ask_receipt`)."""
+        self.on_next_text: Callable[[str], None] | None = None
+        """Called once with the next text that is sent."""
 
     @property
     def backlog(self) -> int:
@@ -177,6 +179,9 @@ class LiveSocket(ClientConnection):
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
         """Send one message. Abort the connection if it does not fit into the buffer within `send_s`."""
+        if self.on_next_text is not None and isinstance(message, str):
+            self.on_next_text(message)
+            self.on_next_text = None
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 await super().send(message, text=text)
