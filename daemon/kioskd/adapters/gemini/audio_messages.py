@@ -1,6 +1,6 @@
 """Writes the messages of audio frames as the SDK writes them, but without its work for each frame.
 
-The SDK validates and converts each message, which is a quarter of the cost of sending a frame. The messages of
+The SDK validates and converts each message, which is a quarter of the cost of sending one. The messages of
 two frames differ in the Base64 text only. So the SDK writes the first one, and this module writes the next
 ones around the same text.
 """
