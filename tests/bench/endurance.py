@@ -20,6 +20,8 @@ from tests.bench.sound import Room
 from tests.bench.wake_ups import OURS, between, threads
 from tests.support.sound_server import SoundServer
 
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
+
 OWN_WAKE_UPS_A_S: Final = 30
 """The goal asleep, for the threads whose wake-ups kioskd decides on."""
 
@@ -30,7 +32,8 @@ class Plan:
 
     asleep_s: float = 180.0
     conversation_s: float = 120.0
-    settle_s: float = 5.0
+    settle_s: float = PAUSE_AFTER_S + 2.0
+    """Seconds until a client is as it will stay: a sleeping one has paused its speaker."""
     simulated_asleep_s: float = 24 * 3600.0
     simulated_conversation_s: float = 3600.0
 

@@ -25,6 +25,8 @@ from tests.bench.sound import Room
 from tests.bench.wake_ups import SOUND_SERVER, WakeUpMeter
 from tests.support.sound_server import SoundServer
 
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
+
 STATES: Final[Mapping[str, str]] = {
     "start": "start to first uplink byte",
     "asleep": "a minute asleep",
@@ -61,7 +63,7 @@ class CountPlan:
     slowness: int = 16
     """Seconds in which one second of the slow world passes."""
     window_s: float = 3.0
-    settle_s: float = 1.5
+    settle_s: float = PAUSE_AFTER_S + 1.0
     kinds: tuple[Kind, ...] = KINDS
 
 

@@ -6,7 +6,7 @@ median of the sessions.
 
 Sleep is real, but is reached without a button: the server refuses the client's settings. An always-on kiosk
 then sleeps for five minutes. It works as every sleeping kiosk: it keeps the last 600 ms of the microphone,
-and plays silence. A floor keeps its two devices running when it is refused.
+and its speaker pauses. A floor keeps its two devices running when it is refused.
 
 A start with files that are not in memory is measured once a round: see `page_cache`.
 """
@@ -33,6 +33,8 @@ from tests.bench.service import ROOT, Service
 from tests.bench.sound import CLICK_EVERY_MS, Sounds, sounds
 from tests.support.sound_server import SoundServer, missing
 
+from kioskd.flow.audio.speaker_pause import PAUSE_AFTER_S
+
 CHAPTER: Final = ROOT / "daemon/kioskd/manual/figures.md"
 ROUNDS: Final = 3
 CLICK: Final = 0.1
@@ -51,6 +53,8 @@ class Plan:
     interrupts: int = 10
     cpu_s: float = 8.0
     settle_s: float = 1.0
+    fall_asleep_s: float = PAUSE_AFTER_S + 1.0
+    """Seconds from the refusal until the speaker has paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class Bench:
 
     def _sleep(self, kind: Kind) -> Iterator[tuple[str, float]]:
         with self._client(kind, "refuse") as (client, _):
-            time.sleep(self._plan.settle_s)
+            time.sleep(self._plan.fall_asleep_s)
             mark = self._service.mark()
             yield "cpu_asleep_s", self._cpu_a_minute(client)
             if self._service.since("refused", after=mark):

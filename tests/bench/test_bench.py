@@ -9,7 +9,7 @@ from tests.bench.figures import FIGURES, Figure, Result
 from tests.bench.sound import CLICK_EVERY_MS
 from tests.support.sound_server import SoundServer
 
-TINY = run.Plan(rounds=1, clicks=4, replies=3, interrupts=3, cpu_s=1.0, settle_s=0.5)
+TINY = run.Plan(rounds=1, clicks=4, replies=3, interrupts=3, cpu_s=1.0, settle_s=0.5, fall_asleep_s=0.5)
 
 
 def result(figure: Figure, kioskd: float, floor_20: float, floor_10: float | None = None) -> Result:
