@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.room.sounds import DEBIAN, NOISES, Samples, labelled, levelled, noise, people, to_pcm
-from tests.room.wake import FOUND_WITHIN_S, WakeTrial, overhear, voice_ear
+from tests.room.sounds import DEBIAN, NOISES, Samples, labelled, levelled, noise, people
+from tests.room.wake import FOUND_WITHIN_S, WakeTrial, onsets, overhear, voice_ear
 
 from kioskd.media import pcm
 from kioskd.media.confirmed_onset import CONFIRMS, SILENT, SURE, ConfirmedOnset
@@ -61,15 +61,6 @@ def held_out(name: str) -> Samples:
 
 def hiss(seconds: float, dbfs: float = -75.0) -> Samples:
     return 10 ** (dbfs / 20) * noise("white", seconds, np.random.default_rng(3))
-
-
-def onsets(ear: ConfirmedOnset, *parts: Samples) -> list[float]:
-    """Return the seconds from the beginning to the end of each frame that reported an onset."""
-    data = to_pcm(np.concatenate(parts))
-    frames = range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
-    return [
-        number * FRAME_S for number, at in enumerate(frames, 1) if ear.feed(data[at : at + pcm.FRAME_BYTES])
-    ]
 
 
 def needs_people() -> None:

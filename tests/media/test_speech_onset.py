@@ -16,6 +16,7 @@ from tests.room.sounds import (
     recording,
     to_pcm,
 )
+from tests.room.wake import onsets
 
 from kioskd.media import pcm
 from kioskd.media.speech_onset import QUIET, SpeechOnsetDetector
@@ -60,15 +61,6 @@ def silence(seconds: float) -> Samples:
 
 def hiss(seconds: float, dbfs: float = -60.0) -> Samples:
     return 10 ** (dbfs / 20) * noise("white", seconds, np.random.default_rng(3))
-
-
-def onsets(ear: SpeechOnsetDetector, *parts: Samples) -> list[float]:
-    """Return the seconds from the beginning to the end of each frame that reported an onset."""
-    data = to_pcm(np.concatenate(parts))
-    frames = range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
-    return [
-        number * FRAME_S for number, at in enumerate(frames, 1) if ear.feed(data[at : at + pcm.FRAME_BYTES])
-    ]
 
 
 def latencies(utterances: Sequence[Utterance], kind: str, snr_db: float, seed: int) -> list[float]:

@@ -201,3 +201,12 @@ def _frames(samples: Samples) -> list[bytes]:
     return [
         data[at : at + pcm.FRAME_BYTES] for at in range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
     ]
+
+
+def onsets(ear: WakeDetector, *parts: Samples) -> list[float]:
+    """Return the seconds from the beginning to the end of each frame that reported an onset."""
+    data = to_pcm(np.concatenate(parts))
+    frames = range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
+    return [
+        number * FRAME_S for number, at in enumerate(frames, 1) if ear.feed(data[at : at + pcm.FRAME_BYTES])
+    ]
