@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import numpy as np
@@ -40,8 +40,6 @@ CHUNK_S: Final = 0.1
 EXCHANGE_S: Final = 20.0
 """Seconds from one question to the next."""
 REPLY_S: Final = 4.0
-
-_CLOCK: Final = Path(__file__).parents[1].joinpath("support/fakes_devices.py").as_posix()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,10 @@ def _place() -> str:
     """Return the module and function of the package that sets a timer now."""
     frame = inspect.currentframe()
     assert frame is not None
-    while frame.f_back and (frame.f_code.co_filename == _CLOCK or "/kioskd/" not in frame.f_code.co_filename):
+    while frame.f_back and not _module(frame).startswith("kioskd."):
         frame = frame.f_back
-    module = frame.f_globals.get("__name__", "?")
-    return f"{module.removeprefix('kioskd.')}.{frame.f_code.co_name}"
+    return f"{_module(frame).removeprefix('kioskd.')}.{frame.f_code.co_name}"
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
