@@ -1,12 +1,13 @@
-"""The manual's drawing of the two machines is the core's own."""
+"""The manual's drawing of the two machines shows the arrows that matter.
 
-from pathlib import Path
+tests/test_generated.py holds the drawing to be the core's own.
+"""
 
-from tests.support.generated import generated
+from tests.support.generated import shown
 
 
-def test_the_drawing_shows_the_arrows_that_matter(tmp_path: Path) -> None:
-    lines = generated("state-diagram", "states", tmp_path)
+def test_the_drawing_shows_the_arrows_that_matter() -> None:
+    lines = shown("states", "link.md")
     assert lines.count("stateDiagram-v2") == 2
     assert "  [*] --> asleep" in lines
     assert "  [*] --> down" in lines

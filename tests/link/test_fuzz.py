@@ -38,7 +38,7 @@ MESSAGES: Final = 100_000
 CONNECTIONS: Final = 5
 BATCH: Final = 25
 """The length of a series of bad messages: fewer than make the adapter report another protocol."""
-KIOSK_MESSAGES: Final = 10_000
+KIOSK_MESSAGES: Final = 4_000
 
 HEARD_BYTES: Final = 4_000
 _SOUND: Final = {

@@ -27,3 +27,9 @@ def generated(script: str, block: str, folder: Path) -> list[str]:
     chapter.write_text(f"<!-- {block} -->\n<!-- /{block} -->\n", encoding="utf-8")
     assert generate(script, "--file", str(chapter)).returncode == 0
     return chapter.read_text(encoding="utf-8").splitlines()[1:-1]
+
+
+def shown(block: str, chapter: str) -> list[str]:
+    """Return the lines of a block of the manual's `chapter`."""
+    lines = (ROOT / "daemon" / "kioskd" / "manual" / chapter).read_text(encoding="utf-8").splitlines()
+    return lines[lines.index(f"<!-- {block} -->") + 1 : lines.index(f"<!-- /{block} -->")]

@@ -749,7 +749,7 @@ async def see(kiosk: Eyes, views: Sequence[bytes], count: int) -> None:
         await kiosk.decided(shots + number + 1)
 
 
-async def test_memory_is_flat_over_ten_thousand_pictures() -> None:
+async def test_memory_is_flat_over_four_thousand_pictures() -> None:
     process = psutil.Process()
     async with eyes(min_change=0.5, refresh_s=1.5 * EVERY_S) as kiosk:
         kiosk.wire.pictures = Nowhere()
@@ -758,12 +758,12 @@ async def test_memory_is_flat_over_ten_thousand_pictures() -> None:
         await see(kiosk, views, 1000)
         gc.collect()
         before = process.memory_info().rss
-        await see(kiosk, views, 9000)
+        await see(kiosk, views, 3000)
         gc.collect()
         grown = process.memory_info().rss - before
-    assert kiosk.flow.counts["shot"] > 10_000
-    assert min(kiosk.flow.counts["sent"], kiosk.flow.counts["alike"]) > 4000
-    assert grown < 9000 * len(views[0]) / 10, "less than a tenth of all pictures"
+    assert kiosk.flow.counts["shot"] >= 4_000
+    assert min(kiosk.flow.counts["sent"], kiosk.flow.counts["alike"]) > 1500
+    assert grown < 3000 * len(views[0]) / 10, "less than a tenth of all pictures"
 
 
 async def test_a_picture_costs_the_loop_less_than_two_milliseconds() -> None:
