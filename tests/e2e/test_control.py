@@ -30,7 +30,7 @@ from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.remote.control_socket import ControlSocket
 from kioskd.adapters.remote.prometheus import MetricsServer
-from kioskd.cli import Exit, main
+from kioskd.cli import Exit, main, status
 from kioskd.cli import key as key_command
 from kioskd.core.effects import KioskStatus
 from kioskd.doctor.machine import Machine
@@ -122,6 +122,8 @@ async def test_status_says_what_systemd_is_told(place: Path, capsys: pytest.Capt
         assert "volume 70 %" in done.out
         told = json.loads((await it.command("status", "--json")).out)
         assert (told["state"], told["words"]) == ("asleep", done.out.splitlines()[0])
+        told["tool_conditions"] = ["manual: documents 3, passages 12"]
+        assert "  tool          manual: documents 3, passages 12" in status.lines(told)
 
 
 async def test_a_command_begins_and_ends_a_conversation(

@@ -22,6 +22,8 @@ SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": 
 class Shelf:
     """A tool whose answer the test sets; a `ToolSource`."""
 
+    condition = ""
+
     def __init__(self, answer: Any = "here", *, repeatable: bool = False, name: str = "shelf") -> None:
         self.declarations: tuple[Declaration, ...] = (
             Declaration(name, "what is there", SCHEMA, repeatable=repeatable),
@@ -359,3 +361,12 @@ async def test_a_toolbox_runs_until_it_is_cancelled() -> None:
         await bench.toolbox.ready()
         assert not run.done()
         run.cancel()
+
+
+async def test_only_tools_that_have_a_condition_tell_one() -> None:
+    shelf, server = Shelf(), Shelf(name="server")
+    server.condition = "server: not connected, 0 tools"
+    bench = Bench(shelf)
+    tools = [Guarded(each, Guard()) for each in (shelf, server)]
+    assert bench.toolbox.conditions == []
+    assert Toolbox(tools, clock=bench.clock, confirm=bench.confirm).conditions == [server.condition]

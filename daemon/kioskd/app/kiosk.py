@@ -162,7 +162,7 @@ class Kiosk:
             journal,
             self._owner,
             metrics,
-            self._tools.left_out,
+            self._tools,
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
         workers: dict[str, Worker] = {

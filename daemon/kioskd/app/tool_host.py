@@ -163,6 +163,10 @@ class ToolHost:
         """Return the tools that the service rejects, each with name, place and cause."""
         return self._tools.left_out
 
+    def conditions(self) -> Sequence[str]:
+        """Return the conditions of servers and documents, in words; see `ToolSource.condition`."""
+        return self._box.conditions
+
     def use_settings(self, settings: Settings) -> None:
         self._tools.use_settings(settings)
 

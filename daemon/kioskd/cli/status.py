@@ -52,6 +52,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row("camera", status["camera"])
     for one in status.get("tools_left_out", ()):
         yield _row("tool left out", client.legible(left_out_words(one)))
+    for words in status.get("tool_conditions", ()):
+        yield _row("tool", client.legible(words))
     for name, family in (
         ("tokens", "kioskd_tokens"),
         ("pictures", "kioskd_pictures"),

@@ -219,6 +219,10 @@ class ToolSource(Protocol):
     def declarations(self) -> Sequence[Declaration]:
         """The tools on offer now: the same objects until something changes."""
 
+    @property
+    def condition(self) -> str:
+        """The source's name and its condition, in words for `kioskd status`; empty: there is none to tell."""
+
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Carry out one call; `arguments` have passed the schema. Several calls can run at once.
 
@@ -243,6 +247,11 @@ class FixedTool:
 
     def __init__(self, *declarations: Declaration) -> None:
         self.declarations = declarations
+
+    @property
+    def condition(self) -> str:
+        """Nothing: it is always there."""
+        return ""
 
     async def ready(self) -> None:
         """Return at once."""

@@ -68,6 +68,11 @@ class Toolbox:
         """Return the tool of this name; None if there is none."""
         return self._offers().get(name)
 
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions of the tools that have one to tell."""
+        return [words for tool in self._tools if (words := tool.source.condition)]
+
     async def call(
         self,
         name: str,

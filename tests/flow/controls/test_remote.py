@@ -65,12 +65,13 @@ class Kiosk:
             journal=self,
             owner=self,
             metrics=self,
-            tools_left_out=lambda: self.tools_left_out,
+            tools=self,
         )
         self.control = RemoteControl(view, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
         self.status = "none"
         self.tools_left_out: list[dict[str, str]] = []
+        self.tool_conditions: list[str] = []
         self.held_s = 0.0
         self.percent = 70
         self.log_level = "info"
@@ -105,6 +106,12 @@ class Kiosk:
             return False
         self.told.append(what)
         return True
+
+    def left_out(self) -> list[dict[str, str]]:
+        return self.tools_left_out
+
+    def conditions(self) -> list[str]:
+        return self.tool_conditions
 
     async def snapshot_result(self) -> str:
         return self.unseen
@@ -182,6 +189,11 @@ async def test_the_status_names_each_fault_with_its_code(kiosk: Kiosk) -> None:
     told = await kiosk.asks("status")
     assert (told["state"], told["code"], told["microphone"]) == ("fault", "D1", "missing")
     assert "usb mic" in told["words"]
+
+
+async def test_the_status_tells_the_conditions_of_tools(kiosk: Kiosk) -> None:
+    kiosk.tool_conditions = ["manual: documents 3, passages 12"]
+    assert (await kiosk.asks("status"))["tool_conditions"] == kiosk.tool_conditions
 
 
 async def test_metrics_are_prometheus_text(kiosk: Kiosk) -> None:

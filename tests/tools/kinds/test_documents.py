@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.documents import HOSTILE, pdf, word
+from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.cli.tools import _Alone
@@ -158,6 +159,18 @@ async def test_a_file_of_a_gigabyte_is_not_read(shelf: Shelf, caplog: pytest.Log
     assert "file=huge.pdf cause=it has 1000 MB, and file_mb allows 50; split it, or raise file_mb" in line
 
 
+async def test_the_condition_tells_documents_left_out_and_a_folder_that_is_gone(shelf: Shelf) -> None:
+    shelf.put("well.txt", "The museum opens at nine.")
+    shelf.put("empty.pdf", "")
+    async with shelf.tool() as tool:
+        assert tool.condition == "manual: documents 1, passages 1, left out 1"
+        shelf.path.rename(shelf.path.with_name("elsewhere"))
+        await until(lambda: "the folder cannot be read" in tool.condition)
+        assert tool.condition.startswith(
+            "manual: documents 1, passages 1, left out 1; the folder cannot be read"
+        )
+
+
 async def test_a_document_that_does_not_fit_into_the_index_is_left_out(
     shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,7 +190,7 @@ async def test_secrets_hidden_files_links_and_other_files_are_left_out(shelf: Sh
     os.mkfifo(shelf.path / "pipe.txt")
     async with shelf.tool() as tool:
         assert (await tool.call("manual", {"question": "sesame"})).status == "no_results"
-        assert tool.status["documents"] == 0
+        assert tool.condition == "manual: documents 0, passages 0"
 
 
 async def test_new_changed_and_removed_files_are_noticed(shelf: Shelf) -> None:

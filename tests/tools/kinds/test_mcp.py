@@ -232,7 +232,9 @@ async def test_after_a_broken_off_answer_the_result_says_that_the_outcome_is_unk
         result = await server.call("wait", {})
         assert result == failed("its server went away; it is not known whether it was done")
         await until(lambda: not server.connected)
+        assert ": not connected, " in server.condition
         await until(lambda: server.connected)
+        assert ": connected, " in server.condition
 
 
 @pytest.mark.parametrize("kind", [JSON, EVENTS])

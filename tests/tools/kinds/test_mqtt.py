@@ -152,6 +152,7 @@ async def test_a_broker_that_comes_back_is_used_again(broker: brokers.Broker) ->
     async with running(tool(broker.url)) as mqtt:
         broker.stop()
         await until(lambda: not mqtt.broker.connected)
+        assert mqtt.condition.endswith(": broker not connected")
         assert (await mqtt.call("light", {"room": "1"})).status == "error"
         broker.start()
         await until(lambda: mqtt.broker.connected)

@@ -90,6 +90,16 @@ class MetricsView(Protocol):
         """Return the metrics in Prometheus' text format. Called in a thread."""
 
 
+class ToolsView(Protocol):
+    """The tools that the model is allowed to call."""
+
+    def left_out(self) -> Sequence[Mapping[str, str]]:
+        """Return the tools that the service rejects, each with its name, place and cause."""
+
+    def conditions(self) -> Sequence[str]:
+        """Return the conditions of tools that have a server or documents, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class KioskView:
     """The values that remote control reads, and the functions that it calls."""
@@ -105,5 +115,4 @@ class KioskView:
     journal: JournalControl
     owner: OwnerControl
     metrics: MetricsView
-    tools_left_out: Callable[[], Sequence[Mapping[str, str]]]
-    """Returns the tools that the service rejects, each with its name, place and cause."""
+    tools: ToolsView

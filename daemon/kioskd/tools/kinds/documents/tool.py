@@ -58,15 +58,13 @@ class DocumentsTool(FixedTool):
         """The trouble with the folder or the index that the journal has told; empty if there is none."""
 
     @property
-    def status(self) -> Mapping[str, object]:
-        """The numbers of documents that the tool has read, and of those that wait."""
-        return {
-            "documents": self._counts.documents,
-            "passages": self._counts.passages,
-            "unreadable": self._counts.unreadable,
-            "waiting": self._waiting,
-            "trouble": self._trouble,
-        }
+    def condition(self) -> str:
+        """The numbers of documents that were read, that were left out, and that wait."""
+        documents, passages, unreadable = self._counts
+        words = [f"{self._settings.name}: documents {documents}, passages {passages}"]
+        words += [f"left out {unreadable}"] if unreadable else []
+        words += [f"waiting {self._waiting}"] if self._waiting else []
+        return "; ".join([", ".join(words), *([self._trouble] if self._trouble else [])])
 
     async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Return the passages that fit the question best."""

@@ -91,6 +91,12 @@ class McpServer:
         return self._offers.declarations
 
     @property
+    def condition(self) -> str:
+        """Whether the server is connected, and how many tools it offers."""
+        words = "connected" if self.connected else "not connected"
+        return f"{self._settings.name}: {words}, {len(self.declarations)} tools"
+
+    @property
     def connected(self) -> bool:
         """Whether the server was listed, and is still connected."""
         return self._connection.client is not None

@@ -29,6 +29,11 @@ class MqttTool:
         """Keep a connection to the broker until cancelled."""
         self._settings, self._used = settings, fields(settings.topic)
 
+    @property
+    def condition(self) -> str:
+        """Whether the broker is connected."""
+        return f"{self._settings.name}: broker {'connected' if self.broker.connected else 'not connected'}"
+
     async def ready(self) -> None:
         """Return after the first try to reach the broker."""
         await self.broker.tried.wait()
