@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[1]
 # Debian leaves these folders out of a plain user's PATH. Tools of the tests (nft, tc, mosquitto) are there.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
-MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py", "tests/tokens/test_thousand_devices.py")
+MEASURED: Final = "tests/bench/"
 
 # Hypothesis fails an example that takes 200 ms, and on a busy machine any example may take that long.
 # pytest ends a test that hangs.

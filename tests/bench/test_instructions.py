@@ -9,6 +9,7 @@ from tests.bench.client import KINDS
 from tests.bench.devices import DEVICES, Device
 from tests.bench.instructions import STATES, CountPlan, Work
 from tests.support import sound_server
+from tests.support.slow import left_out
 
 WORK = Work(
     Counter({"Python": 2_000_000_000, "sound": 400_000_000}),
@@ -52,7 +53,7 @@ def test_the_report_has_counts_parts_and_estimates() -> None:
 
 @pytest.mark.timeout(900)
 def test_a_floor_is_counted_in_each_state() -> None:
-    if lacking := sound_server.missing() or slow_motion.missing():
+    if lacking := sound_server.missing() or slow_motion.missing() or left_out("two minutes"):
         pytest.skip(lacking)
     plan = CountPlan(slowness=20, window_s=0.5, settle_s=0.5, kinds=("floor 20",))
     states = instructions.count(plan, lambda _: None)["floor 20"]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import subprocess
 import threading
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
-from tests.support import namespace, rootfs
+from tests.support import namespace, rootfs, slow
 from tests.support import sound_server as virtual
 from tests.support.box import Box, shared_folder
 from tests.support.journal import PATIENCE_S
@@ -87,8 +86,7 @@ Typed = Mapping[str, subprocess.CompletedProcess[str]]
 
 def left_out() -> str | None:
     """Return why a test that takes most of a minute is skipped; None if it runs."""
-    slow = os.environ.get("KIOSKD_SLOW") == "1"
-    return None if slow else "takes most of a minute; KIOSKD_SLOW=1 has it run"
+    return slow.left_out("most of a minute")
 
 
 def missing() -> str | None:

@@ -4,6 +4,8 @@ import pytest
 from tests.soak.endings import ENDINGS
 from tests.soak.run import Outcome, Plan, faults, soak, table
 
+pytestmark = pytest.mark.measured
+
 PLAN = Plan(rollovers=1000, kiosks=24)
 
 

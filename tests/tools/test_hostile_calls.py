@@ -4,13 +4,13 @@ With KIOSKD_SLOW=1 there are a thousand of them.
 """
 
 import asyncio
-import os
 import sys
 
 from tests.support.hostile_calls import made, suffer, warm
 from tests.support.loop_holds import holds
+from tests.support.slow import SLOW
 
-CASES = 1000 if os.environ.get("KIOSKD_SLOW") else 100
+CASES = 1000 if SLOW else 100
 
 
 def test_hostile_calls_neither_end_the_daemon_nor_block_the_loop() -> None:

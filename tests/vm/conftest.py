@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from tests.support import vm_image
+from tests.support.slow import SLOW
 from tests.vm import report
 from tests.vm.installed import Way, installed
 from tests.vm.kiosk import Kiosk, kiosk
@@ -20,7 +21,7 @@ LONGEST_S: Final = 7200
 
 def left_out() -> str | None:
     """Return why these tests are left out; None if they run."""
-    wanted = os.environ.get("KIOSKD_SLOW") == "1" or "KIOSKD_VM" in os.environ
+    wanted = SLOW or "KIOSKD_VM" in os.environ
     return None if wanted else "takes most of an hour; scripts/test-vm has it run, and so does KIOSKD_SLOW=1"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.support.hostile_pictures import KINDS, mutations
 from tests.support.pictures import UPRIGHT, corners, encoded, jpeg, noise, opened, quarters
+from tests.support.slow import SLOW
 
 from kioskd.adapters.pictures import decoder
 from kioskd.adapters.pictures.decoder import PictureDecoder, fit
@@ -21,7 +22,6 @@ from kioskd.adapters.pictures.decoder_process import MEMORY_BYTES
 from kioskd.media.picture import BadPicture
 
 LONGEST_HOLD_S = 0.05
-SLOW = os.environ.get("KIOSKD_SLOW") == "1"
 MANY = 1_000 if SLOW else 60
 
 
