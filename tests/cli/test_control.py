@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,15 +95,12 @@ def test_a_senseless_answer_of_the_daemon_is_one_clear_line(
     assert words in capsys.readouterr().err
 
 
-def test_a_daemon_that_hangs_is_given_up_after_a_deadline(
-    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "DEADLINE_S", 0.05)
+def test_a_daemon_that_hangs_is_given_up_after_a_deadline(place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place))
         listening.listen()
-        assert main(["status", "--socket", str(place)]) == Exit.UNAVAILABLE
-    assert "does not answer within" in capsys.readouterr().err
+        with pytest.raises(client.NotRunning, match="does not answer within"):
+            client.ask(Namespace(socket=place), {"do": "status"}, deadline_s=0.05)
 
 
 def test_an_answer_of_the_daemon_cannot_control_the_terminal(
