@@ -71,8 +71,10 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "flow.tools": ("core", "flow.controls", "ports"),
     "flow.storage": ("core", "journal_ids", "media", "ports", "sanitize"),
     "flow.reporting": ("core", "journal_ids", "media", "ports"),
+    "mqtt": ("ports", "retry"),
     "tools": (
         "confined",
+        "mqtt",
         "ports",
         "proxies",
         "regular_file",
@@ -126,7 +128,7 @@ folder allows all rooms in it.
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "PIL": ("adapters.pictures", "media.picture", "media.raw_frame"),
-    "aiomqtt": ("tools.kinds.mqtt",),
+    "aiomqtt": ("mqtt", "tools.kinds.mqtt"),
     "anyio": ("tools.kinds.mcp",),
     "certifi": ("adapters.gemini",),
     "cryptography": ("tokens",),
@@ -145,11 +147,12 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "mcp": ("tools.kinds.mcp",),
     "mcp_types": ("tools.kinds.mcp",),
     "numpy": ("doctor", "media", "rehearsal", "simulator"),
-    "paho": ("tools.kinds.mqtt",),
+    "paho": ("mqtt",),
     "picamera2": ("adapters.cameras.picamera",),
     "prometheus_client": ("adapters.remote.prometheus",),
     "pyaudio": ("adapters.portaudio",),
     "pydantic": (
+        "mqtt",
         "secret_files",
         "adapters",
         "app",

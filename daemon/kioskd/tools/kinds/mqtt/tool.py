@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from kioskd import ports
 from kioskd.tools.contract import ToolResult, declared, failed, read_answer, refused
 from kioskd.tools.json_text import encode
-from kioskd.tools.kinds.mqtt.broker import BrokerConnection
+from kioskd.tools.kinds.mqtt.broker import ToolBroker
 from kioskd.tools.kinds.mqtt.settings import MqttSettings
 from kioskd.tools.template import UnfitError, fields, fill, fill_json, is_json, remaining
 
@@ -24,7 +24,7 @@ class MqttTool:
 
     def __init__(self, settings: MqttSettings, clock: ports.Clock, password: SecretStr | None = None) -> None:
         self.declarations = (declared(settings),)
-        self.broker = BrokerConnection(settings, clock, password)
+        self.broker = ToolBroker(settings, clock, password)
         self.run = self.broker.run
         """Keep a connection to the broker until cancelled."""
         self._settings, self._used = settings, fields(settings.topic)
