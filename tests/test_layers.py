@@ -4,6 +4,7 @@ Imports are read from the source. So an import inside a function counts like any
 """
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -271,8 +272,9 @@ def modules(source: Path) -> dict[str, Path]:
     return found
 
 
-def imports(source: Path) -> list[Import]:
-    """Return every import in the package."""
+@functools.cache
+def imports(source: Path) -> tuple[Import, ...]:
+    """Return every import in the package. Its modules are read once."""
     known = modules(source)
     found: list[Import] = []
     for name, path in known.items():
@@ -282,7 +284,7 @@ def imports(source: Path) -> list[Import]:
         for node in ast.walk(tree):
             line, eager = getattr(node, "lineno", 0), id(node) not in late
             found.extend(Import(name, target, line, eager) for target in _targets(node, package, known))
-    return found
+    return tuple(found)
 
 
 def _defers(node: ast.AST) -> bool:
@@ -520,5 +522,6 @@ def test_a_heavy_library_is_found_behind_another_module(tmp_path: Path) -> None:
     plant(source, "app", "from kioskd.adapters import gemini")
     plant(source, "adapters/gemini", "import google.genai")
     assert "google" in eager_libraries(source, "kioskd.cli.run")
+    imports.cache_clear()
     plant(source, "app", "def build():\n    from kioskd.adapters import gemini")
     assert eager_libraries(source, "kioskd.cli.run") == {}
