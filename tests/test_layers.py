@@ -70,6 +70,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "sanitize",
     ),
     "flow.tools": ("core", "flow.controls", "ports"),
+    "flow.fleet": ("core", "flow.controls", "flow.reporting", "ports"),
     "flow.storage": ("core", "journal_ids", "media", "ports", "sanitize"),
     "flow.reporting": ("core", "journal_ids", "media", "ports"),
     "mqtt": ("ports", "retry"),
@@ -93,7 +94,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "adapters.gemini": ("fairness", "journal_ids", "ports", "proxies", "regular_file", "sanitize"),
     "adapters.pictures": ("confined", "media"),
     "adapters.portaudio": ("media", "ports"),
-    "adapters.remote": ("fairness", "ports", "sanitize"),
+    "adapters.remote": ("fairness", "mqtt", "ports", "sanitize"),
     "adapters.storage": ("journal_ids", "media", "ports", "regular_file"),
     "settings": (
         *("adapters.cameras.kinds", "adapters.cameras.source", "adapters.controls.kinds"),
@@ -129,7 +130,7 @@ folder allows all rooms in it.
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "PIL": ("adapters.pictures", "media.picture", "media.raw_frame"),
-    "aiomqtt": ("mqtt", "tools.kinds.mqtt"),
+    "aiomqtt": ("adapters.remote.fleet_broker", "mqtt", "tools.kinds.mqtt"),
     "anyio": ("tools.kinds.mcp",),
     "certifi": ("adapters.gemini",),
     "cryptography": ("tokens",),

@@ -1,4 +1,4 @@
-"""A kiosk that no one uses writes little to its journal: through hours without a network, and two idle days."""
+"""A kiosk that no one uses writes little to its journal: for hours without a network, and for idle days."""
 
 import errno
 import logging

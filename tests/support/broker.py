@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.fleet import Authority
+
 MOSQUITTO: Final = shutil.which("mosquitto")
 
 
@@ -24,12 +26,13 @@ class Broker:
 
     port: int
     config: Path
+    scheme: str = "mqtt"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Address of the broker, as the settings take it."""
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start the broker, and return when it accepts connections."""
@@ -53,13 +56,32 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, *, password: str | None = None) -> Iterator[Broker]:
-    """Run a broker with its files in `folder`. With a `password` it accepts only the user `kiosk`."""
+def broker(
+    folder: Path, *, password: str | None = None, authority: Authority | None = None
+) -> Iterator[Broker]:
+    """Run a broker with its files in `folder`.
+
+    With a `password` it accepts only the user `kiosk`. With an `authority` it speaks TLS, and knows each
+    kiosk by the name in its certificate. A kiosk may use its own topics only.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     lines = [f"listener {port} 127.0.0.1", "persistence false", "user root"]
-    if password is None:
+    if authority is not None:
+        own = authority.issue("broker", hosts=["127.0.0.1"])
+        rights = folder / "rights"
+        rights.write_text(
+            "pattern readwrite kioskd/%u/#\npattern write homeassistant/device/kioskd-%u/config\n"
+            "user operator\ntopic readwrite #\n",
+            encoding="utf-8",
+        )
+        lines += [
+            *(f"cafile {authority.ca_file}", f"certfile {own.certificate}", f"keyfile {own.key}"),
+            *(f"crlfile {authority.crl_file}", "require_certificate true", "use_identity_as_username true"),
+            *("allow_anonymous false", f"acl_file {rights}"),
+        ]
+    elif password is None:
         lines.append("allow_anonymous true")
     else:
         users = folder / "users"
@@ -67,7 +89,7 @@ def broker(folder: Path, *, password: str | None = None) -> Iterator[Broker]:
         lines += ["allow_anonymous false", f"password_file {users}"]
     config = folder / "mosquitto.conf"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    running = Broker(port, config)
+    running = Broker(port, config, "mqtt" if authority is None else "mqtts")
     running.start()
     try:
         yield running

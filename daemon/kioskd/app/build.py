@@ -1,17 +1,19 @@
 """Builds the groups of workers for `Kiosk` from settings and parts."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kioskd import ports
+from kioskd import __version__, ports
 from kioskd.app.parts import Parts
 from kioskd.app.policy import budget
 from kioskd.app.sound import Sound
 from kioskd.core.events import Event
 from kioskd.flow.camera.no_camera import NoPictureService
+from kioskd.flow.controls.buttons import ButtonEvents
 from kioskd.flow.controls.lamps import LampWorker
+from kioskd.flow.controls.remote import RemoteControl
 from kioskd.flow.link.connection_log import ConnectionLog
 from kioskd.flow.link.incoming_reply import IncomingReply
 from kioskd.flow.link.live_link import ConnectionUser, LiveLink, SessionStart
@@ -19,6 +21,7 @@ from kioskd.flow.link.outbox import Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
 from kioskd.flow.link.transcript import Transcript
 from kioskd.flow.runtime.mailbox import Mailbox
+from kioskd.flow.storage.budget import BudgetEnforcer
 from kioskd.flow.storage.conversation_recorder import ConversationRecorder
 from kioskd.flow.storage.day_spending import DaySpending
 from kioskd.flow.storage.disk_writer import DiskWriter
@@ -28,6 +31,7 @@ from kioskd.settings.model import Settings
 if TYPE_CHECKING:
     from kioskd.flow.camera.picture_service import PictureService
     from kioskd.flow.camera.snapshot_requests import ShowPicture
+    from kioskd.flow.fleet.fleet_link import FleetLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +145,32 @@ def live_link(
         users=users,
         on_message=on_message,
         room=mailbox.room,
+    )
+
+
+def fleet_link(
+    settings: Settings, parts: Parts, remote: RemoteControl, budget: BudgetEnforcer, buttons: ButtonEvents
+) -> "FleetLink | None":
+    """Return the link to the fleet's broker; None if this kiosk belongs to no fleet."""
+    if parts.devices.fleet is None or settings.fleet is None or settings.fleet.mqtt is None:
+        return None
+    from kioskd.flow.fleet.fleet_link import FleetIdentity, FleetLink  # noqa: PLC0415 - only if used
+
+    fleet = settings.fleet
+    identity = FleetIdentity(
+        fleet.name, fleet.title or fleet.name, fleet.site, __version__, settings.fleet.mqtt.home_assistant
+    )
+
+    def today() -> Mapping[str, float]:
+        spent = budget.status
+        return {"minutes": spent.seconds / 60, "tokens": spent.tokens}
+
+    return FleetLink(
+        parts.devices.fleet,
+        identity,
+        parts.devices.clock,
+        status=remote.status,
+        today=today,
+        handle=remote.handle,
+        restart=buttons.restart_wanted.set,
     )

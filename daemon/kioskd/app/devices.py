@@ -17,7 +17,7 @@ from kioskd.flow.storage.conversation_recorder import RecordStore
 from kioskd.media.lamp_patterns import NightDimming
 from kioskd.settings.buttons_lamps import ButtonSettings, LampSettings, NightSettings
 from kioskd.settings.camera import CameraSettings
-from kioskd.settings.credentials import ServiceKeys
+from kioskd.settings.credentials import ServiceKeys, device_key
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.model import Settings
 
@@ -111,6 +111,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
             network=KernelNetwork(),
             control=ControlSocket(control, clock) if control is not None else NoControl(),
             metrics=_metrics(settings.metrics.port, clock),
+            fleet=fleet_broker(settings, environ, clock),
             wall=wall,
             time=MachineTime(),
         ),
@@ -158,6 +159,7 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
         partial(echo_canceller, settings),
         partial(_listeners, settings),
         partial(find_proxies, settings),
+        partial(_fleet_library, settings),
     ]
     found: dict[str, None] = {}
     for attempt in attempts:
@@ -166,6 +168,15 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
         except ConfigError as error:
             found[str(error)] = None
     return list(found)
+
+
+def _fleet_library(settings: Settings) -> None:
+    if settings.fleet is not None and settings.fleet.mqtt is not None:
+        from kioskd.adapters.clock import SystemClock  # noqa: PLC0415
+        from kioskd.adapters.remote.fleet_broker import MqttFleetBroker  # noqa: PLC0415
+        from kioskd.mqtt.connection import BrokerAccess  # noqa: PLC0415
+
+        MqttFleetBroker(BrokerAccess(settings.fleet.mqtt.broker), SystemClock())
 
 
 def _listeners(settings: Settings) -> None:
@@ -203,6 +214,32 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
                     f"assistant.pictures: {path}: {error}; replace the file, or remove it from the list"
                 ) from None
     return tuple(fitted)
+
+
+def fleet_broker(
+    settings: Settings, environ: Mapping[str, str], clock: ports.Clock
+) -> ports.FleetBroker | None:
+    """Return the broker of the fleet; None if the settings name none.
+
+    Raises:
+        ConfigError: its library, its password or the key of the device's certificate is missing.
+    """
+    broker = None if settings.fleet is None else settings.fleet.mqtt
+    if broker is None:
+        return None
+    from kioskd.adapters.remote.fleet_broker import MqttFleetBroker  # noqa: PLC0415 - an extra
+    from kioskd.mqtt.connection import BrokerAccess  # noqa: PLC0415 - the same
+    from kioskd.tools.credentials import secret  # noqa: PLC0415 - the same
+
+    access = BrokerAccess(
+        broker.broker,
+        broker.username,
+        None if broker.password_from is None else secret(broker.password_from, environ),
+        broker.ca_file,
+        broker.certificate,
+        None if broker.certificate is None else device_key("fleet.mqtt.key_file", broker.key_file, environ),
+    )
+    return MqttFleetBroker(access, clock)
 
 
 def _metrics(port: int, clock: ports.Clock) -> ports.MetricsEndpoint:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NoReturn
 
 from kioskd import journal_ids, logs, ports
-from kioskd.app.build import lamp_workers, live_link, picture_service, storage
+from kioskd.app.build import fleet_link, lamp_workers, live_link, picture_service, storage
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
 from kioskd.app.policy import budget, core_policy, session_of
@@ -148,7 +148,7 @@ class Kiosk:
     def _make_remote(
         self, settings: Settings, outbox: Outbox
     ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
-        """Return the workers of control socket and metrics, and the observers that belong to them."""
+        """Return the workers of control socket, metrics and fleet, and the observers that belong to them."""
         devices, journal = self._parts.devices, JournalTail()
         counts = MetricCounts(devices.clock.now())
         metrics = KioskMetrics(counts, devices.clock.now, self._readings)
@@ -163,13 +163,18 @@ class Kiosk:
             self._owner,
             metrics,
             self._tools,
+            devices.fleet,
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
         workers: dict[str, Worker] = {
             "control": partial(journal.follow, partial(devices.control.serve, remote.handle)),
             "metrics": partial(devices.metrics.serve, metrics.families),
         }
-        return workers, (counts.observe, remote.observe)
+        observers = [counts.observe, remote.observe]
+        if (fleet := fleet_link(settings, self._parts, remote, self._budget, self._buttons)) is not None:
+            workers["fleet"] = fleet.run
+            observers.append(fleet.observe)
+        return workers, observers
 
     def _make_engine(
         self, settings: Settings, own: Sequence[Observer], observers: Sequence[Observer]

@@ -52,6 +52,8 @@ class Devices:
     network: ports.Network = field(default_factory=NoNetwork)
     control: ports.ControlServer = field(default_factory=NoControl)
     metrics: ports.MetricsEndpoint = field(default_factory=NoMetrics)
+    fleet: ports.FleetBroker | None = None
+    """The broker of the fleet; None if this kiosk belongs to none."""
     wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local
     """Returns the local date and time."""
     time: ports.TimeEvidence | None = None

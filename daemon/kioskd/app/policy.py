@@ -27,6 +27,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "tools": None,
     "metrics": None,
     "privacy": None,
+    "fleet": None,
 }
 """The settings that are read only at the start, so that they need a restart: names by section; None for
 all."""
@@ -52,7 +53,7 @@ def take_over(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]
 
 
 def _changed(section: str, then: object, now: object) -> list[str]:
-    if not isinstance(now, Section):  # the tools are a list
+    if not (isinstance(now, Section) and isinstance(then, Section)):  # the tools, or no section
         return [section]
     names = type(now).model_fields
     return [f"{section}.{name}" for name in names if getattr(then, name) != getattr(now, name)]

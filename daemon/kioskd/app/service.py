@@ -135,7 +135,7 @@ def _identity(settings: Settings) -> "DeviceIdentity | None":
         return None
     from kioskd.adapters.gemini import DeviceIdentity  # noqa: PLC0415 - as in `live`
 
-    key = device_key(service, os.environ)
+    key = device_key("service.token_key_file", service.token_key_file, os.environ)
     proof = service.token_proof or "certificate"
     return DeviceIdentity(service.token_certificate, key, proof, service.ca_file)
 

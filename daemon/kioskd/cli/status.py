@@ -54,6 +54,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield _row("tool left out", client.legible(left_out_words(one)))
     for words in status.get("tool_conditions", ()):
         yield _row("tool", client.legible(words))
+    if (fleet := status.get("fleet")) is not None:
+        yield _row("fleet", "broker connected" if fleet["connected"] else "broker not connected")
     for name, family in (
         ("tokens", "kioskd_tokens"),
         ("pictures", "kioskd_pictures"),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from kioskd import ports
+from kioskd.ports import BrokerMessage, Clock
 from kioskd.retry import RetryDelays, TryEnded, retry
 
 if TYPE_CHECKING:
@@ -47,18 +47,6 @@ class BrokerAccess:
     """The certificate's private key (PEM)."""
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerMessage:
-    """A message, from us or for us. No repr shows its payload."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-
-    def __repr__(self) -> str:
-        return f"<message of {len(self.payload)} bytes>"
-
-
 class BrokerConnection:
     """A connection that `run` keeps. A broker without MQTT 5 is used by MQTT 3.1.1.
 
@@ -68,7 +56,7 @@ class BrokerConnection:
     def __init__(
         self,
         access: BrokerAccess,
-        clock: ports.Clock,
+        clock: Clock,
         *,
         topics: Sequence[str] = (),
         take: Callable[["aiomqtt.Message"], None] = lambda _message: None,

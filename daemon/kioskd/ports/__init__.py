@@ -9,6 +9,7 @@ from kioskd.media import pcm
 from kioskd.ports.audio import GROUP_FRAMES, AudioSource, Microphone, Speaker
 from kioskd.ports.camera import Camera, RunningCamera
 from kioskd.ports.controls import DARK, Button, Edge, Lamp, Light
+from kioskd.ports.fleet import BrokerMessage, FleetBroker
 from kioskd.ports.live import (
     MOST_TOKENS,
     Connection,
@@ -39,6 +40,7 @@ __all__ = [
     "GROUP_FRAMES",
     "MOST_TOKENS",
     "AudioSource",
+    "BrokerMessage",
     "Button",
     "Camera",
     "Cancellable",
@@ -46,6 +48,7 @@ __all__ = [
     "Connection",
     "ControlServer",
     "Edge",
+    "FleetBroker",
     "GenerationEnded",
     "GoAway",
     "Interrupted",

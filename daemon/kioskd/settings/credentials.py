@@ -63,14 +63,15 @@ def other_credential(settings: ServiceSettings) -> str | None:
     return "key_file" if settings.key_file is not None else None
 
 
-def device_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Path:
-    """Return the file with the private key of `service.token_certificate`, which is set.
+def device_key(where: str, path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the file with the private key of this device's certificate.
+
+    `path` is the owner's file from the setting `where`; None: it is a systemd credential.
 
     Raises:
         KeyMissingError: no place has one.
         KeyUnusableError: the file cannot be read, or other users can read it.
     """
-    where, path = "service.token_key_file", settings.token_key_file
     if path is not None:
         secret_files.check_private(where, secret_files.read(where, path, _LONGEST_CREDENTIALS)[1])
         return path

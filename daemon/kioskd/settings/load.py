@@ -16,8 +16,9 @@ from kioskd.settings.credentials import check_account, device_key, service_key
 from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
+from kioskd.tools import credentials
 from kioskd.tools.registry import tool_faults, unseen
-from kioskd.yamlconf.document import Document, Fault
+from kioskd.yamlconf.document import Document, Fault, ValuePath
 from kioskd.yamlconf.error_messages import shape_of, without_empty, words
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import shown
@@ -178,6 +179,7 @@ def startup_faults(
         *hidden_faults(settings, sandbox),
         *joint_faults(settings),
         *tool_faults(settings.tools, environ),
+        *_fleet_faults(settings, environ),
     ):
         document.fault(loc, what)
     for loc, file in _files(settings):
@@ -188,14 +190,15 @@ def startup_faults(
     try:
         service_key(settings.service, environ)
         check_account(settings.service)
-        if settings.service.token_certificate is not None:
-            device_key(settings.service, environ)
+        for where, certificate, key in _device_keys(settings):
+            if certificate is not None:
+                device_key(where, key, environ)
     except KeyMissingError:
         pass  # the code that needs the key reports it: the service's own credentials may hold one
     except KeyUnusableError as err:
-        section, _, name = err.where.partition(".")
-        if section == "service" and name:
-            document.fault((section, name), err.what)
+        section, *names = err.where.split(".")
+        if section in ("service", "fleet") and names:
+            document.fault((section, *names), err.what)
         else:
             document.fault(("service", "key_file"), str(err))
     return tuple(document.faults)
@@ -206,8 +209,27 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     for name in ("ca_file", "token_certificate"):
         if (path := getattr(settings.service, name)) is not None:
             yield ("service", name), path
+    if settings.fleet is not None and settings.fleet.mqtt is not None:
+        for name in ("ca_file", "certificate"):
+            if (path := getattr(settings.fleet.mqtt, name)) is not None:
+                yield ("fleet", "mqtt", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
+
+
+def _fleet_faults(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
+    broker = None if settings.fleet is None else settings.fleet.mqtt
+    if broker is not None and broker.password_from is not None:
+        yield from credentials.faults(("fleet", "mqtt", "password_from"), broker.password_from, environ)
+
+
+def _device_keys(settings: Settings) -> Iterator[tuple[str, Path | None, Path | None]]:
+    """Yield the setting of each private key, with the files of its certificate and of the key."""
+    service = settings.service
+    yield "service.token_key_file", service.token_certificate, service.token_key_file
+    if settings.fleet is not None and settings.fleet.mqtt is not None:
+        broker = settings.fleet.mqtt
+        yield "fleet.mqtt.key_file", broker.certificate, broker.key_file
 
 
 def _text(path: Path) -> str:

@@ -12,6 +12,7 @@ from kioskd.adapters.source import Library, Source
 from kioskd.settings.buttons_lamps import ControlsSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
+from kioskd.settings.fleet import FleetSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
@@ -53,6 +54,8 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()
+    fleet: FleetSettings | None = None
+    """A kiosk among many. Without this section the kiosk belongs to no fleet."""
 
     @field_validator("controls")
     @classmethod

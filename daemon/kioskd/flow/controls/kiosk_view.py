@@ -100,6 +100,14 @@ class ToolsView(Protocol):
         """Return the conditions of tools that have a server or documents, in words."""
 
 
+class FleetView(Protocol):
+    """The fleet's broker."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is connected."""
+
+
 @dataclass(frozen=True, slots=True)
 class KioskView:
     """The values that remote control reads, and the functions that it calls."""
@@ -116,3 +124,5 @@ class KioskView:
     owner: OwnerControl
     metrics: MetricsView
     tools: ToolsView
+    fleet: FleetView | None = None
+    """None: the kiosk belongs to no fleet."""

@@ -135,6 +135,7 @@ class RemoteControl:
             "camera": kiosk.pictures.status,
             "tools_left_out": kiosk.tools.left_out(),
             "tool_conditions": list(kiosk.tools.conditions()),
+            "fleet": None if kiosk.fleet is None else {"connected": kiosk.fleet.connected},
             "volume": kiosk.volume.percent,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),

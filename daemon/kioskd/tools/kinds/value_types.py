@@ -66,6 +66,13 @@ def address(text: str, schemes: tuple[str, ...]) -> SplitResult:
     return url
 
 
+def _broker(text: str) -> str:
+    url = address(text, ("mqtt", "mqtts"))
+    if url.path.strip("/") or url.query:
+        raise said("has more than host and port; remove the rest, and write a topic into the setting topic")
+    return text
+
+
 def _web(text: str) -> str:
     url = address(text, ("https", "http"))
     no_credential(f"{url.path}?{url.query}")  # not the host, which may be called credential and have a port
@@ -154,6 +161,8 @@ def fits(template: str, info: ValidationInfo) -> str:
     return template
 
 
+BrokerAddress = Annotated[str, AfterValidator(_broker)]
+"""Address of a broker: mqtt://HOST or mqtts://HOST, with or without a port."""
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]
 HeaderName = Annotated[
     str,

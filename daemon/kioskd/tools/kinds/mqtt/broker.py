@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
-from kioskd import ports
-from kioskd.mqtt.connection import BrokerAccess, BrokerConnection, BrokerMessage
+from kioskd.mqtt.connection import BrokerAccess, BrokerConnection
+from kioskd.ports import BrokerMessage, Clock
 from kioskd.tools.kinds.mqtt.settings import MqttSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _REPLIES: Final = "kioskd/replies"
 class ToolBroker:
     """The connection of one tool to its broker. By MQTT 3.1.1 there are neither replies nor expiry."""
 
-    def __init__(self, settings: MqttSettings, clock: ports.Clock, password: SecretStr | None) -> None:
+    def __init__(self, settings: MqttSettings, clock: Clock, password: SecretStr | None) -> None:
         self._settings = settings
         self._reply_topic = f"{_REPLIES}/{secrets.token_hex(8)}"
         self.expected: dict[bytes, asyncio.Future[bytes]] = {}

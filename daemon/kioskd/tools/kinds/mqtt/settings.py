@@ -8,22 +8,15 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, f
 from kioskd.tools.guard import NamedSettings
 from kioskd.tools.kinds.value_types import (
     AnswerForm,
+    BrokerAddress,
     CaFile,
     Credential,
     Insecure,
-    address,
     fits,
     no_credential,
 )
 from kioskd.tools.template import FIELD
 from kioskd.yamlconf.value_types import Name, OwnerText, UnusedAt, said, shown
-
-
-def _broker(text: str) -> str:
-    url = address(text, ("mqtt", "mqtts"))
-    if url.path.strip("/") or url.query:
-        raise said("has more than host and port; remove the rest, and write a topic into the setting topic")
-    return text
 
 
 def _sends_all(payload: str, info: ValidationInfo) -> str:
@@ -40,10 +33,6 @@ def _sends_all(payload: str, info: ValidationInfo) -> str:
                 f"write {{{name}}} here, or remove it from parameters"
             )
     return payload
-
-
-BrokerAddress = Annotated[str, AfterValidator(_broker)]
-"""Address of a broker: mqtt://HOST or mqtts://HOST, with or without a port."""
 
 
 class MqttSettings(NamedSettings):
