@@ -43,8 +43,8 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
     ),
     "app": (
-        *("adapters", "core", "flow", "journal_ids", "live_models", "logs", "media", "ports", "prompts"),
-        *("proxies", "settings", "tools", "yamlconf"),
+        *("adapters", "core", "flow", "journal_ids", "live_models", "logs", "media", "mqtt", "ports"),
+        *("prompts", "proxies", "settings", "tools", "yamlconf"),
     ),
     "doctor": (
         *("adapters", "app", "media", "ports", "proxies", "regular_file", "secret_files"),
@@ -100,7 +100,8 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         *("adapters.cameras.kinds", "adapters.cameras.source", "adapters.controls.kinds"),
         *("adapters.controls.source", "adapters.source"),
         *("live_models", "regular_file", "secret_files", "yamlconf"),
-        *("tools.guard", "tools.program_settings", "tools.registry", "tools.tool_kind"),
+        *("tools.credentials", "tools.guard", "tools.kinds.value_types", "tools.program_settings"),
+        *("tools.registry", "tools.tool_kind"),
     ),
     "yamlconf": (),
     "confined": (),

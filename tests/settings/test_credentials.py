@@ -236,17 +236,14 @@ def test_an_invalid_account_is_rejected_and_never_repeated(
 
 
 def test_the_devices_key_is_a_private_file_or_a_credential(tmp_path: Path, key_file: Path) -> None:
-    certificate = {"token_url": "https://tokens.example", "token_certificate": tmp_path / "c.pem"}
-    with_file = ServiceSettings.model_validate(certificate | {"token_key_file": key_file})
-    without = ServiceSettings.model_validate(certificate)
-    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    where, environ = "service.token_key_file", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     with pytest.raises(
         KeyMissingError, match=r"service\.token_key_file: .*LoadCredentialEncrypted=device-key"
     ):
-        device_key(without, environ)
+        device_key(where, None, environ)
     (tmp_path / "device-key").touch()
-    assert device_key(without, environ) == tmp_path / "device-key"
-    assert device_key(with_file, environ) == key_file
+    assert device_key(where, None, environ) == tmp_path / "device-key"
+    assert device_key(where, key_file, environ) == key_file
     key_file.chmod(0o640)
     with pytest.raises(KeyUnusableError, match=r"service\.token_key_file: other users can access it"):
-        device_key(with_file, environ)
+        device_key(where, key_file, environ)

@@ -154,7 +154,9 @@ def fleet_link(
     """Return the link to the fleet's broker; None if this kiosk belongs to no fleet."""
     if parts.devices.fleet is None or settings.fleet is None or settings.fleet.mqtt is None:
         return None
-    from kioskd.flow.fleet.fleet_link import FleetIdentity, FleetLink  # noqa: PLC0415 - only if used
+    from kioskd.flow.fleet.commands import FleetCommands  # noqa: PLC0415 - only if used
+    from kioskd.flow.fleet.entities import FleetTopics  # noqa: PLC0415 - the same
+    from kioskd.flow.fleet.fleet_link import FleetIdentity, FleetLink  # noqa: PLC0415 - the same
 
     fleet = settings.fleet
     identity = FleetIdentity(
@@ -171,6 +173,7 @@ def fleet_link(
         parts.devices.clock,
         status=remote.status,
         today=today,
-        handle=remote.handle,
-        restart=buttons.restart_wanted.set,
+        commands=FleetCommands(
+            FleetTopics(fleet.name).command(""), remote.handle, buttons.restart_wanted.set
+        ),
     )

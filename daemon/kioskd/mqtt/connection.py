@@ -33,7 +33,7 @@ _OTHER_VERSION: Final = 0x84
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccess:
-    """The address of a broker, and the proofs for it of who we are."""
+    """The address of a broker, and our proofs of identity."""
 
     url: str
     """mqtt://HOST or mqtts://HOST, with or without a port."""

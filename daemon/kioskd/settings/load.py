@@ -1,7 +1,7 @@
 """Reads a YAML file into `Settings`, or reports all its faults at once, each with line and column."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -187,20 +187,17 @@ def startup_faults(
             regular_file.check(file)
         except OSError as err:
             document.fault(loc, f"cannot be read: {err.strerror}; correct the path or the file's permissions")
-    try:
-        service_key(settings.service, environ)
-        check_account(settings.service)
-        for where, certificate, key in _device_keys(settings):
-            if certificate is not None:
-                device_key(where, key, environ)
-    except KeyMissingError:
-        pass  # the code that needs the key reports it: the service's own credentials may hold one
-    except KeyUnusableError as err:
-        section, *names = err.where.split(".")
-        if section in ("service", "fleet") and names:
-            document.fault((section, *names), err.what)
-        else:
-            document.fault(("service", "key_file"), str(err))
+    for find_key in _keys(settings, environ):
+        try:
+            find_key()
+        except KeyMissingError:
+            pass  # the code that needs the key reports it: the service's own credentials may hold one
+        except KeyUnusableError as err:
+            section, *names = err.where.split(".")
+            if section in ("service", "fleet") and names:
+                document.fault((section, *names), err.what)
+            else:
+                document.fault(("service", "key_file"), str(err))
     return tuple(document.faults)
 
 
@@ -223,13 +220,16 @@ def _fleet_faults(settings: Settings, environ: Mapping[str, str]) -> Iterator[tu
         yield from credentials.faults(("fleet", "mqtt", "password_from"), broker.password_from, environ)
 
 
-def _device_keys(settings: Settings) -> Iterator[tuple[str, Path | None, Path | None]]:
-    """Yield the setting of each private key, with the files of its certificate and of the key."""
+def _keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[], object]]:
+    """Yield functions that look for each key. They raise as `service_key` does."""
     service = settings.service
-    yield "service.token_key_file", service.token_certificate, service.token_key_file
-    if settings.fleet is not None and settings.fleet.mqtt is not None:
-        broker = settings.fleet.mqtt
-        yield "fleet.mqtt.key_file", broker.certificate, broker.key_file
+    yield lambda: service_key(service, environ)
+    yield lambda: check_account(service)
+    if service.token_certificate is not None:
+        yield lambda: device_key("service.token_key_file", service.token_key_file, environ)
+    broker = None if settings.fleet is None else settings.fleet.mqtt
+    if broker is not None and broker.certificate is not None:
+        yield lambda: device_key("fleet.mqtt.key_file", broker.key_file, environ)
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Tells the fleet's broker of this kiosk, and carries out the commands that come from there.
+"""Tells the fleet's broker of this kiosk: its values, and what happens.
 
 Nothing here waits for the voice, and the voice never waits for anything here. A broker that is away, slow
 or hostile costs a message at most.
@@ -6,7 +6,6 @@ or hostile costs a message at most.
 
 import asyncio
 import json
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,10 @@ from typing import Final, NoReturn
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Pressed, TalkBegan
 from kioskd.core.machine import State
-from kioskd.flow.fleet.commands import RESTART, CommandRefused, request
-from kioskd.flow.fleet.entities import COMMANDED, FleetTopics, Value, discovery, state
+from kioskd.flow.fleet.commands import FleetCommands
+from kioskd.flow.fleet.entities import FleetTopics, Value, discovery, state
 from kioskd.flow.reporting.turn_timing import TurnTiming
-from kioskd.ports import BrokerMessage, Clock, FleetBroker, RequestHandler
-
-log = logging.getLogger(__name__)
+from kioskd.ports import BrokerMessage, Clock, FleetBroker
 
 LEAST_S: Final = 1.0
 """The least seconds from one state to the next."""
@@ -28,12 +25,9 @@ REFRESH_S: Final = 60.0
 """Seconds after which the figures are read again, although nothing was reported."""
 SEND_S: Final = 10.0
 """The most seconds that the broker gets for a message."""
-COMMAND_S: Final = 60.0
-"""The most seconds for a command. The request of the longest one, a picture, has 14."""
 LEAVE_S: Final = 1.0
 """The most seconds for the last message, when the daemon ends."""
 MOST_EVENTS: Final = 50
-MOST_COMMANDS: Final = 8
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
@@ -63,8 +57,7 @@ class FleetLink:
         *,
         status: Callable[[], Mapping[str, object]],
         today: Callable[[], Mapping[str, float]],
-        handle: RequestHandler,
-        restart: Callable[[], None],
+        commands: FleetCommands,
     ) -> None:
         """Store the arguments; `run` does the work.
 
@@ -74,12 +67,10 @@ class FleetLink:
             clock: Waits between messages.
             status: Returns the status, in the form of `kioskd status --json`.
             today: Returns the `minutes` of conversation and the `tokens` of this day.
-            handle: Carries out a request, as for a client of the control socket.
-            restart: Ends the process, so that the service manager starts a new one.
+            commands: Carries out the commands that come from the broker.
         """
         self._broker, self._identity, self._clock = broker, identity, clock
-        self._status, self._today = status, today
-        self._handle, self._restart = handle, restart
+        self._status, self._today, self._commands = status, today, commands
         self._topics = FleetTopics(identity.name)
         self._timing = TurnTiming()
         self._waited_ms: int | None = None
@@ -87,10 +78,7 @@ class FleetLink:
         """The values that the broker has; None if it must be told of everything."""
         self._events: deque[BrokerMessage] = deque(maxlen=MOST_EVENTS)
         """Events that are not published yet. The oldest is dropped."""
-        self._commands: deque[tuple[str, bytes]] = deque()
-        self._flooded = False
-        """Whether commands were dropped since the queue was last empty."""
-        self._news, self._ordered = asyncio.Event(), asyncio.Event()
+        self._news = asyncio.Event()
 
     def observe(
         self, now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
@@ -110,13 +98,13 @@ class FleetLink:
     async def run(self) -> None:
         """Report and obey until cancelled. The last message tells others that the kiosk has left."""
         will = BrokerMessage(self._topics.availability, OFFLINE, retain=True)
-        topics = [self._topics.command("+")]
+        topics, take = [self._topics.command("+")], self._commands.take
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._broker.run(topics, will=will, take=self._take, came=self._came))
+            group.create_task(self._broker.run(topics, will=will, take=take, came=self._came))
             try:
                 async with asyncio.TaskGroup() as work:
                     work.create_task(self._report())
-                    work.create_task(self._obey())
+                    work.create_task(self._commands.run(self._answer))
             finally:  # the broker is still connected here
                 if self._broker.connected:
                     await self._publish(will, within_s=LEAVE_S)
@@ -156,6 +144,11 @@ class FleetLink:
             if await self._publish(BrokerMessage(self._topics.state, payload, retain=True)):
                 self._told = values
 
+    async def _answer(self, told: Mapping[str, object]) -> None:
+        """Publish the answer to a command, and soon what it has changed."""
+        await self._publish(BrokerMessage(self._topics.answer, json.dumps(told).encode()))
+        self._news.set()
+
     def _introduction(self) -> BrokerMessage:
         identity = self._identity
         told = discovery(self._topics, identity.title, identity.site, identity.version)
@@ -169,58 +162,3 @@ class FleetLink:
         except (ConnectionError, TimeoutError):
             return False
         return True
-
-    def _take(self, message: BrokerMessage) -> None:
-        """Take a command. A retained one is older than this connection, and would come again each time."""
-        key = message.topic.removeprefix(self._topics.command(""))
-        if message.retain or not message.topic.startswith(self._topics.command("")):
-            return
-        if len(self._commands) >= MOST_COMMANDS:
-            if not self._flooded:
-                _refuse(key, f"{MOST_COMMANDS} others wait already; more are dropped without a line")
-            self._flooded = True
-            return
-        self._commands.append((key, message.payload))
-        self._ordered.set()
-
-    async def _obey(self) -> NoReturn:
-        """Carry out one command after the other."""
-        while True:
-            await self._ordered.wait()
-            self._ordered.clear()
-            while self._commands:
-                await self._carry_out(*self._commands.popleft())
-                self._news.set()
-            self._flooded = False
-
-    async def _carry_out(self, key: str, payload: bytes) -> None:
-        told: dict[str, object] = {}
-
-        async def answer(line: Mapping[str, object]) -> None:
-            told.update(line)
-
-        try:
-            wanted = request(key, payload)
-            if wanted["do"] == RESTART:
-                self._restart()
-                told["ok"] = True
-            else:
-                async with asyncio.timeout(COMMAND_S):
-                    await self._handle(wanted, b"", answer, privileged=False)
-        except CommandRefused as refusal:
-            told = {"ok": False, "why": str(refusal)}
-        except TimeoutError:
-            told = {"ok": False, "why": f"it was not done within {COMMAND_S:.0f} s"}
-        if not told.get("ok"):
-            _refuse(key, str(told.get("why", "")))
-        known = {"entity": _known(key), "ok": told.get("ok", False), "why": told.get("why", "")}
-        await self._publish(BrokerMessage(self._topics.answer, json.dumps(known).encode()))
-
-
-def _known(key: str) -> str:
-    """Return the entity's key. Any other text may be a stranger's."""
-    return key if key in COMMANDED else ""
-
-
-def _refuse(key: str, why: str) -> None:
-    log.warning("fleet command refused: entity=%s cause=%s", _known(key) or "unknown", why)
