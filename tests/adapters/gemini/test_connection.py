@@ -188,10 +188,10 @@ async def test_messages_are_counted_in_the_order_of_writing_even_when_senders_ar
         async for message in peer:
             got.extend(json.loads(message)["realtime_input"])
 
-    def counting(kind: str, count: Callable[[], None]) -> Callable[[], None]:
-        def entry() -> None:
+    def counting(kind: str, count: Callable[..., None]) -> Callable[..., None]:
+        def entry(*frames: int) -> None:
             counted.append(kind)
-            count()
+            count(*frames)
 
         return entry
 

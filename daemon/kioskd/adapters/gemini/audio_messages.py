@@ -1,7 +1,7 @@
-"""Writes the messages of audio frames as the SDK writes them, but without its work for each frame.
+"""Writes the messages of sound as the SDK writes them, but without its work for each one.
 
-The SDK validates and converts each message, which is a quarter of the cost of sending one. The messages of
-two frames differ in the Base64 text only. So the SDK writes the first one, and this module writes the next
+The SDK validates and converts each message, which is a quarter of the cost of sending one. Two messages with
+sound differ in the Base64 text only. So the SDK writes the first one, and this module writes the next
 ones around the same text.
 """
 

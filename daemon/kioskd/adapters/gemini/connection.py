@@ -17,6 +17,7 @@ from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.adapters.gemini.odd_messages import OddMessages
+from kioskd.adapters.gemini.quiet_groups import QuietGroups
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.adapters.gemini.tool_pictures import PictureDelivery, ToolPictures
 from kioskd.errors import LinkLost
@@ -78,6 +79,7 @@ class GeminiConnection:
         self.socket = socket
         """The WebSocket under the session, with its receipts and figures. No other code may send over it."""
         self._audio_messages = AudioMessages()
+        self._groups = QuietGroups()
         self._terms = terms
         self._secrets = secrets
         self._renewable = renewable
@@ -162,8 +164,12 @@ class GeminiConnection:
             return found
 
     async def send_audio(self, frame: bytes) -> None:
-        """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`."""
-        await self._send(lambda: self._send_frame(frame), then=self.receipts.sent_audio)
+        """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`.
+
+        In silence a frame may wait for the next ones (see `quiet_groups`).
+        """
+        for frames in self._groups.add(frame):
+            await self._send_frames(frames)
 
     async def begin_audio(self) -> None:
         """Tell the service once that the visitor's turn begins; see `ports.Connection.begin_audio`."""
@@ -176,6 +182,8 @@ class GeminiConnection:
         """Tell the service that the microphone pauses, or that the visitor's turn ends; see
         `ports.Connection.end_audio`.
         """
+        for frames in self._groups.take():
+            await self._send_frames(frames)
         if not self._terms.own_turns:
             await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
         elif self._visitor_speaks:
@@ -244,6 +252,10 @@ class GeminiConnection:
         """Hang up. It waits briefly for the last receipts and for a proper close; the socket is closed in any
         case.
         """
+        for frames in self._groups.take():
+            text = self._audio_messages.text(b"".join(frames))
+            if text is not None and self.socket.post(text):
+                self.receipts.sent_audio(len(frames))
         try:
             await self.socket.last_receipt()
         finally:
@@ -261,12 +273,18 @@ class GeminiConnection:
             lambda: self._session.send_client_content(turns=content, turn_complete=turn_complete)
         )
 
-    async def _send_frame(self, frame: bytes) -> None:
-        if (text := self._audio_messages.text(frame)) is not None:
+    async def _send_frames(self, frames: Sequence[bytes]) -> None:
+        """Send frames as one message."""
+        await self._send(
+            lambda: self._send_sound(b"".join(frames)), then=lambda: self.receipts.sent_audio(len(frames))
+        )
+
+    async def _send_sound(self, sound: bytes) -> None:
+        if (text := self._audio_messages.text(sound)) is not None:
             await self.socket.send(text)
             return
-        self.socket.on_next_text = partial(self._audio_messages.learn, frame)
-        blob = self._types.Blob(data=frame, mime_type=AUDIO_UP)
+        self.socket.on_next_text = partial(self._audio_messages.learn, sound)
+        blob = self._types.Blob(data=sound, mime_type=AUDIO_UP)
         await self._session.send_realtime_input(audio=blob)
 
     async def _send(
