@@ -76,7 +76,7 @@ class SoakedKiosk:
         self.fared = Fared()
         self._number = number
         self._patient = patient
-        self._silent = number % SILENT_KIOSKS == SILENT_KIOSKS - 1 and not patient
+        self._silent = number % SILENT_KIOSKS == 2 and not patient
         self._announces = (number + seed) % 2 == 0
         self._chance = random.Random(seed * 1000 + number)
         self._clock = SystemClock()

@@ -17,7 +17,6 @@ from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.adapters.gemini.odd_messages import OddMessages
-from kioskd.adapters.gemini.quiet_groups import QuietGroups
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.adapters.gemini.tool_pictures import PictureDelivery, ToolPictures
 from kioskd.errors import LinkLost
@@ -79,7 +78,6 @@ class GeminiConnection:
         self.socket = socket
         """The WebSocket under the session, with its receipts and figures. No other code may send over it."""
         self._audio_messages = AudioMessages()
-        self._groups = QuietGroups()
         self._terms = terms
         self._secrets = secrets
         self._renewable = renewable
@@ -168,7 +166,7 @@ class GeminiConnection:
 
         In silence a frame may wait for the next ones (see `quiet_groups`).
         """
-        for frames in self._groups.add(frame):
+        for frames in self._audio_messages.groups.add(frame):
             await self._send_frames(frames)
 
     async def begin_audio(self) -> None:
@@ -182,7 +180,7 @@ class GeminiConnection:
         """Tell the service that the microphone pauses, or that the visitor's turn ends; see
         `ports.Connection.end_audio`.
         """
-        for frames in self._groups.take():
+        for frames in self._audio_messages.groups.take():
             await self._send_frames(frames)
         if not self._terms.own_turns:
             await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
@@ -252,16 +250,20 @@ class GeminiConnection:
         """Hang up. It waits briefly for the last receipts and for a proper close; the socket is closed in any
         case.
         """
-        for frames in self._groups.take():
-            text = self._audio_messages.text(b"".join(frames))
-            if text is not None and self.socket.post(text):
-                self.receipts.sent_audio(len(frames))
         try:
+            self._post_waiting_frames()
             await self.socket.last_receipt()
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
                 await self._turn.aclose()  # else asyncio closes it later, in a task of its own
+
+    def _post_waiting_frames(self) -> None:
+        """Send the frames that wait. If that takes time, leave them to the next connection."""
+        for frames in self._audio_messages.groups.take():
+            text = self._audio_messages.text(b"".join(frames))
+            if text is not None and self.socket.post(text):
+                self.receipts.sent_audio(len(frames))
 
     async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
         """Add written content to the conversation."""
