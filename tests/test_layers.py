@@ -91,7 +91,9 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "adapters.controls": ("adapters.source", "ports", "yamlconf.value_types"),
     "adapters.fakes": ("ports",),
-    "adapters.gemini": ("fairness", "journal_ids", "ports", "proxies", "regular_file", "sanitize"),
+    "adapters.gemini": (
+        *("fairness", "journal_ids", "media.level_gate", "ports", "proxies", "regular_file", "sanitize"),
+    ),
     "adapters.pictures": ("confined", "media"),
     "adapters.portaudio": ("media", "ports"),
     "adapters.remote": ("fairness", "mqtt", "ports", "sanitize"),

@@ -243,11 +243,12 @@ async def _freeze() -> None:
 
 
 async def test_a_buffer_that_stays_full_is_noticed_in_time(network: Namespace) -> None:
-    network.run("sh", "-c", "echo 4096 16384 65536 > /proc/sys/net/ipv4/tcp_wmem")
+    for buffer in ("tcp_wmem", "tcp_rmem"):
+        network.run("sh", "-c", f"echo 4096 16384 65536 > /proc/sys/net/ipv4/{buffer}")
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         service.inject(FaultAction(do="stop_reading"))
         await service.wait_for("fault", 1)
-        kiosk.say(1000)  # so that the buffer is full at once
+        kiosk.say(1100)  # so that the buffer is full at once
         began = time.monotonic()
         assert await kiosk.lost(began) - began < Deadlines().send_s + 2
         service.inject(FaultAction(do="abort"))

@@ -60,5 +60,7 @@ ENDINGS: Final = (
     Ending("freeze", True, 1, _injected(FaultAction(do="freeze", lasts_s=10.0))),
 )
 
+SILENT: Final = "in silence"
+"""Name of an ending, of any resumable kind, that comes after seconds without speech."""
 OWN: Final = "its own end"
 """Name of an ending that the soak did not plan: the kiosk fell asleep, or was hit a second time."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.soak.endings import ENDINGS, OWN, Ending
+from tests.soak.endings import ENDINGS, OWN, SILENT, Ending
 from tests.soak.ledger import Ledger
 from tests.soak.parts import CountingLive, TalkingMicrophone
 from tests.support.fakes_devices import MemoryNotifier, MemorySpeaker
@@ -38,6 +38,10 @@ QUIET_S: Final = 1.5
 kept."""
 AGAIN: Final = 0.2
 """Share of connections that are ended before a turn: the next dial is then delayed."""
+SILENT_S: Final = 4.5
+"""Seconds of silence before an ending: the frames of the last second share messages."""
+SILENT_KIOSKS: Final = 6
+"""One kiosk in this number has visitors who fall silent before each ending."""
 GOOD_S: Final = 3.0
 """Seconds to wait until a connection has carried a turn."""
 ROLLOVERS_A_CONVERSATION: Final = 12
@@ -72,6 +76,7 @@ class SoakedKiosk:
         self.fared = Fared()
         self._number = number
         self._patient = patient
+        self._silent = number % SILENT_KIOSKS == 2 and not patient
         self._announces = (number + seed) % 2 == 0
         self._chance = random.Random(seed * 1000 + number)
         self._clock = SystemClock()
@@ -158,14 +163,22 @@ class SoakedKiosk:
         if self._chance.random() >= AGAIN:
             with contextlib.suppress(TimeoutError):
                 await self._until(lambda: not self._state.link.tries, "to complete a turn", GOOD_S)
+        if self._silent:
+            self._microphone.talking = False
+            await self._clock.sleep(SILENT_S)
+        await self._end_connection(service)
+        self._microphone.talking = True
+
+    async def _end_connection(self, service: Simulator) -> None:
+        """End the connection, and wait for the next."""
         if not (
             self._state.link.open and service.open_connections
         ):  # already ended, by the rest of the ending before
             await self._until(lambda: self._state.link.open, "to come back")
             return
         ending = self._pick()
-        self._ending = ending.name
-        self.ledger.ends(ending.name)
+        self._ending = SILENT if self._silent else ending.name
+        self.ledger.ends(self._ending)
         epoch = self._state.link.epoch
         ending.do(service)
         await self._until(
@@ -195,7 +208,7 @@ class SoakedKiosk:
     def _pick(self) -> Ending:
         # If the service gives up a new session within seconds, the kiosk blames its settings and ends the
         # conversation.
-        endings = [ending for ending in ENDINGS if ending.resumable or self._resumed]
+        endings = [ending for ending in ENDINGS if ending.resumable or (self._resumed and not self._silent)]
         return self._chance.choices(endings, [ending.weight for ending in endings])[0]
 
     async def _sleep(self) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from tests.soak.endings import ENDINGS
+from tests.soak.endings import ENDINGS, SILENT
 from tests.soak.kiosk import SoakedKiosk
 
 from kioskd.adapters.clock import SystemClock
@@ -29,7 +29,7 @@ from kioskd.rehearsal.fake_microphone import load_speeches
 
 SPEECH: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 PAUSE_S: Final = 0.9
-RESUMABLE: Final = frozenset(ending.name for ending in ENDINGS if ending.resumable)
+RESUMABLE: Final = frozenset((SILENT, *(ending.name for ending in ENDINGS if ending.resumable)))
 
 
 SAMPLE_S: Final = 3.0

@@ -185,7 +185,7 @@ class Connection(Protocol):
         """
 
     async def send_audio(self, frame: bytes) -> None:
-        """Send one frame of 16 kHz PCM.
+        """Send one frame of 16 kHz PCM. A frame of silence may wait for the next ones, for 0.3 s at most.
 
         Raises:
             LinkLost: the connection is over, or did not take the frame within 5 s.

@@ -1,6 +1,7 @@
 """One connection over the real SDK: the messages on the wire, and the counts of them."""
 
 import asyncio
+import base64
 import gc
 import json
 import logging
@@ -23,7 +24,9 @@ from websockets.asyncio.server import ServerConnection
 
 from kioskd.adapters.gemini import GeminiLive, SessionOptions
 from kioskd.adapters.gemini.connection import GeminiConnection
-from kioskd.ports import Connection, ToolAnswer
+from kioskd.adapters.gemini.quiet_groups import LONGEST
+from kioskd.media.level_gate import KNOWN
+from kioskd.ports import Connection, ToolAnswer, pcm
 
 
 async def test_a_turn_that_the_kiosk_declares_begins_once_and_ends_once() -> None:
@@ -47,6 +50,21 @@ async def test_where_the_service_detects_turns_no_activity_start_is_sent() -> No
         await connection.begin_audio()
         await connection.end_audio()
         assert await wire.next() == {"realtime_input": {"audioStreamEnd": True}}
+
+
+async def test_silence_that_waits_is_sent_before_a_pause() -> None:
+    count = KNOWN + LONGEST + 5
+    async with connected() as (connection, wire):
+        for _ in range(count):
+            await connection.send_audio(bytes(pcm.FRAME_BYTES))
+        await connection.end_audio()
+        said = [(await wire.next())["realtime_input"]]
+        while "audio" in said[-1]:
+            said.append((await wire.next())["realtime_input"])
+    sounds = [len(base64.urlsafe_b64decode(each["audio"]["data"])) // pcm.FRAME_BYTES for each in said[:-1]]
+    assert said[-1] == {"audioStreamEnd": True}
+    assert sum(sounds) == count
+    assert sounds[-2:] == [1, 6]
 
 
 async def test_a_picture_is_a_frame_of_video() -> None:
@@ -188,10 +206,10 @@ async def test_messages_are_counted_in_the_order_of_writing_even_when_senders_ar
         async for message in peer:
             got.extend(json.loads(message)["realtime_input"])
 
-    def counting(kind: str, count: Callable[[], None]) -> Callable[[], None]:
-        def entry() -> None:
+    def counting(kind: str, count: Callable[..., None]) -> Callable[..., None]:
+        def entry(*frames: int) -> None:
             counted.append(kind)
-            count()
+            count(*frames)
 
         return entry
 

@@ -1,7 +1,9 @@
 """Frames that count as delivered: in the record alone, and over TLS to a scripted server."""
 
 import asyncio
+import base64
 import contextlib
+import json
 import os
 import socket
 import struct
@@ -11,17 +13,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from tests.support.live_server import Handler, accept_setup, live_server, read_json, say
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.adapters.gemini.live_socket import Deadlines
+from kioskd.adapters.gemini.quiet_groups import LONGEST
 from kioskd.adapters.gemini.receipts import MOST, PROMPT_S, Receipts
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import ResumptionUpdate
+from kioskd.ports import ResumptionUpdate, pcm
 from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 # The record alone.
@@ -69,6 +75,40 @@ def test_one_receipt_confirms_all_frames_sent_before_its_ping() -> None:
     receipts.sent_audio()
     receipts.received(took_s=0.1)
     assert receipts.delivered == 5
+
+
+@given(
+    messages=st.lists(st.integers(0, 12), max_size=60),
+    read=st.integers(0, 60),
+    ponged=st.integers(0, 60),
+    hung_up=st.booleans(),
+)
+def test_of_a_peer_that_reads_messages_in_order_no_unread_frame_is_delivered(
+    messages: list[int], read: int, ponged: int, hung_up: bool
+) -> None:
+    """The kernel of the peer has acknowledged everything. Of the read messages, `ponged` have a receipt.
+
+    0 stands for a message without audio.
+    """
+    read = min(read, len(messages))
+    ponged = min(ponged, read)
+    receipts, kernel = book()
+    kernel.says = (10**6, 0)
+    for number, frames in enumerate(messages, 1):
+        if frames:
+            receipts.sent_audio(frames)
+        else:
+            receipts.sent_other()
+        if receipts.wanted:
+            receipts.asked(0.02 * number)
+        receipts.heard(0.02 * number)
+    for _ in range(ponged):
+        receipts.received(took_s=0.01)
+    if hung_up and read == len(messages):
+        receipts.closed()
+        ponged = read
+    assert receipts.delivered == sum(messages[:ponged])
+    assert receipts.complete == (sum(messages[ponged:]) == 0)
 
 
 def test_the_number_of_receipts_on_their_way_is_limited() -> None:
@@ -186,6 +226,16 @@ def test_without_the_services_count_receipts_decide() -> None:
     assert receipts.delivered == 1
 
 
+def test_the_services_own_count_confirms_all_frames_of_a_message() -> None:
+    receipts, _ = book(transparent=True)
+    receipts.sent_audio(3)  # message 1
+    receipts.sent_other()  # 2
+    receipts.sent_audio(5)  # 3
+    for index, frames in ((1, 3), (2, 3), (3, 8)):
+        receipts.consumed(index)
+        assert receipts.delivered == frames
+
+
 def test_a_count_that_was_not_requested_is_ignored() -> None:
     receipts, _ = book()
     send(receipts, 2, now=0.0)
@@ -217,6 +267,11 @@ async def connected(
             if transparent:  # only Vertex accepts this request
                 connection.socket.keep(transparent=True, known_prompt=False)
             yield connection
+
+
+def frames_in(message: dict[str, Any]) -> int:
+    """Return the number of frames in a message of the client."""
+    return len(base64.urlsafe_b64decode(message["realtime_input"]["audio"]["data"])) // pcm.FRAME_BYTES
 
 
 async def talk(connection: GeminiConnection, pause_s: float) -> None:
@@ -253,7 +308,7 @@ async def test_hanging_up_waits_until_all_frames_are_delivered(busy: bool) -> No
             talking = tasks.create_task(chatter(peer)) if busy else None
             try:
                 while True:
-                    heard += "audio" in (await read_json(peer))["realtime_input"]
+                    heard += frames_in(await read_json(peer))
             except ConnectionClosed:
                 if talking:
                     talking.cancel()
@@ -267,6 +322,31 @@ async def test_hanging_up_waits_until_all_frames_are_delivered(busy: bool) -> No
         for _ in range(300):
             await connection.send_audio(FRAME)
     assert connection.delivered == heard == 300
+
+
+async def test_silence_needs_less_than_five_pings_a_second() -> None:
+    pings: list[int] = []
+    heard = 0
+
+    async def service(peer: ServerConnection) -> None:
+        nonlocal heard
+        await accept_setup(peer)
+        process = peer.process_event
+
+        def counting(event: Any) -> None:
+            if isinstance(event, Frame) and event.opcode is Opcode.PING:
+                pings.append(heard)
+            process(event)
+
+        peer.process_event = counting  # type: ignore[method-assign]
+        async for message in peer:
+            heard += frames_in(json.loads(message))
+
+    async with connected(service) as connection:
+        for _ in range(LONGEST + 50 * 10):
+            await connection.send_audio(FRAME)  # always the same, as a steady noise
+    assert heard == connection.delivered == LONGEST + 50 * 10
+    assert len([before for before in pings if before >= LONGEST + 50]) / 9 < 5
 
 
 async def test_frames_that_a_closing_service_had_not_read_are_not_delivered() -> None:
@@ -373,6 +453,42 @@ async def test_the_services_own_count_decides_over_a_real_connection() -> None:
     assert connection.delivered == 3
 
 
+async def test_the_peers_kernel_has_frames_that_a_closing_peer_never_heard() -> None:
+    """So neither the kernel's figures nor an end of the stream without a reset could be a receipt."""
+    heard, figures = 0, (0, 0)
+
+    async def service(peer: ServerConnection) -> None:
+        nonlocal heard
+        await accept_setup(peer)
+        for _ in range(10):
+            await read_json(peer)
+            heard += 1
+        peer.transport.pause_reading()
+        paused.set()
+        await over.wait()
+        asyncio.get_running_loop().call_soon(peer.transport.resume_reading)
+        await peer.close(1011, "Internal error encountered.")
+
+    paused, over = asyncio.Event(), asyncio.Event()
+    async with connected(service) as connection:
+        for _ in range(10):
+            await connection.send_audio(FRAME)
+        await paused.wait()
+        for _ in range(5):
+            await connection.send_audio(FRAME)
+        written = connection.written
+        while connection.arrived < written:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+        figures = connection.socket.acknowledged() or figures
+        over.set()
+        with pytest.raises(LinkLost, match="1011"):
+            await connection.receive()
+        # An end of the stream without a reset: the peer's transport has read everything, and dropped it.
+        assert connection.socket.protocol.close_exc.__cause__ is None
+    assert figures == (written, 0)
+    assert connection.delivered == heard == 10
+
+
 ENDINGS = (
     FaultAction(do="abort"),
     FaultAction(do="close", code=1000, reason=""),
@@ -383,9 +499,16 @@ ENDINGS = (
 )
 
 
-async def test_over_many_connections_the_service_hears_every_frame_once() -> None:
-    """The visitor speaks all the time. `None` in `ENDINGS` means that this side hangs up."""
-    speech = iter(range(10_000_000))
+def spoken(number: int, *, aloud: bool) -> bytes:
+    """Return a frame with its number in it: it sounds like speech, or counts as silence."""
+    return struct.pack("<I", number) * 160 if aloud else struct.pack("<I636x", number)
+
+
+@pytest.mark.parametrize(("aloud", "turns"), [(True, 5 * len(ENDINGS)), (False, len(ENDINGS))])
+async def test_over_many_connections_the_service_hears_every_frame_once(aloud: bool, turns: int) -> None:
+    """`None` in `ENDINGS` means that this side hangs up."""
+    sound = iter(range(10_000_000))
+    before_end = 0 if aloud else LONGEST + 30
     waiting: deque[int] = deque()
     handle: SecretStr | None = None
     async with asyncio.timeout(50), Simulator(ServiceScript(replies=(Reply(silent=True),))) as simulator:
@@ -397,7 +520,7 @@ async def test_over_many_connections_the_service_hears_every_frame_once() -> Non
             ca_file=simulator.ca_file,
         )
         live = GeminiLive(config)
-        for turn in range(5 * len(ENDINGS)):
+        for turn in range(turns):
             undelivered: deque[int] = deque()
             delivered = 0
             ending = ENDINGS[turn % len(ENDINGS)]
@@ -407,15 +530,15 @@ async def test_over_many_connections_the_service_hears_every_frame_once() -> Non
                     assert isinstance(issued, ResumptionUpdate)
                     handle = issued.handle
                     for count in range(1000):
-                        waiting.append(next(speech))
+                        waiting.append(next(sound))
                         while waiting:
                             undelivered.append(waiting.popleft())
-                            await connection.send_audio(struct.pack("<I", undelivered[-1]) * 160)
-                        if count == 7 + turn % 5:
+                            await connection.send_audio(spoken(undelivered[-1], aloud=aloud))
+                        if count == before_end + 7 + turn % 5:
                             if ending is None:
                                 break
                             simulator.inject(ending)
-                        await asyncio.sleep(0.002)
+                        await asyncio.sleep(0.002 if aloud else 0.0005)
             while delivered < connection.delivered:
                 delivered += 1
                 undelivered.popleft()

@@ -162,8 +162,12 @@ class GeminiConnection:
             return found
 
     async def send_audio(self, frame: bytes) -> None:
-        """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`."""
-        await self._send(lambda: self._send_frame(frame), then=self.receipts.sent_audio)
+        """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`.
+
+        In silence a frame may wait for the next ones (see `quiet_groups`).
+        """
+        for frames in self._audio_messages.groups.add(frame):
+            await self._send_frames(frames)
 
     async def begin_audio(self) -> None:
         """Tell the service once that the visitor's turn begins; see `ports.Connection.begin_audio`."""
@@ -176,6 +180,8 @@ class GeminiConnection:
         """Tell the service that the microphone pauses, or that the visitor's turn ends; see
         `ports.Connection.end_audio`.
         """
+        for frames in self._audio_messages.groups.take():
+            await self._send_frames(frames)
         if not self._terms.own_turns:
             await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
         elif self._visitor_speaks:
@@ -245,11 +251,19 @@ class GeminiConnection:
         case.
         """
         try:
+            self._post_waiting_frames()
             await self.socket.last_receipt()
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
                 await self._turn.aclose()  # else asyncio closes it later, in a task of its own
+
+    def _post_waiting_frames(self) -> None:
+        """Send the frames that wait. If that takes time, leave them to the next connection."""
+        for frames in self._audio_messages.groups.take():
+            text = self._audio_messages.text(b"".join(frames))
+            if text is not None and self.socket.post(text):
+                self.receipts.sent_audio(len(frames))
 
     async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
         """Add written content to the conversation."""
@@ -261,12 +275,18 @@ class GeminiConnection:
             lambda: self._session.send_client_content(turns=content, turn_complete=turn_complete)
         )
 
-    async def _send_frame(self, frame: bytes) -> None:
-        if (text := self._audio_messages.text(frame)) is not None:
+    async def _send_frames(self, frames: Sequence[bytes]) -> None:
+        """Send frames as one message."""
+        await self._send(
+            lambda: self._send_sound(b"".join(frames)), then=lambda: self.receipts.sent_audio(len(frames))
+        )
+
+    async def _send_sound(self, sound: bytes) -> None:
+        if (text := self._audio_messages.text(sound)) is not None:
             await self.socket.send(text)
             return
-        self.socket.on_next_text = partial(self._audio_messages.learn, frame)
-        blob = self._types.Blob(data=frame, mime_type=AUDIO_UP)
+        self.socket.on_next_text = partial(self._audio_messages.learn, sound)
+        blob = self._types.Blob(data=sound, mime_type=AUDIO_UP)
         await self._session.send_realtime_input(audio=blob)
 
     async def _send(

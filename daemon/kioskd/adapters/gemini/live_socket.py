@@ -191,6 +191,14 @@ class LiveSocket(ClientConnection):
             self._tell_why()
             raise
 
+    def post(self, message: str) -> bool:
+        """Send one text now, and return True. If it would have to wait, send nothing, and return False."""
+        if self.state is not State.OPEN or self.paused:
+            return False
+        self.protocol.send_text(message.encode())
+        self.send_data()
+        return True
+
     async def ask_receipt(self) -> None:
         """Ask the peer for a receipt of everything sent so far, unless too many are on their way.
 

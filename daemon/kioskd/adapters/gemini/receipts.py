@@ -1,9 +1,18 @@
 """Finds out how much of the sent audio the Live service has received, by the best evidence available.
 
 The Developer API does not report what it has consumed, but its WebSocket gives evidence. A pong says that the
-peer has received, in order, everything sent before the ping. So each frame is followed by a ping, and its
-pong is the frame's receipt. At most `MOST` receipts are on their way, enough for each frame of a burst. A
-slow service is asked for only `MOST_OF_SLOW` at a time.
+peer has received, in order, everything sent before the ping. So each message is followed by a ping, and its
+pong is the receipt of the message's frames. Frames of silence share a message (see `quiet_groups`). At most
+`MOST` receipts are on their way, enough for each frame of a burst. A slow service is asked for only
+`MOST_OF_SLOW` at a time.
+
+Nothing else says which frames the peer's program has read before it ended the connection:
+
+- The kernel of a peer acknowledges frames that the program never reads. A frozen program does so for seconds.
+  A program that hangs up while a frame arrives does so for a moment.
+- The way in which the TCP connection ends does not tell it either. A peer that has sent its close reads on,
+  and drops what it reads. A TLS library or a proxy empties the kernel's buffer before its program reads. Both
+  end with a FIN, and no reset, though frames were not heard.
 
 Pongs after 8 to 30 s on healthy links have been reported. So a missing receipt alone proves nothing:
 
@@ -28,7 +37,7 @@ MOST_OF_SLOW: Final = 4
 """Most receipts on their way at once from a service that sends them slowly."""
 
 _MARKS: Final = 1500
-"""Number of frames whose position in the stream is kept: 30 s of them."""
+"""Number of messages whose place in the stream is kept: 30 s of speech."""
 
 _ROOM: Final = 16 * 2**10
 """Bytes for which a kernel always has room. While it holds fewer, no data waits outside the kernel."""
@@ -50,8 +59,7 @@ class Receipts:
         self._transparent = transparent
         self._frames = 0
         self._messages = 0
-        self._others: deque[int] = deque(maxlen=_MARKS)
-        self._others_consumed = 0
+        self._unconsumed: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self._asked: deque[tuple[int, float]] = deque()
         self._marks: deque[tuple[int, int]] = deque(maxlen=_MARKS)
         self._delivered = 0
@@ -93,10 +101,10 @@ class Receipts:
         """
         return now - max(self._asked[0][1], self._heard_at) if self._asked else 0.0
 
-    def sent_audio(self) -> None:
-        """Note that a frame has been sent."""
-        self._frames += 1
-        self._messages += 1
+    def sent_audio(self, frames: int = 1) -> None:
+        """Note that a message with `frames` frames has been sent."""
+        self._frames += frames
+        self._note_message()
         if self.slow and (counts := self._acknowledged()) is not None:
             acked, held = counts
             if held < _ROOM:
@@ -104,9 +112,7 @@ class Receipts:
 
     def sent_other(self) -> None:
         """Note that a message without audio has been sent. The setup does not count."""
-        self._messages += 1
-        if self._transparent:
-            self._others.append(self._messages)
+        self._note_message()
 
     def asked(self, now: float) -> None:
         """Note that a ping has been sent after the messages so far."""
@@ -130,10 +136,8 @@ class Receipts:
         if index is None:
             self._transparent = False
         elif self._transparent:
-            while self._others and self._others[0] <= index:
-                self._others.popleft()
-                self._others_consumed += 1
-            self._deliver(index - self._others_consumed)
+            while self._unconsumed and self._unconsumed[0][0] <= index:
+                self._deliver(self._unconsumed.popleft()[1])
 
     def closed(self) -> None:
         """Note that the peer has received everything: it has completed the closing handshake that this side
@@ -141,6 +145,11 @@ class Receipts:
         """
         if not self._transparent:
             self._deliver(self._frames)
+
+    def _note_message(self) -> None:
+        self._messages += 1
+        if self._transparent:
+            self._unconsumed.append((self._messages, self._frames))
 
     def _deliver(self, frames: int) -> None:
         self._delivered = max(self._delivered, min(frames, self._frames))
