@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from kioskd.core.events import Event
+from kioskd.core.events import Event, WakeCause, Woken
 from kioskd.ports import MetricFamily
 
 
@@ -46,6 +46,37 @@ class VolumeControl(Protocol):
 
     def set_volume(self, percent: int) -> int:
         """Set the volume within speaker.volume_floor and volume_ceiling. Return the volume that is set."""
+
+
+class ChosenSubject(Protocol):
+    """A thing that the visitor stands before."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the settings."""
+
+
+class SubjectsView(Protocol):
+    """The things that visitors stand before."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The names of all subjects."""
+
+    @property
+    def current(self) -> ChosenSubject | None:
+        """The subject of this conversation; None if it has none."""
+
+    def call(self, line: str, cause: WakeCause) -> Woken | None:
+        """Return the event that chooses the subject of `line`; None if no subject has it."""
+
+
+class PresenceView(Protocol):
+    """The presence sensor."""
+
+    @property
+    def status(self) -> str:
+        """`missing`, `unknown`, `somebody` or `nobody`."""
 
 
 class JournalControl(Protocol):
@@ -107,3 +138,7 @@ class KioskView:
     metrics: MetricsView
     tools_left_out: Callable[[], Sequence[Mapping[str, str]]]
     """Returns the tools that the service rejects, each with its name, place and cause."""
+    subjects: SubjectsView | None = None
+    """None if the settings name no subject."""
+    presence: PresenceView | None = None
+    """None if there is no sensor."""
