@@ -102,7 +102,7 @@ def test_any_sign_of_a_visitor_gives_the_whole_idle_time_again(sign: Event) -> N
     assert not state.away
 
 
-def test_a_sensor_that_sees_nobody_does_not_end_a_conversation_that_begins_later() -> None:
+def test_a_sensor_that_sees_no_person_does_not_end_a_conversation_that_begins_later() -> None:
     state, _ = run(asleep(), LEFT, Pressed(), policy=FULL_DUPLEX)
     assert idle_s(state) == FULL_DUPLEX.idle_s
     state, _ = run(listening(), LEFT, Pressed(), Pressed())

@@ -41,7 +41,7 @@ class ReaderSpec:
 
 @dataclass(frozen=True, slots=True)
 class PresenceSpec:
-    """A presence sensor, which is down while somebody is there, and its rules."""
+    """A presence sensor, which is down while a person is there, and its rules."""
 
     sensor: ports.Button
     rules: "PresenceRules"

@@ -26,7 +26,7 @@ class Surroundings:
 
 
 def surroundings(parts: Parts, post: Callable[[Event], None], outbox: Outbox) -> Surroundings:
-    """Return the subjects and the sensor of `parts`. What they do not have is not even imported."""
+    """Return the subjects and the sensor of `parts`. A kiosk without them does not import their code."""
     devices = parts.devices
     workers: dict[str, Worker] = {}
     observers: list[Observer] = []

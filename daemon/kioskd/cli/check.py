@@ -151,7 +151,7 @@ def _camera(camera: CameraSettings) -> str:
 
 def _presence(presence: PresenceSettings) -> str:
     does = "greets a visitor who comes, and ends" if presence.greets else "ends"
-    return f"{presence.source} {does} a conversation when nobody is there for {presence.away_s:g} s"
+    return f"{presence.source} {does} a conversation when no person is there for {presence.away_s:g} s"
 
 
 def _lamp(lamp: LampSettings) -> str:

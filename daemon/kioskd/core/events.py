@@ -147,7 +147,7 @@ class ScanRejected:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """A sensor has seen a visitor come, or nobody for long. From: presence."""
+    """A sensor has seen a visitor come, or no person for long. From: presence."""
 
     present: bool
 

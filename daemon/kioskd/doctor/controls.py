@@ -118,12 +118,12 @@ async def _reader(context: CheckContext, spec: app.ReaderSpec) -> Finding:
 async def _approach(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
     seen = await _next(edges, _FIRST_EDGE_S)
     if seen or person is None:
-        return ok(f"{name}: opens, and sees {'somebody' if seen else 'nobody'} now")
+        return ok(f"{name}: opens, and sees {'a person' if seen else 'no person'} now")
     person.show(f"Step before the {name} within {PRESS_S:.0f} s.")
     if await _next(edges, PRESS_S, wanted=True):
         return ok(f"{name}: opens, and saw you come")
     remedy = "check its wiring and its range, and `active` and `pull` under controls.presence"
-    return fault("presence-unseen", f"{name}: opens, but saw nobody come", remedy)
+    return fault("presence-unseen", f"{name}: opens, but saw no person come", remedy)
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:

@@ -120,20 +120,21 @@ class PresenceSettings(Section):
 
     source: Annotated[ButtonSourceText, Field(examples=["gpio:pi/23"])]
     """Source of the sensor, as that of a button: gpio:CHIP/LINE or evdev:NAME/KEY. A pressed key, or an
-    active line, means that somebody is there."""
+    active line, means that a person is there."""
     active: Literal["low", "high"] = "high"
-    """Level of the line while somebody is there, only for gpio. Most PIR and radar sensors give high."""
+    """Level of the line while a person is there, only for gpio. Most PIR and radar sensors give high."""
     pull: Literal["up", "down", "none"] | None = Field(default=None, examples=["none"])
     """Resistor of the line, only for gpio. If not set, it is down, or up with `active: low`."""
     steady_s: Annotated[float, Range(0, 60, "a visitor who waits longer has left")] = 2.0
-    """Seconds for which the sensor must see somebody before a visitor counts as there. People who walk past
+    """Seconds for which the sensor must see a person before a visitor counts as there. People who walk past
     are seen for less."""
-    away_s: Annotated[float, Range(1, 600, "the time after which nobody is there")] = 15.0
-    """Seconds for which the sensor must see nobody before the visitor counts as gone. Then a conversation
+    away_s: Annotated[float, Range(1, 600, "the time after which no person is there")] = 15.0
+    """Seconds for which the sensor must see no person before the visitor counts as gone. Then a conversation
     ends as soon as the kiosk listens, without the rest of `conversation.idle_s`. A sensor of movement (PIR)
     does not see a person who stands still, so give it 15 or more."""
     holdoff_s: Annotated[float, Range(0, 3600, "the time without a greeting")] = 60.0
-    """Seconds for which the sensor wakes nobody after a conversation in which no visitor said anything."""
+    """Seconds for which the sensor does not wake the kiosk, after a conversation in which no visitor said
+    anything."""
     greets: bool = True
     """Whether a visitor who comes wakes the kiosk, which then greets. It needs a `greeting`, here or in
     `assistant`. With false, the sensor only ends conversations sooner."""
@@ -289,8 +290,8 @@ class ControlsSettings(Section):
     readers: Annotated[
         tuple[ReaderSettings, ...], Field(max_length=4, examples=[[{"source": "evdev:Barcode Scanner"}]])
     ] = ()
-    """Readers of QR codes, barcodes or NFC tags, which choose a subject. Each entry has `source`, which is
-    evdev:NAME, and may have `does`, which is subject, and `layout`, which is us or de."""
+    """Readers of QR codes, barcodes or NFC tags, which choose a subject. Each entry has a `source`,
+    which is evdev:NAME. It may have `does: subject`, and a `layout`, which is us or de."""
     presence: PresenceSettings | None = None
     """The sensor that sees whether a visitor is there. It has no default, because your wiring decides."""
     lamp: LampSettings | None = None

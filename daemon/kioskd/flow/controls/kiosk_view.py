@@ -76,7 +76,7 @@ class PresenceView(Protocol):
 
     @property
     def status(self) -> str:
-        """`missing`, `unknown`, `somebody` or `nobody`."""
+        """`missing`, `unknown`, `present` or `absent`."""
 
 
 class JournalControl(Protocol):

@@ -1,4 +1,4 @@
-"""The presence sensor: it wakes the kiosk when a visitor comes, and tells the core when nobody is there."""
+"""The presence sensor: it wakes the kiosk when a visitor comes, and tells the core when no person is there."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class PresenceWorker:
         *,
         name: str,
     ) -> None:
-        """`sensor`: down while somebody is there. `name`: `presence` with the sensor's source."""
+        """`sensor`: down while a person is there. `name`: `presence` with the sensor's source."""
         self._sensor = sensor
         self._rules = rules
         self._post = post
@@ -52,26 +52,28 @@ class PresenceWorker:
         self._outbox = outbox
         self._here: bool | None = None
         """Whether a visitor is there; None before the first look."""
+        self._down = False
+        """The sensor's last edge."""
         self._came = False
         """Whether a visitor has come, and the kiosk has not answered yet."""
         self._awake = False
         self._free_s = -math.inf
         """The clock's time at which the hold-off ends."""
         self._timer: Cancellable | None = None
-        """The end of the steady time while nobody is there, or of the time away while somebody is."""
+        """The end of the steady time while no person is there, or of the time away while a person is."""
         self._holdoff: Cancellable | None = None
         self._supervisor = DeviceSupervisor(
             name, clock, post, device=Device.BUTTON, called=name.removeprefix("presence "), needed=False
         )
 
     @property
-    def status(self) -> Literal["missing", "unknown", "somebody", "nobody"]:
+    def status(self) -> Literal["missing", "unknown", "present", "absent"]:
         """Whether a visitor is there, in a word."""
         if self._supervisor.missing:
             return "missing"
         if self._here is None:
             return "unknown"
-        return "somebody" if self._here else "nobody"
+        return "present" if self._here else "absent"
 
     async def run(self) -> None:
         """Follow the sensor until cancelled. A lost sensor ends no conversation, and is opened again."""
@@ -83,7 +85,7 @@ class PresenceWorker:
         """Note one step; see `engine.Observer`."""
         self._awake = after.turn.awake
         if self._awake:
-            self._came = False  # somebody serves the visitor already
+            self._came = False  # the kiosk serves the visitor already
         elif before.turn.awake and not before.turn.spoke:
             self._free_s = now + self._rules.holdoff_s
         if not before.turn.awake and self._awake and self._greets_with_own_words(event):
@@ -104,8 +106,11 @@ class PresenceWorker:
     def _edge(self, edge: Edge) -> None:
         self._supervisor.note_alive()
         if self._here is None:
-            self._here = edge.down
+            self._here = self._down = edge.down
             return
+        if edge.down is self._down:
+            return
+        self._down = edge.down
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
