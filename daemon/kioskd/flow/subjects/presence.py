@@ -1,4 +1,4 @@
-"""The presence sensor: it wakes the kiosk when a visitor comes, and tells the core when no person is there."""
+"""The presence sensor wakes the kiosk when a visitor comes, and tells the core when no person is there."""
 
 import math
 from collections.abc import Callable
