@@ -57,7 +57,7 @@ class Settings(Section):
     """Subjects: the things that visitors stand before. Each name is the line that a reader types. It is the
     text of a QR code, or the number of an NFC tag, for example. In a name, `*` stands for any characters. A
     name without `*` comes first, and then the first pattern that fits. Upper and lower case count. The line
-    itself never leaves the device. `kioskd wake --about NAME` chooses a subject, too. At most 500 subjects."""
+    itself never leaves the device. `kioskd wake --about NAME` does the same. At most 500 subjects."""
     tools: ToolsSetting = ()
     """Tools: the actions that the model is allowed to do for the visitor. Each entry has a `kind`, which
     decides what else it takes. `kioskd help settings` lists the settings of each kind. In the source code,
