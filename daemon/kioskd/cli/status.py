@@ -66,7 +66,7 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         ("links ended", "kioskd_connections_ended"),
         ("links failed", "kioskd_connections_failed"),
     ):
-        if counts[family]:
+        if counts.get(family):
             yield _row(name, listed(counts[family]))
     yield _row("running", running_words(status))
 

@@ -15,7 +15,7 @@ from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
-from kioskd.settings.subjects import Subjects
+from kioskd.settings.subjects import SubjectsSetting
 from kioskd.settings.tools import ToolsSetting
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import Range, at_each, said
@@ -47,7 +47,7 @@ class Settings(Section):
     camera: CameraSettings = CameraSettings()
     controls: ControlsSettings = ControlsSettings()
     subjects: Annotated[
-        Subjects,
+        SubjectsSetting,
         Field(
             examples=[
                 {"https://museum.example/clock": {"about": "The clock of 1720: an eight-day movement."}}

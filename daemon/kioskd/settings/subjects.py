@@ -58,5 +58,5 @@ def _checked(subjects: dict[str, SubjectSettings]) -> dict[str, SubjectSettings]
     return subjects
 
 
-Subjects = Annotated[dict[str, SubjectSettings], AfterValidator(_checked)]
+SubjectsSetting = Annotated[dict[str, SubjectSettings], AfterValidator(_checked)]
 """All subjects by their keys."""

@@ -3,7 +3,7 @@
 import pytest
 from evdev import ecodes
 
-from kioskd.adapters.controls.typed_lines import PAUSE_S, UNKNOWN, Layout, TypedLines, known_keys
+from kioskd.adapters.controls.typed_lines import PAUSE_S, UNKNOWN, KeyboardLayout, TypedLines, known_keys
 from kioskd.ports import MOST_LINE_CHARS
 
 ENTER = "KEY_ENTER"
@@ -12,7 +12,7 @@ ENTER = "KEY_ENTER"
 class Reader:
     """Types keys, one a millisecond."""
 
-    def __init__(self, layout: Layout = "us") -> None:
+    def __init__(self, layout: KeyboardLayout = "us") -> None:
         self.lines = TypedLines(layout)
         self.at_s = 100.0
 
@@ -47,7 +47,9 @@ def test_every_key_has_a_name_of_the_kernel() -> None:
         ("de", "KP4 KP7 KPDOT", "KEY_LEFTSHIFT", "47,"),
     ],
 )
-def test_keys_type_the_characters_of_their_layout(layout: Layout, keys: str, held: str, line: str) -> None:
+def test_keys_type_the_characters_of_their_layout(
+    layout: KeyboardLayout, keys: str, held: str, line: str
+) -> None:
     reader = Reader(layout)
     assert reader.type(*keys.split(), held=held) == []
     assert reader.type(ENTER) == [line]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 from kioskd.adapters.controls.evdev_inputs import ListedInput, inputs, pick
-from kioskd.adapters.controls.typed_lines import Layout, TypedLines, known_keys
+from kioskd.adapters.controls.typed_lines import KeyboardLayout, TypedLines, known_keys
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 
@@ -232,9 +232,9 @@ class EvdevReader:
 
     called, lacks = "the reader", "the keys of a reader (KEY_1 and KEY_ENTER)"
 
-    def __init__(self, device: str, layout: Layout, devices: InputDevices | None = None) -> None:
+    def __init__(self, device: str, layout: KeyboardLayout, devices: InputDevices | None = None) -> None:
         self.device = device
-        self._layout: Layout = layout
+        self._layout: KeyboardLayout = layout
         self.codes = frozenset(_code(str(self), key) for key in ("KEY_1", "KEY_ENTER"))
         self._devices = devices or InputDevices()
 
@@ -274,7 +274,7 @@ class _ButtonListener:
 class _LineListener:
     """Passes on the lines that the keys type."""
 
-    def __init__(self, layout: Layout, on_line: Callable[[str], None]) -> None:
+    def __init__(self, layout: KeyboardLayout, on_line: Callable[[str], None]) -> None:
         from evdev import ecodes  # noqa: PLC0415 - as above
 
         self._on_line = on_line

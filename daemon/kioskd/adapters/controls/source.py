@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from kioskd.adapters.controls.typed_lines import Layout
+from kioskd.adapters.controls.typed_lines import KeyboardLayout
 from kioskd.adapters.source import Source
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ReaderOptions(Protocol):
     """Settings of a reader, other than its source."""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> KeyboardLayout:
         """The keyboard that the reader types like."""
 
 

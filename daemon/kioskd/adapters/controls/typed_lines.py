@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from kioskd.ports import MOST_LINE_CHARS
 
-Layout = Literal["us", "de"]
+KeyboardLayout = Literal["us", "de"]
 """A keyboard that a reader types like."""
 
 PAUSE_S: Final = 0.5
@@ -31,7 +31,7 @@ _KEYPAD_NAMES: Final = "7 8 9 4 5 6 1 2 3 0 MINUS PLUS ASTERISK SLASH EQUAL"
 _KEYPAD: Final = dict(
     zip((f"KEY_KP{name}" for name in _KEYPAD_NAMES.split()), "7894561230-+*/=", strict=True)
 )
-_ROWS: Final[Mapping[Layout, tuple[str, str]]] = {
+_ROWS: Final[Mapping[KeyboardLayout, tuple[str, str]]] = {
     "us": (
         "`1234567890-=qwertyuiop[]asdfghjkl;'\\\\zxcvbnm,./ ",
         '~!@#$%^&*()_+QWERTYUIOP{}ASDFGHJKL:"||ZXCVBNM<>? ',
@@ -42,10 +42,10 @@ _ROWS: Final[Mapping[Layout, tuple[str, str]]] = {
     ),
 }
 """The characters of `_PLACES`, without and with Shift."""
-_DECIMAL: Final[Mapping[Layout, str]] = {"us": ".", "de": ","}
+_DECIMAL: Final[Mapping[KeyboardLayout, str]] = {"us": ".", "de": ","}
 """The character of the keypad's KEY_KPDOT."""
 _GERMAN_ALTGR: Final = "Q@ E€ Mµ 2² 3³ 7{ 8[ 9] 0} MINUS\\ RIGHTBRACE~ 102ND|"
-_ALTGR: Final[Mapping[Layout, Mapping[str, str]]] = {
+_ALTGR: Final[Mapping[KeyboardLayout, Mapping[str, str]]] = {
     "us": {},
     "de": {f"KEY_{pair[:-1]}": pair[-1] for pair in _GERMAN_ALTGR.split()},
 }
@@ -72,7 +72,7 @@ def known_keys() -> Sequence[str]:
 class TypedLines:
     """Collects the characters of one device into lines."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: KeyboardLayout) -> None:
         plain, shifted = _ROWS[layout]
         keypad = {**_KEYPAD, "KEY_KPDOT": _DECIMAL[layout]}
         self._plain = dict(zip(_PLACES, plain, strict=True)) | keypad
