@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tests.settings.test_cross_checks import faults_of
 
-from kioskd.settings.load import load_to_run
+from kioskd.settings.load import load, load_to_run
+from kioskd.settings.sandbox import named, paths
 from kioskd.settings.subjects import MOST_LINE_CHARS, MOST_PICTURES
 
 READER = "controls: {readers: [{source: evdev:Scanner}]}\nconversation: {wake: [reader]}\n"
@@ -54,6 +55,16 @@ def test_the_pictures_of_all_subjects_are_bounded(tmp_path: Path) -> None:
     assert any(
         "subjects.k8.pictures: has picture number 36; all subjects have 32 at most" in one for one in found
     )
+
+
+def test_a_picture_that_is_missing_or_hidden_from_the_service_is_named_with_its_subject(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "kioskd.yaml"
+    text = f"{READER}subjects:\n  a.b: {{about: A, pictures: [none.jpg]}}\n"
+    (found,) = faults_of(file, text)
+    assert found.startswith("4:30 subjects.a.b.pictures: cannot be read: No such file or directory")
+    assert [named(place) for place, _ in paths(load(file))] == ["subjects.a.b.pictures[0]"]
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,9 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
             yield ("service", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
+    for key, subject in settings.subjects.items():
+        for index, picture in enumerate(subject.pictures):
+            yield ("subjects", key, "pictures", index), picture
 
 
 def _text(path: Path) -> str:

@@ -390,33 +390,3 @@ async def test_a_device_without_letters_or_enter_is_no_reader(pedal: MemoryPedal
     missing = EvdevReader("NFC", "us", InputDevices(pedal.here, pedal.open))
     with pytest.raises(DeviceLost, match="plug it in, or remove the reader"):
         await soon(missing.watch(lambda _line: None))
-
-
-async def test_an_unplugged_reader_is_a_lost_device(scanner: MemoryPedal) -> None:
-    reader = EvdevReader(scanner.name, "us", InputDevices(scanner.here, scanner.open))
-
-    async def unplug() -> None:
-        await until(lambda: scanner.grabber is not None)
-        scanner.unplug()
-
-    async with running(unplug()):
-        with pytest.raises(DeviceLost, match="evdev:Barcode Scanner: the device was unplugged"):
-            await soon(reader.watch(lambda _line: None))
-
-
-@pytest.mark.hardware
-async def test_the_kernel_reports_what_a_reader_types() -> None:
-    if not uinput_is_possible():
-        pytest.skip(NO_UINPUT)
-    made = KernelPedal(f"kioskd test reader {os.getpid()}", SCANNER)
-    try:
-        async with reading(EvdevReader(made.name, "us")) as lines:
-            while lines.empty():  # the device is grabbed in a thread
-                made.press(ecodes.KEY_LEFTSHIFT)
-                types(made, "A")
-                made.let_go(ecodes.KEY_LEFTSHIFT)
-                types(made, "MINUS", "KP7", "ENTER")
-                await asyncio.sleep(0.05)
-            assert await soon(lines.get()) == "A-7"
-    finally:
-        made.close()
