@@ -69,6 +69,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         *("core", "flow.audio", "flow.reporting", "flow.runtime", "flow.storage", "media", "ports"),
         "sanitize",
     ),
+    "flow.subjects": ("core", "flow.link.outbox", "flow.runtime", "ports"),
     "flow.tools": ("core", "flow.controls", "ports"),
     "flow.fleet": ("core", "flow.controls", "flow.reporting", "ports"),
     "flow.storage": ("core", "journal_ids", "media", "ports", "sanitize"),

@@ -271,6 +271,7 @@ PATHS = {
         "service: {provider: vertex, project: p, location: l, credentials_file: PATH}"
     ),
     "assistant.pictures": "assistant: {pictures: [PATH]}",
+    "subjects.a.pictures": "subjects: {a: {about: A clock., pictures: [PATH]}}",
     "tools.0.ca_file": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', ca_file: PATH}]",
     "tools.0.headers.A": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', "
     "headers: {A: 'credential:PATH'}}]",

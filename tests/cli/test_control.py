@@ -70,6 +70,14 @@ def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixtur
     assert len(COMMANDS) == len(set(COMMANDS))
 
 
+def test_wake_sends_the_subject_of_its_option(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(place, answer(), answer()) as asked:
+        assert main(["wake", "--about", "the clock", "--socket", str(place)]) == Exit.OK
+        assert main(["wake", "--socket", str(place)]) == Exit.OK
+    assert [json.loads(one) for one in asked] == [{"do": "wake", "about": "the clock"}, {"do": "wake"}]
+    assert capsys.readouterr().out == "Asleep\nAsleep\n"
+
+
 def test_hush_prints_the_state_that_follows_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     speaking = answer(state="speaking", words="In conversation: speaking")
     listening = answer(state="listening", words="In conversation: listening", counts={})

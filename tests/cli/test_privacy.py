@@ -167,3 +167,17 @@ def test_a_faulty_configuration_is_refused_as_by_other_commands(
     path.write_text("privacy: {recordings: on}\n")
     assert main(["privacy", "--config", str(path)]) == 78
     assert f"{path}:1:23 privacy.recordings: on does not say where to store" in capsys.readouterr().err
+
+
+def test_a_subject_leaves_and_the_line_that_chose_it_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        "subjects: {ticket-*: {about: A clock}}\ncontrols: {readers: [{source: evdev:Scanner}], "
+        "presence: {source: gpio:pi/23, greets: false}}\nconversation: {wake: [reader, presence]}\n"
+    )
+    words = " ".join(said(tmp_path, text, capsys).split())
+    assert "of a subject, but not the line that a reader typed, to Google (Gemini API): when the" in words
+    assert "the subject of the conversation: in memory; until the conversation ends." in words
+    assert "is started by a code or a tag that a visitor shows or a sensor that sees a visitor" in words
+    assert "ticket" not in words

@@ -433,6 +433,7 @@ async def test_after_a_loss_every_call_raises(stage: Stage) -> None:
             connection.send_text("text"),
             connection.send_picture(JPEG),
             connection.show_pictures((JPEG,)),
+            connection.send_context("text"),
             connection.answer(ANSWERS),
         ):
             with pytest.raises(LinkLost):

@@ -19,7 +19,7 @@ from tests.support.parts import parts as kiosk_parts
 from tests.support.pictures import encoded, quarters
 
 from kioskd import app
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera, MemoryReader
 from kioskd.doctor.checks import examine
 from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict
@@ -139,17 +139,25 @@ class RoomMicrophone:
 class Bystander(Technician):
     """A person who does what doctor asks, or does not."""
 
-    def __init__(self, button: MemoryButton) -> None:
+    def __init__(self, button: MemoryButton, reader: MemoryReader, sensor: MemoryButton) -> None:
         self.presses = True
+        self.scans = True
+        self.comes = True
         self.sees = True
         self.hears = True
         self.told: list[str] = []
         self._button = button
+        self._reader = reader
+        self._sensor = sensor
 
     def show(self, text: str) -> None:
         self.told.append(text)
         if text.startswith("Press") and self.presses:
             self._button.press()
+        if text.startswith("Show") and self.scans:
+            self._reader.scan("code")
+        if text.startswith("Step") and self.comes:
+            self._sensor.hold()
 
     async def ask(self, question: str) -> bool | None:
         self.told.append(question)
@@ -180,6 +188,8 @@ class Kiosk:
     speaker: MemorySpeaker = field(init=False)
     microphone: RoomMicrophone = field(init=False)
     button: MemoryButton = field(default_factory=MemoryButton)
+    reader: MemoryReader = field(default_factory=MemoryReader)
+    sensor: MemoryButton = field(default_factory=MemoryButton)
     lamp: MemoryLamp = field(default_factory=MemoryLamp)
     camera: MemoryCamera = field(default_factory=lambda: MemoryCamera(encoded(quarters())))
     bystander: Bystander = field(init=False)
@@ -188,7 +198,7 @@ class Kiosk:
         self.speaker_clock = SlowClock(self.clock)
         self.speaker = MemorySpeaker(self.speaker_clock)
         self.microphone = RoomMicrophone(self.clock, self.speaker)
-        self.bystander = Bystander(self.button)
+        self.bystander = Bystander(self.button, self.reader, self.sensor)
         ca_file = self.file("/etc/kioskd/ca.pem", self.service.ca_file.read_text())
         self.settings = {
             "service": {"endpoint": self.service.endpoint, "ca_file": str(ca_file)},
@@ -275,6 +285,8 @@ class Kiosk:
             ScriptedLive(),
             MemoryNotifier(),
             buttons=[app.hand(self.button, one) for one in controls.all_buttons],
+            readers=[app.ReaderSpec(self.reader, f"reader {one.source}") for one in controls.readers],
+            presence=app.presence_spec(self.sensor, controls.presence) if controls.presence else None,
             lamps=[app.LampSpec(self.lamp) for _ in controls.all_lamps],
             camera=self.camera if settings.camera.source != "off" else None,
         )

@@ -11,7 +11,7 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
     findings = await kiosk.examined()
     assert faults(findings) == []
     left = {one.check for one in findings if "process 77" in one.said}
-    assert left == {"microphone", "speaker", "echo", "camera", "button", "lamp"}
+    assert left == {"microphone", "speaker", "echo", "camera", "button", "reader", "presence", "lamp"}
     assert finding_of(findings, "session").verdict is Verdict.OK
     assert kiosk.camera.starts == 0
     assert not kiosk.speaker.heard

@@ -127,7 +127,7 @@ async def test_a_restart_ends_the_process_and_tells_so(broker: brokers.Broker) -
         await it.tells(seen, lambda told: told[STATE])
         await seen.command("kioskd/hall-1/do/restart", "PRESS")
         with pytest.raises(RestartAsked):
-            await soon(serving)
+            await asyncio.wait_for(serving, 60)
         await seen.until(lambda told: told[AVAILABILITY] == "offline")
 
 

@@ -60,6 +60,10 @@ class ConnectionProxy:
         """See `ports.Connection`."""
         await self._connection.show_pictures(jpegs)
 
+    async def send_context(self, text: str) -> None:
+        """See `ports.Connection`."""
+        await self._connection.send_context(text)
+
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """See `ports.Connection`."""
         await self._connection.answer(answers)

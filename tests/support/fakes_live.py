@@ -62,13 +62,19 @@ class ScriptedConnection(_Changing):
 
     @property
     def sent(self) -> list[str]:
-        """The kinds of sent items, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
+        """The kinds of sent items, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`,
+        `context`."""
         return [kind for kind, _ in self._log]
 
     @property
     def texts(self) -> list[str]:
         """The texts that the daemon sent."""
         return self._all("text")
+
+    @property
+    def contexts(self) -> list[str]:
+        """The texts that the daemon put into the model's memory."""
+        return self._all("context")
 
     @property
     def pictures(self) -> list[bytes]:
@@ -179,6 +185,10 @@ class ScriptedConnection(_Changing):
         if jpegs:
             await self._take("show", tuple(jpegs))
             self.written += sum(map(len, jpegs))
+
+    async def send_context(self, text: str) -> None:
+        """Record a text for the model's memory; see `ports.Connection.send_context`."""
+        await self._take("context", text)
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Record answers to tool calls; see `ports.Connection.answer`."""

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
-from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
+from kioskd.app.parts import (
+    ButtonSpec,
+    Devices,
+    LampSpec,
+    LiveService,
+    Parts,
+    PresenceSpec,
+    ReaderSpec,
+    Stores,
+)
 from kioskd.app.policy import session_of
 from kioskd.app.service import find_proxies, live, read_aloud
 from kioskd.app.tool_host import ToolSet
@@ -15,7 +24,13 @@ from kioskd.core import button_gesture
 from kioskd.errors import ConfigError
 from kioskd.flow.storage.conversation_recorder import RecordStore
 from kioskd.media.lamp_patterns import NightDimming
-from kioskd.settings.buttons_lamps import ButtonSettings, LampSettings, NightSettings
+from kioskd.settings.buttons_lamps import (
+    ButtonSettings,
+    LampSettings,
+    NightSettings,
+    PresenceSettings,
+    ReaderSettings,
+)
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import ServiceKeys, device_key
 from kioskd.settings.limits import RecordSettings
@@ -23,6 +38,7 @@ from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
     from kioskd.adapters.wakeword import WakeWordDetector
+    from kioskd.flow.subjects.subjects import Subject
     from kioskd.media.echo import EchoCanceller
     from kioskd.media.speech_rating import SpeechModel
 
@@ -33,6 +49,20 @@ def hand(button: ports.Button, settings: ButtonSettings) -> ButtonSpec:
         does=settings.does, double=settings.double, mute_s=settings.mute_s, restart_s=settings.restart_s
     )
     return ButtonSpec(button, rules, f"button {settings.source}")
+
+
+def presence_spec(sensor: ports.Button, settings: PresenceSettings) -> PresenceSpec:
+    """Return `sensor` with the rules of its settings."""
+    from kioskd.flow.subjects.presence import PresenceRules  # noqa: PLC0415 - only kiosks with a sensor need it
+
+    rules = PresenceRules(
+        steady_s=settings.steady_s,
+        away_s=settings.away_s,
+        holdoff_s=settings.holdoff_s,
+        greets=settings.greets,
+        greeting=settings.greeting or "",
+    )
+    return PresenceSpec(sensor, rules, f"presence {settings.source}")
 
 
 def echo_canceller(settings: Settings) -> "EchoCanceller | None":
@@ -98,13 +128,16 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
     state = state_directory(environ)
     clock, control = SystemClock(), daemon_socket(environ)
     tools, keys = ToolSet(settings, environ, clock), ServiceKeys(environ)
+    shared: dict[str, Any] = {}
     return Parts(
         Devices(
             clock=clock,
             microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
             speaker=PortAudioSpeaker(settings.speaker.device, settings.speaker.asleep),
             notifier=notifier(environ),
-            buttons=_buttons(controls.all_buttons),
+            buttons=_buttons(controls.all_buttons, shared),
+            readers=_readers(controls.readers, shared),
+            presence=_presence(controls.presence, shared),
             lamps=[_lamp(lamp) for lamp in controls.all_lamps],
             camera=camera.parsed.build(camera.form),
             camera_lamps=_camera_lamps(camera),
@@ -122,6 +155,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
             prompts=prompts(settings, cache_directory(environ)),
             read_aloud=read_aloud(settings),
             pictures=pictures(settings),
+            subjects=subjects(settings),
         ),
         _stores(settings, state, runtime_directory(environ)),
     )
@@ -151,11 +185,14 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
     """
     controls = settings.controls
     attempts: list[Callable[[], object]] = [
-        *(partial(_buttons, [button]) for button in controls.all_buttons),
+        *(partial(_buttons, [button], {}) for button in controls.all_buttons),
+        *(partial(_readers, [reader], {}) for reader in controls.readers),
+        partial(_presence, controls.presence, {}),
         *(partial(_lamp, lamp) for lamp in controls.all_lamps),
         partial(settings.camera.parsed.build, settings.camera.form),
         partial(_camera_lamps, settings.camera),
         partial(pictures, settings),
+        partial(subjects, settings),
         partial(echo_canceller, settings),
         partial(_listeners, settings),
         partial(find_proxies, settings),
@@ -193,25 +230,50 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
     Raises:
         ConfigError: a picture cannot be read, or is damaged.
     """
-    if not settings.assistant.pictures:
+    return _fitted("assistant.pictures", settings.assistant.pictures, settings.camera)
+
+
+def subjects(settings: Settings) -> "tuple[Subject, ...]":
+    """Return the subjects with their pictures in the service's form. Blocks.
+
+    Raises:
+        ConfigError: a picture cannot be read, or is damaged.
+    """
+    if not settings.subjects:
+        return ()
+    from kioskd.flow.subjects.subjects import Subject  # noqa: PLC0415 - only kiosks with subjects need it
+
+    return tuple(
+        Subject(
+            key,
+            subject.about,
+            subject.greeting or "",
+            _fitted(f"subjects.{key}.pictures", subject.pictures, settings.camera),
+        )
+        for key, subject in settings.subjects.items()
+    )
+
+
+def _fitted(place: str, paths: Sequence[Path], camera: CameraSettings) -> tuple[bytes, ...]:
+    """Return the pictures of the setting `place` in the service's form."""
+    if not paths:
         return ()
     from kioskd.adapters.cameras.folder import content  # noqa: PLC0415 - the same
     from kioskd.adapters.pictures.decoder import PictureDecoder  # noqa: PLC0415 - brings Pillow
     from kioskd.media.picture import BadPicture  # noqa: PLC0415 - the same
 
-    fitted, camera = [], settings.camera
+    fitted = []
     with PictureDecoder() as decoder:
-        for path in settings.assistant.pictures:
+        for path in paths:
             try:
                 fitted.append(decoder.fit(content(path), size=camera.size, quality=camera.quality))
             except OSError as error:
                 raise ConfigError(
-                    f"assistant.pictures: {path} cannot be read: {error.strerror}; "
-                    "correct the path or its permissions"
+                    f"{place}: {path} cannot be read: {error.strerror}; correct the path or its permissions"
                 ) from None
             except BadPicture as error:
                 raise ConfigError(
-                    f"assistant.pictures: {path}: {error}; replace the file, or remove it from the list"
+                    f"{place}: {path}: {error}; replace the file, or remove it from the list"
                 ) from None
     return tuple(fitted)
 
@@ -267,9 +329,17 @@ def _record_store(record: RecordSettings | None, what: str) -> RecordStore | Non
     return RecordFolder(record.folder, what=what, keep_days=record.keep_days, most_mb=record.most_mb)
 
 
-def _buttons(buttons: Sequence[ButtonSettings]) -> list[ButtonSpec]:
-    shared: dict[str, Any] = {}
+def _buttons(buttons: Sequence[ButtonSettings], shared: dict[str, Any]) -> list[ButtonSpec]:
+    """Return the buttons. `shared`: one dictionary for all controls; see `ButtonSource.build`."""
     return [hand(button.parsed.build(button, shared), button) for button in buttons]
+
+
+def _readers(readers: Sequence[ReaderSettings], shared: dict[str, Any]) -> list[ReaderSpec]:
+    return [ReaderSpec(reader.parsed.build(reader, shared), f"reader {reader.source}") for reader in readers]
+
+
+def _presence(settings: PresenceSettings | None, shared: dict[str, Any]) -> PresenceSpec | None:
+    return None if settings is None else presence_spec(settings.parsed.build(settings, shared), settings)
 
 
 def _lamp(lamp: LampSettings) -> LampSpec:

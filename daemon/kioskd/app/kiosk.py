@@ -12,12 +12,13 @@ from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
 from kioskd.app.policy import budget, core_policy, session_of
 from kioskd.app.sound import sound
+from kioskd.app.surroundings import Surroundings, surroundings
 from kioskd.app.tool_host import ToolHost, ToolSet
 from kioskd.core import effects
 from kioskd.core.events import Device, MuteRequested, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
 from kioskd.flow.controls.buttons import ButtonEvents, ButtonWorker
-from kioskd.flow.controls.kiosk_view import KioskView
+from kioskd.flow.controls.kiosk_view import FeatureViews, KioskView
 from kioskd.flow.controls.remote import RemoteControl
 from kioskd.flow.controls.status_display import StatusDisplay
 from kioskd.flow.link.client_loading import ClientLoading
@@ -107,9 +108,12 @@ class Kiosk:
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         client = ClientLoading(parts.service.live, at_once="start" in settings.conversation.wake)
         self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence(client))
-        remote, own = self._make_remote(settings, outbox)
-        self._others: Mapping[str, Worker] = {"service client": partial(once, client.run), **remote}
-        self._engine = self._make_engine(settings, [client.observe, *own], observers)
+        around = surroundings(parts, post, outbox)
+        remote, own = self._make_remote(settings, outbox, around)
+        self._others: Mapping[str, Worker] = {
+            "service client": partial(once, client.run), **around.workers, **remote,
+        }  # fmt: skip
+        self._engine = self._make_engine(settings, [client.observe, *around.observers, *own], observers)
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
         devices = self._parts.devices
@@ -146,12 +150,12 @@ class Kiosk:
         )
 
     def _make_remote(
-        self, settings: Settings, outbox: Outbox
+        self, settings: Settings, outbox: Outbox, around: Surroundings
     ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
         """Return the workers of control socket, metrics and fleet, and the observers that belong to them."""
         devices, journal = self._parts.devices, JournalTail()
         counts = MetricCounts(devices.clock.now())
-        metrics = KioskMetrics(counts, devices.clock.now, self._readings)
+        metrics = KioskMetrics(counts, devices.clock.now, partial(self._readings, around))
         view = KioskView(
             self._mailbox.post,
             outbox.put,
@@ -163,7 +167,7 @@ class Kiosk:
             self._owner,
             metrics,
             self._tools,
-            devices.fleet,
+            FeatureViews(devices.fleet, around.subjects, around.presence),
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
         workers: dict[str, Worker] = {
@@ -198,7 +202,7 @@ class Kiosk:
             ],
         )
 
-    def _readings(self) -> Readings:
+    def _readings(self, around: Surroundings) -> Readings:
         uplink, playout = self.sound.uplink, self.sound.downlink.playout
         return Readings(
             link=self._link.counts,
@@ -211,6 +215,7 @@ class Kiosk:
             pictures=self._pictures.counts,
             tool_calls=self._tools.runner.counts,
             budget=self._budget.status.limited,
+            subjects=around.subjects.counts if around.subjects is not None else {},
         )
 
     def _evidence(self, client: ClientLoading) -> Mapping[str, Evidence]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoNetwork, NoPreferences, NoPrompts, NoResumption
@@ -14,6 +15,10 @@ from kioskd.flow.storage.day_spending import BudgetStore
 from kioskd.media.lamp_patterns import NightDimming
 from kioskd.settings.credentials import ServiceKeys
 
+if TYPE_CHECKING:
+    from kioskd.flow.subjects.presence import PresenceRules
+    from kioskd.flow.subjects.subjects import Subject
+
 
 @dataclass(frozen=True, slots=True)
 class ButtonSpec:
@@ -24,6 +29,23 @@ class ButtonSpec:
         default_factory=lambda: button_gesture.GestureRules(does="toggle")
     )
     name: str = "button"
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSpec:
+    """A reader, which types lines."""
+
+    reader: ports.LineReader
+    name: str = "reader"
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSpec:
+    """A presence sensor, which is down while a person is there, and its rules."""
+
+    sensor: ports.Button
+    rules: "PresenceRules"
+    name: str = "presence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +67,8 @@ class Devices:
     speaker: ports.Speaker
     notifier: ports.Notifier
     buttons: Sequence[ButtonSpec] = ()
+    readers: Sequence[ReaderSpec] = ()
+    presence: PresenceSpec | None = None
     lamps: Sequence[LampSpec] = ()
     camera: ports.Camera | None = None
     camera_lamps: Sequence[ports.Lamp] = ()
@@ -73,6 +97,8 @@ class LiveService:
     read_aloud: ReadAloud | None = None
     pictures: Sequence[bytes] = field(default=(), repr=False)
     """JPEGs that the model is shown at the beginning of each session."""
+    subjects: "Sequence[Subject]" = field(default=(), repr=False)
+    """The things that visitors stand before."""
 
 
 @dataclass(frozen=True, slots=True)

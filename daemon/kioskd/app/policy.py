@@ -24,6 +24,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "speaker": frozenset(SpeakerSettings.model_fields) - {"volume"},
     "camera": None,
     "controls": None,
+    "subjects": None,
     "tools": None,
     "metrics": None,
     "privacy": None,
@@ -80,9 +81,11 @@ def core_policy(settings: Settings) -> Policy:
 
 def _wake_buttons(settings: Settings) -> frozenset[str]:
     """Return the sources of the buttons that wake the kiosk. Empty if it can be woken in another way, too."""
-    if set(settings.conversation.wake) - {"button"}:
+    controls = settings.controls
+    seen = controls.presence is not None and controls.presence.greets
+    if set(settings.conversation.wake) - {"button"} or controls.readers or seen:
         return frozenset()
-    buttons = settings.controls.all_buttons
+    buttons = controls.all_buttons
     return frozenset(each.source for each in buttons if {each.does, each.double} & WAKING)
 
 

@@ -12,7 +12,7 @@ from kioskd.cli.status import left_out_words
 from kioskd.doctor.machine import Machine
 from kioskd.errors import KioskError
 from kioskd.secret_files import STORES, KeyMissingError, is_there
-from kioskd.settings.buttons_lamps import LampSettings
+from kioskd.settings.buttons_lamps import LampSettings, PresenceSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_credential, service_key
 from kioskd.settings.load import SettingsError, default_path, load_to_run, notes
@@ -128,6 +128,13 @@ def _summary(settings: Settings, key: str) -> list[str]:
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
         f"  camera      {_camera(settings.camera)}",
         f"  buttons     {buttons or 'none'}",
+        *(
+            [f"  readers     {', '.join(reader.source for reader in controls.readers)}"]
+            if controls.readers
+            else []
+        ),
+        *([f"  presence    {_presence(controls.presence)}"] if controls.presence else []),
+        *([f"  subjects    {len(settings.subjects)}"] if settings.subjects else []),
         f"  lamps       {', '.join(map(_lamp, controls.all_lamps)) or 'none'}",
         f"  tools       {tools or 'none'}",
     ]
@@ -140,6 +147,11 @@ def _camera(camera: CameraSettings) -> str:
         "request": "a picture on request",
     }
     return f"{camera.source}, {when[camera.when]}" if camera.on else camera.source
+
+
+def _presence(presence: PresenceSettings) -> str:
+    does = "greets a visitor who comes, and ends" if presence.greets else "ends"
+    return f"{presence.source} {does} a conversation when no person is there for {presence.away_s:g} s"
 
 
 def _lamp(lamp: LampSettings) -> str:

@@ -85,6 +85,9 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
     given += ["the greeting"] if settings.assistant.greeting else []
     given += [f"{len(settings.assistant.pictures)} of your pictures"] if settings.assistant.pictures else []
     yield Leaving(", ".join(given), service, "when a conversation begins")
+    if settings.subjects:
+        what = "the text, the pictures and the greeting of a subject, but not the line that a reader typed"
+        yield Leaving(what, service, "when the subject is chosen, and when a new session continues the talk")
     typed = "questions of `kioskd ask` and pictures of `kioskd show`"
     yield Leaving(typed, service, "when you use these commands")
     lost = "when a session is lost during a conversation, so that a new one can continue it"
@@ -113,6 +116,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
 def keeps(settings: Settings) -> Iterator[Kept]:
     """Yield the data that the device keeps."""
     yield Kept("the last words of both sides", "memory", "until the conversation ends")
+    if settings.subjects:
+        yield Kept("the subject of the conversation", "memory", "until the conversation ends")
     number = "the conversation's number and the handle that resumes its session"
     yield Kept(number, "/run/kioskd (in memory, readable only by the daemon)", "until the conversation ends")
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
@@ -169,6 +174,8 @@ def _sound_when(settings: Settings) -> str:
         "voice": "any voice (recognised on this device)",
         "wakeword": "a wake word (recognised on this device)",
         "start": "the kiosk itself, again and again",
+        "reader": "a code or a tag that a visitor shows",
+        "presence": "a sensor that sees a visitor",
         "remote": "`kioskd wake`",
     }
     woken = " or ".join(ways[way] for way in settings.conversation.wake)

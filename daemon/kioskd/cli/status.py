@@ -50,6 +50,10 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row("microphone", f"{status['microphone']}{muted}")
     yield _row("speaker", f"{status['speaker']}, volume {status['volume']} %")
     yield _row("camera", status["camera"])
+    if status.get("subject") is not None:
+        yield _row("subject", client.legible(status["subject"]))
+    if status.get("presence") is not None:
+        yield _row("presence", status["presence"])
     for one in status.get("tools_left_out", ()):
         yield _row("tool left out", client.legible(left_out_words(one)))
     for words in status.get("tool_conditions", ()):
@@ -60,12 +64,13 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         ("tokens", "kioskd_tokens"),
         ("pictures", "kioskd_pictures"),
         ("tools", "kioskd_tool_calls"),
+        ("subjects", "kioskd_subjects"),
         ("budget", "kioskd_budget"),
         ("devices lost", "kioskd_device_losses"),
         ("links ended", "kioskd_connections_ended"),
         ("links failed", "kioskd_connections_failed"),
     ):
-        if counts[family]:
+        if counts.get(family):
             yield _row(name, listed(counts[family]))
     yield _row("running", running_words(status))
 

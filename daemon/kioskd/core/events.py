@@ -54,6 +54,10 @@ class WakeCause(enum.Enum):
     VOICE = "voice"
     WAKEWORD = "wakeword"
     REMOTE = "remote"
+    SCAN = "scan"
+    """A reader typed the line of a subject."""
+    PRESENCE = "presence"
+    """A sensor has seen a visitor come, who may not want anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,17 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A person calls the kiosk, by button, voice or command. From: buttons, speech_events, remote."""
+    """A person calls the kiosk, by button, voice or command. From: buttons, speech_events, remote, subjects,
+    presence.
+    """
 
     cause: WakeCause
     down_s: float | None = field(default=None, compare=False)
     """Time of the press, if a button woke the kiosk; see `Pressed`."""
+    about: str = ""
+    """The key of the subject that the person has chosen; empty: none."""
+    greets: bool = False
+    """Whether this call brings a greeting of its own, also if the owner wants none otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,23 @@ class SnapshotRequested:
 @dataclass(frozen=True, slots=True)
 class TextSubmitted:
     """Text for the model waits in live_link: a question, or the budget's notice. From: remote, budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrompted:
+    """A visitor's choice makes the model speak: the text for it is on its way. From: subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRejected:
+    """A reader has typed a line that no subject has. From: subjects."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A sensor has seen a visitor come, or no person for long. From: presence."""
+
+    present: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +396,17 @@ HandEvent = (
     | SnapshotRequested
     | TextSubmitted
 )
-TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndRequested | Restored
+TurnEvent = (
+    Started
+    | HandEvent
+    | ModelPrompted
+    | VoiceEvent
+    | ReplyEvent
+    | TurnEnded
+    | CallsChanged
+    | EndRequested
+    | Restored
+)
 LinkEvent = (
     ConnectionUp
     | ConnectionLost
@@ -383,6 +420,8 @@ DeviceEvent = DeviceGone | DeviceCame | MicrophoneSilent | StorageFailed
 KioskEvent = (
     ReplyStarved
     | MuteRequested
+    | ScanRejected
+    | PresenceChanged
     | Armed
     | ConfirmationRequested
     | PromptOver

@@ -67,6 +67,8 @@ class State:
     """The spoken prompt that is playing: a code, or `QUESTION`."""
     ringing: bool = False
     """Half duplex only: a prompt was stopped, and the room's echo of it has not faded yet."""
+    away: bool = False
+    """The visitor has left, as a sensor saw during this conversation, and no other sign has come since."""
     starved: int | None = None
     """Number of the reply whose audio has stopped arriving before its end."""
     told: frozenset[Code] = frozenset()
@@ -241,7 +243,8 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             # In an outage the kiosk cannot answer, so a silent visitor is not idle. While the model waits for
             # a tool, the visitor waits, too.
             if turn.quiet and not (state.link.reached_service and offline(state.link)):
-                yield Timer.IDLE, policy.follow_up_s if turn.answered else policy.idle_s
+                idle_s = policy.follow_up_s if turn.answered else policy.idle_s
+                yield Timer.IDLE, 0.0 if state.away else idle_s
         case turns.TurnPhase.THINKING:
             if not turn.calls:
                 yield Timer.THINK, policy.think_s

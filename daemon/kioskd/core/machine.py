@@ -41,12 +41,14 @@ from kioskd.core.events import (
     Event,
     MicrophoneSilent,
     MuteRequested,
+    PresenceChanged,
     Pressed,
     PromptOver,
     ReplyBegan,
     ReplySilenced,
     ReplyStarved,
     Restored,
+    ScanRejected,
     SettingsRefused,
     SleepRequested,
     SnapshotRequested,
@@ -55,6 +57,7 @@ from kioskd.core.events import (
     TalkBegan,
     Timer,
     TimerFired,
+    VoiceBegan,
     WakeCause,
     Woken,
 )
@@ -108,7 +111,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         link = roll_over(link)
 
     came_up = link.phase is LinkPhase.UP and state.link.phase is LinkPhase.DIALING
-    greet = came_up and policy.greeting and not turn.greeted
+    greet = came_up and (policy.greeting or turn.greets) and not turn.greeted
     if greet:
         # Greet once, and not while the visitor speaks: a later fresh session finds `greeted` set.
         greet = turn.phase is turns.TurnPhase.LISTENING and not turn.spoke
@@ -123,6 +126,8 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         effects.append(TakeSnapshot())
     # After a reply the turn itself waits for the room's echo to fade.
     after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
+    if after.away and (not turn.awake or turn.conversation != state.turn.conversation):
+        after = replace(after, away=False)
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
 
 
@@ -171,7 +176,15 @@ def _note(state: State, event: Event) -> State:
             changed = {"prompt": None}
         case TimerFired(Timer.TAIL):
             changed = {"ringing": False}
+    changed |= _seen(state, event)
     return replace(state, **changed) if changed else state
+
+
+def _seen(state: State, event: Event) -> Mapping[str, bool]:
+    """Return whether the visitor has left, if the event changes it."""
+    if isinstance(event, PresenceChanged):
+        return {"away": state.turn.awake and not event.present}
+    return {"away": False} if state.away and isinstance(event, (VoiceBegan, *turns.BY_PERSON)) else {}
 
 
 def _missing(
@@ -214,7 +227,7 @@ def _tell_people(
     if before.prompt and (tell or asks or _hushes(before, event, refusal)):
         after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
         told.append(StopPrompt())
-    if (cue := _cue(before, after, event, refusal)) is not None:
+    if (cue := _cue(before, after, event, refusal) or _cue_of_scan(after, event)) is not None:
         told.append(Chime(cue))
     if after.turn.conversation != before.turn.conversation:
         after = replace(after, told=frozenset())
@@ -227,6 +240,12 @@ def _tell_people(
     anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
     told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
+
+
+def _called(event: Event | None) -> bool:
+    """Return whether a person has called the kiosk. One who walks past a sensor has not."""
+    passes = isinstance(event, Woken) and event.cause is WakeCause.PRESENCE
+    return isinstance(event, turns.BY_PERSON) and not passes
 
 
 def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
@@ -249,7 +268,7 @@ def _prompt(
     if isinstance(refusal, Code):
         # A person who talks near a closed kiosk may not be talking to it, so tell the reason once.
         again = event == Woken(WakeCause.VOICE) and refusal in before.told
-        code: Code | None = refusal if isinstance(event, turns.BY_PERSON) and not again else None
+        code: Code | None = refusal if _called(event) and not again else None
     else:
         show = levels(after, policy).show
         # The cause of an outage may change at each try, but the visitor is told of the outage only once.
@@ -286,12 +305,19 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
     if after.muted is not before.muted:
         return Cue.MUTE if after.muted else Cue.UNMUTE
     if isinstance(refusal, Cue):
-        return refusal if isinstance(event, turns.BY_PERSON) else None
+        return refusal if _called(event) else None
     if after.turn.awake and not before.turn.awake:
         return Cue.WAKE if isinstance(event, CHIMING) else None
     if before.turn.awake and not after.turn.awake and _somebody(before, after):
         return Cue.ERROR if after.link.trouble is LinkTrouble.REFUSED else Cue.END
     return None
+
+
+def _cue_of_scan(after: State, event: Event | None) -> Cue | None:
+    """Return the answer to a person who has chosen a subject, or has shown a code that is none."""
+    if isinstance(event, ScanRejected):
+        return Cue.ERROR
+    return Cue.WAKE if after.turn.awake and isinstance(event, Woken) and event.about else None
 
 
 def _while_asleep(state: State, event: Event, link: Link) -> Link:

@@ -15,6 +15,7 @@ from kioskd.core.events import (
     CallsChanged,
     EndRequested,
     EventKind,
+    ModelPrompted,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
@@ -82,6 +83,8 @@ class Turn:
     greeted: bool = False
     """The greeting was requested, or is no longer wanted. While asleep: the greeting was requested, and no
     visitor has said anything since."""
+    greets: bool = False
+    """The call that woke the kiosk brings a greeting of its own."""
     overtime: bool = False
     """The conversation has reached `longest_s`, and ends with the reply that is playing."""
     leaving: bool = False
@@ -126,9 +129,13 @@ def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
     """Begin a conversation, and forget the one before. A timer's wake repeats no unanswered greeting."""
     woken_by_person = isinstance(event, BY_PERSON)
     greeted = turn.greeted and not woken_by_person
-    number = turn.conversation + 1
     return Turn(
-        TurnPhase.LISTENING, number, reply=turn.reply, woken_by_person=woken_by_person, greeted=greeted
+        TurnPhase.LISTENING,
+        turn.conversation + 1,
+        reply=turn.reply,
+        woken_by_person=woken_by_person,
+        greeted=greeted,
+        greets=isinstance(event, Woken) and event.greets,
     ), ()
 
 
@@ -221,12 +228,12 @@ def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> TurnStep:
     return replace(turn, suspected=event.suspected and heard), ()
 
 
-def think_of_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnStep:
+def think_of_typed(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """Give the turn to the model, because the visitor has typed a question."""
     return replace(turn, phase=TurnPhase.THINKING, voice=False, spoke=True, leaving=False), ()
 
 
-def note_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnStep:
+def note_typed(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """Note that the visitor has typed into the reply; the service decides whether the reply goes on."""
     return replace(turn, spoke=True, leaving=False), ()
 
@@ -333,6 +340,7 @@ TABLE: Final[Mapping[EventKind, tuple[TurnCell, TurnCell, TurnCell, TurnCell, Tu
     TalkEnded:         (IGNORE,            release,        IGNORE,         end_voice,           end_voice),
     SnapshotRequested: (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
     TextSubmitted:     (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
+    ModelPrompted:     (IGNORE,            think_of_typed, think_of_typed, note_typed,          note_typed),
     VoiceBegan:        (IGNORE,            hear_voice,     hear_voice,     hear_voice_in_reply, IGNORE),
     VoiceEnded:        (IGNORE,            think,          IGNORE,         end_voice,           IGNORE),
     VoiceSuspected:    (IGNORE,            IGNORE,         IGNORE,         suspect,             IGNORE),

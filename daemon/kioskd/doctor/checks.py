@@ -71,6 +71,8 @@ CHECKS: Final = (
     Check("echo", audio.echo, ("microphone", "speaker"), opens_device=True),
     Check("camera", camera.camera, ("libraries",), opens_device=True),
     Check("button", controls.buttons, ("libraries",), opens_device=True),
+    Check("reader", controls.readers, ("libraries",), opens_device=True),
+    Check("presence", controls.presence, ("libraries",), opens_device=True),
     Check("lamp", controls.lamps, ("libraries",), opens_device=True),
 )
 

@@ -1,10 +1,10 @@
-"""Checks that buttons and lamps can be opened.
+"""Checks that buttons, readers, the presence sensor and lamps can be opened.
 
-If a person presses and watches, it also proves that they work.
+If a person presses, scans and watches, it also proves that they work.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kioskd import app, ports
@@ -31,6 +31,25 @@ async def buttons(context: CheckContext) -> Sequence[Finding]:
     return [await _button(context, each) for each in context.only("controls").buttons]
 
 
+async def readers(context: CheckContext) -> Sequence[Finding]:
+    """Prove that each reader can be opened, and that a line arrives from it."""
+    if not context.settings.controls.readers:
+        return [skipped("no reader is set (controls.readers)")]
+    return [await _reader(context, each) for each in context.only("controls").readers]
+
+
+async def presence(context: CheckContext) -> Finding:
+    """Prove that the presence sensor can be opened, say what it sees, and that it sees a person come."""
+    spec = context.only("controls").presence if context.settings.controls.presence else None
+    if spec is None:
+        return skipped("no sensor is set (controls.presence)")
+    edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
+    try:
+        return await beside(_approach(context.person, spec.name, edges), spec.sensor.watch(_into(edges)))
+    except DeviceLost as lost:
+        return of_error("presence-missing", lost, "`kioskd devices` lists what is here")
+
+
 async def lamps(context: CheckContext) -> Sequence[Finding]:
     """Prove that each lamp can be lit, and that a person sees it blink."""
     settings = context.settings.controls.all_lamps
@@ -43,15 +62,20 @@ async def lamps(context: CheckContext) -> Sequence[Finding]:
 
 async def _button(context: CheckContext, spec: app.ButtonSpec) -> Finding:
     edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
+    try:
+        return await beside(_press(context.person, spec.name, edges), spec.button.watch(_into(edges)))
+    except DeviceLost as lost:
+        return of_error("button-missing", lost, "`kioskd devices` lists what is here")
+
+
+def _into(edges: "asyncio.Queue[bool]") -> Callable[[ports.Edge], None]:
+    """Return a function that puts edges into a queue until it is full."""
 
     def note(edge: ports.Edge) -> None:
         if not edges.full():
             edges.put_nowait(edge.down)
 
-    try:
-        return await beside(_press(context.person, spec.name, edges), spec.button.watch(note))
-    except DeviceLost as lost:
-        return of_error("button-missing", lost, "`kioskd devices` lists what is here")
+    return note
 
 
 async def _press(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
@@ -67,6 +91,39 @@ async def _press(person: Technician | None, name: str, edges: "asyncio.Queue[boo
         "check its wiring (line, ground), the line's number, and `pull` and `active` under controls.button"
     )
     return fault("button-not-pressed", f"{name}: opens, but no press arrived", remedy)
+
+
+async def _reader(context: CheckContext, spec: app.ReaderSpec) -> Finding:
+    scanned = asyncio.Event()
+
+    async def scan() -> Finding:
+        if context.person is None:
+            await context.clock.sleep(_FIRST_EDGE_S)
+            return ok(f"{spec.name}: opens; doctor asked for no scan")
+        context.person.show(f"Show a code or a tag to the {spec.name} within {PRESS_S:.0f} s.")
+        try:
+            async with asyncio.timeout(PRESS_S):
+                await scanned.wait()
+        except TimeoutError:
+            remedy = "let the reader type Enter after each line, as its manual says, and try a code of yours"
+            return fault("reader-silent", f"{spec.name}: opens, but no line arrived", remedy)
+        return ok(f"{spec.name}: opens, and a line arrived")
+
+    try:
+        return await beside(scan(), spec.reader.watch(lambda _line: scanned.set()))
+    except DeviceLost as lost:
+        return of_error("reader-missing", lost, "`kioskd devices` lists what is here")
+
+
+async def _approach(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
+    seen = await _next(edges, _FIRST_EDGE_S)
+    if seen or person is None:
+        return ok(f"{name}: opens, and sees {'a person' if seen else 'no person'} now")
+    person.show(f"Step before the {name} within {PRESS_S:.0f} s.")
+    if await _next(edges, PRESS_S, wanted=True):
+        return ok(f"{name}: opens, and saw you come")
+    remedy = "check its wiring and its range, and `active` and `pull` under controls.presence"
+    return fault("presence-unseen", f"{name}: opens, but saw no person come", remedy)
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:

@@ -8,7 +8,7 @@ return at once.
 from kioskd.media import pcm
 from kioskd.ports.audio import GROUP_FRAMES, AudioSource, Microphone, Speaker
 from kioskd.ports.camera import Camera, RunningCamera
-from kioskd.ports.controls import DARK, Button, Edge, Lamp, Light
+from kioskd.ports.controls import DARK, MOST_LINE_CHARS, Button, Edge, Lamp, Light, LineReader
 from kioskd.ports.fleet import BrokerMessage, FleetBroker
 from kioskd.ports.live import (
     MOST_TOKENS,
@@ -38,6 +38,7 @@ from kioskd.ports.system import Cancellable, Clock, Network, Notifier, TimeEvide
 __all__ = [
     "DARK",
     "GROUP_FRAMES",
+    "MOST_LINE_CHARS",
     "MOST_TOKENS",
     "AudioSource",
     "BrokerMessage",
@@ -54,6 +55,7 @@ __all__ = [
     "Interrupted",
     "Lamp",
     "Light",
+    "LineReader",
     "Live",
     "Message",
     "MetricFamily",

@@ -1,8 +1,8 @@
-"""Interfaces of buttons and lamps."""
+"""Interfaces of buttons, readers and lamps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,24 @@ class Button(Protocol):
         before it decides. Without a running `watch` it does nothing. A device that went away raises from
         `watch` alone.
         """
+
+
+class LineReader(Protocol):
+    """A device that types lines: a reader of QR codes, barcodes or NFC tags. Others may type with it, too."""
+
+    async def watch(self, on_line: Callable[[str], None]) -> NoReturn:
+        """Call `on_line` with each line that was typed, until cancelled.
+
+        A line has at most `MOST_LINE_CHARS` characters. An empty text means that a line cannot be used: it
+        was too long, or a part of it was lost.
+
+        Raises:
+            DeviceLost: the device is missing, or went away.
+        """
+
+
+MOST_LINE_CHARS: Final = 200
+"""The most characters of a line that a `LineReader` reports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,15 @@ class Connection(Protocol):
             LinkLost: as `send_audio`.
         """
 
+    async def send_context(self, text: str) -> None:
+        """Add `text` to the model's context for all later turns, without a request to answer.
+
+        A model that takes no such text gets it as the visitor's turn, and may answer.
+
+        Raises:
+            LinkLost: as `send_audio`.
+        """
+
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Answer calls that came by this connection.
 

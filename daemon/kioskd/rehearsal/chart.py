@@ -102,6 +102,7 @@ def action(note: LoggedEvent) -> ChartMark | None:
         "presses the button": (f"press{which}", GREEN),
         "holds the button": (f"hold{which}", GREEN),
         "lets the button go": (f"let go{which}", GREEN),
+        "scans": ("scan", GREEN),
         "commands": (f"kioskd {data.get('command')}", GREEN),
         "says": (f"“{data.get('words')}”", BLUE),
         "interrupts with": (f"interrupts: “{data.get('words')}”", RED),

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera, MemoryReader
 from kioskd.adapters.remote.control_socket import ControlSocket
 from kioskd.adapters.systemd import notifier
 from kioskd.ports import Clock
@@ -38,6 +38,8 @@ class RehearsalEnvironment:
     """Buttons that the script presses, by number and by source; None if a person presses real buttons."""
     control: Path
     """The daemon's control socket."""
+    reader: MemoryReader | None = None
+    """The reader that the script types with; None if the settings have none, or a person scans."""
 
 
 def scripted_environment(
@@ -57,6 +59,7 @@ def scripted_environment(
     microphone = FakeMicrophone(clock)
     speaker = FakeSpeaker(clock, event_log.notify)
     buttons, specs = _buttons(settings)
+    reader = MemoryReader() if settings.controls.readers else None
     control = folder / "control"
     devices = app.Devices(
         clock,
@@ -64,6 +67,8 @@ def scripted_environment(
         speaker,
         notifier({}),
         buttons=specs,
+        readers=[] if reader is None else [app.ReaderSpec(reader)],
+        presence=_presence(settings, buttons),
         camera=_camera(settings, pictures),
         control=ControlSocket(control, clock),
     )
@@ -73,10 +78,11 @@ def scripted_environment(
         prompts=app.prompts(settings, _cache()),
         read_aloud=app.read_aloud(settings),
         pictures=app.pictures(settings),
+        subjects=app.subjects(settings),
     )
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
     return RehearsalEnvironment(
-        app.Parts(devices, service), clock, event_log, observer, microphone, speaker, buttons, control
+        app.Parts(devices, service), clock, event_log, observer, microphone, speaker, buttons, control, reader
     )
 
 
@@ -136,6 +142,15 @@ def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[ap
         buttons[1] = MemoryButton()
         specs.append(app.ButtonSpec(buttons[1]))
     return buttons, specs
+
+
+def _presence(settings: Settings, buttons: dict[int | str, MemoryButton]) -> app.PresenceSpec | None:
+    """Return a sensor in memory, if the settings have one. The script holds and releases it by its source."""
+    presence = settings.controls.presence
+    if presence is None:
+        return None
+    sensor = buttons[presence.source] = MemoryButton()
+    return app.presence_spec(sensor, presence)
 
 
 def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:

@@ -30,6 +30,7 @@ IMPERATIVES: Final = {
     "lets": "let",
     "says": "say",
     "interrupts": "interrupt",
+    "shows": "show",
 }
 
 GAP_S: Final = 0.1
@@ -175,6 +176,8 @@ def _visitor_words(note: LoggedEvent) -> str:
             words = words if data["button"] == 1 else words.replace("the button", f"button {data['button']}")
         case "says" | "interrupts with":
             words = f"{words} “{data['words']}” ({data['seconds']:.1f} s)"
+        case "scans":
+            words = "shows the reader a code"
         case "commands":
             words = f"commands: kioskd {data['command']}"
         case _:

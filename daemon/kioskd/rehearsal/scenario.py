@@ -117,6 +117,8 @@ class Step(Section):
     """Play this WAV to the microphone, to its end. A relative path starts at the scenario's folder."""
     interrupt: Recording | None = None
     """Wait until the kiosk has been speaking for 0.7 s, then play this WAV to the microphone."""
+    scan: OwnerText | None = None
+    """Show the reader a code: it types this line."""
     command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
     """Run the command of this name, such as `kioskd mute`."""
     please: OwnerText | None = None

@@ -58,6 +58,7 @@ class ScriptPlayer:
             environment.microphone if isinstance(environment.microphone, FakeMicrophone) else None
         )
         self._buttons = environment.buttons
+        self._reader = environment.reader
         self._control = environment.control
         self._speeches = speeches
         self._longer_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
@@ -98,6 +99,8 @@ class ScriptPlayer:
                 self._event_log.add("visitor", "is asked", words=words)
             case ("press" | "hold" | "release") as gesture, button:
                 self._touch(gesture, button)
+            case "scan", line:
+                self._scan(line)
             case "command", command:
                 await self._order({"do": command})
             case "ask", text:
@@ -118,6 +121,15 @@ class ScriptPlayer:
                 f"there is no button {number}; use one of {known}, or add it to controls.buttons"
             )
         {"press": button.press, "hold": button.hold, "release": button.release}[gesture]()
+
+    def _scan(self, line: str) -> None:
+        """Show the reader a code, or ask the person to do it."""
+        self._event_log.add("visitor", "scans", please=self._buttons is None)
+        if self._buttons is None:
+            return
+        if self._reader is None:
+            raise OffScriptError("there is no reader; add controls.readers and subjects to the settings")
+        self._reader.scan(line)
 
     async def _order(self, request: Mapping[str, object], attachment: bytes = b"") -> None:
         self._event_log.add("visitor", "commands", command=request["do"], bytes=len(attachment))

@@ -1,21 +1,23 @@
-"""Settings of buttons and lamps."""
+"""Settings of buttons, readers, the presence sensor, and lamps."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.adapters.controls.kinds import (
     ButtonSourceText,
     CommandSource,
     LampSourceText,
+    ReaderSourceText,
     button_source,
     lamp_source,
+    reader_source,
 )
-from kioskd.adapters.controls.source import ButtonSource, LampSource
+from kioskd.adapters.controls.source import ButtonSource, LampSource, ReaderSource
 from kioskd.yamlconf.document import ValuePath
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import ClockTime, Name, Range, at, program, said, shown
+from kioskd.yamlconf.value_types import ClockTime, Name, OwnerText, Range, at, program, said, shown
 
 SHORTEST_RESTART_S: Final = 3
 """Seconds of a press that no visitor makes by accident."""
@@ -87,6 +89,81 @@ class ButtonSettings(Section):
         if source is not None and not source.is_line:
             raise said(f"has no effect: it is for gpio lines, and this is {source.called}; remove it")
         return value
+
+    @property
+    def parsed(self) -> ButtonSource:
+        """The parsed `source`."""
+        return button_source(self.source)
+
+
+class ReaderSettings(Section):
+    """A reader of QR codes, barcodes or NFC tags that types lines as a keyboard does."""
+
+    source: Annotated[ReaderSourceText, Field(examples=["evdev:Barcode Scanner"])]
+    """Source of the lines. evdev:NAME is a USB reader, all keys of it. NAME is a name that `kioskd devices`
+    prints, or a part of it, or a path of /dev/input/by-id. No key of the reader reaches a console."""
+    does: Literal["subject"] = "subject"
+    """Action of a line. subject looks it up in `subjects`, wakes a sleeping kiosk, and changes the subject of
+    a conversation. A line of more than 200 characters, and a line that no subject has, cause the error chime
+    and nothing else. Half a second without a key begins a new line, and Enter ends it."""
+    layout: Literal["us", "de"] = "us"
+    """Keyboard that the reader types like. Readers have a setting for it, which is us when they are new."""
+
+    @property
+    def parsed(self) -> ReaderSource:
+        """The parsed `source`."""
+        return reader_source(self.source)
+
+
+class PresenceSettings(Section):
+    """A sensor that sees whether a visitor stands before the kiosk."""
+
+    source: Annotated[ButtonSourceText, Field(examples=["gpio:pi/23"])]
+    """Source of the sensor, as that of a button: gpio:CHIP/LINE or evdev:NAME/KEY. A pressed key, or an
+    active line, means that a person is there."""
+    active: Literal["low", "high"] = "high"
+    """Level of the line while a person is there, only for gpio. Most PIR and radar sensors give high."""
+    pull: Literal["up", "down", "none"] | None = Field(default=None, examples=["none"])
+    """Resistor of the line, only for gpio. If not set, it is down, or up with `active: low`."""
+    steady_s: Annotated[float, Range(0, 60, "a visitor who waits longer has left")] = 2.0
+    """Seconds for which the sensor must see a person before a visitor counts as there. People who walk past
+    are seen for less."""
+    away_s: Annotated[float, Range(1, 600, "the time after which no person is there")] = 15.0
+    """Seconds for which the sensor must see no person before the visitor counts as gone. Then a conversation
+    ends as soon as the kiosk listens, without the rest of `conversation.idle_s`. A sensor of movement (PIR)
+    does not see a person who stands still, so give it 15 or more."""
+    holdoff_s: Annotated[float, Range(0, 3600, "the time without a greeting")] = 60.0
+    """Seconds for which the sensor does not wake the kiosk, after a conversation in which no visitor said
+    anything."""
+    greets: bool = True
+    """Whether a visitor who comes wakes the kiosk, which then greets. It needs a `greeting`, here or in
+    `assistant`. With false, the sensor only ends conversations sooner."""
+    greeting: Annotated[OwnerText, StringConstraints(max_length=2_000)] | None = Field(
+        default=None, examples=["Greet the visitor, and offer help in one sentence."]
+    )
+    """Instruction to the model for its first words to a visitor who was seen, in place of
+    `assistant.greeting`."""
+
+    @field_validator("active", "pull")
+    @classmethod
+    def _of_a_line(cls, value: object, info: ValidationInfo) -> object:
+        source = button_source(info.data["source"]) if "source" in info.data else None
+        default = cls.model_fields[info.field_name or ""].default
+        if source is not None and not source.is_line and value != default:
+            raise said(f"has no effect: it is for gpio lines, and this is {source.called}; remove it")
+        return value
+
+    @field_validator("greeting")
+    @classmethod
+    def _greets(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("greets") is False:
+            raise said("has no effect: greets is false; set it to true, or remove this")
+        return value
+
+    @property
+    def debounce_ms(self) -> int:
+        """Milliseconds that a new level must last. `steady_s` and `away_s` do the rest."""
+        return 20
 
     @property
     def parsed(self) -> ButtonSource:
@@ -203,13 +280,20 @@ def _can_be_dimmed(info: ValidationInfo) -> bool:
 
 
 class ControlsSettings(Section):
-    """Buttons and lamps."""
+    """Buttons, readers, the presence sensor, and lamps."""
 
     button: ButtonSettings | None = None
     """The button that the visitor presses. It has no default, because your wiring decides. Without any
     button, `conversation.wake` must name another way to wake the kiosk, for example [start]."""
     buttons: Annotated[tuple[ButtonSettings, ...], Field(max_length=16)] = ()
     """More buttons. Each entry has the settings of `button`."""
+    readers: Annotated[
+        tuple[ReaderSettings, ...], Field(max_length=4, examples=[[{"source": "evdev:Barcode Scanner"}]])
+    ] = ()
+    """Readers of QR codes, barcodes or NFC tags, which choose a subject. Each entry has a `source`,
+    which is evdev:NAME. It may have `does: subject`, and a `layout`, which is us or de."""
+    presence: PresenceSettings | None = None
+    """The sensor that sees whether a visitor is there. It has no default, because your wiring decides."""
     lamp: LampSettings | None = None
     """The lamp that shows the state of the kiosk. It needs `source` or `command`, and not both."""
     lamps: Annotated[tuple[LampSettings, ...], Field(max_length=16)] = ()
@@ -229,6 +313,11 @@ class ControlsSettings(Section):
     def placed_buttons(self) -> Mapping[ValuePath, ButtonSettings]:
         """All buttons by their places in this section."""
         return _placed("button", self.button, "buttons", self.buttons)
+
+    @property
+    def placed_readers(self) -> Mapping[ValuePath, ReaderSettings]:
+        """All readers by their places in this section."""
+        return _placed("", None, "readers", self.readers)
 
     @property
     def placed_lamps(self) -> Mapping[ValuePath, LampSettings]:

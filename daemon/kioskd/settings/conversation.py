@@ -100,13 +100,17 @@ class CompressionSettings(Section):
 class ConversationSettings(Section):
     """The start and the end of a conversation, and the rules of turn-taking in it."""
 
-    wake: tuple[Literal["button", "voice", "wakeword", "start", "remote"], ...] = ("button",)
-    """Ways to wake the kiosk, at least one. button: a button with a waking action. These buttons always wake,
-    listed here or not. voice: any speech. It needs the extra kioskd[voice], so run scripts/install.sh again.
-    wakeword: the word in the setting `wakeword`. voice and wakeword exclude each other. start: the kiosk is
-    always on. It wakes when the daemon starts, and again after each conversation. remote: the command
-    `kioskd wake`. That command always works, listed here or not. List remote alone if nothing on the device
-    should wake the kiosk. The default is the button, because a sleeping kiosk costs nothing."""
+    wake: tuple[Literal["button", "voice", "wakeword", "start", "reader", "presence", "remote"], ...] = (
+        "button",
+    )
+    """Ways to wake the kiosk, at least one. button: a button with a waking action. These buttons always
+    wake, listed here or not. voice: any speech. It needs the extra kioskd[voice], so run
+    scripts/install.sh again. wakeword: the word in the setting `wakeword`. voice and wakeword exclude
+    each other. start: the kiosk is always on. It wakes when the daemon starts, and again after each
+    conversation. reader: a line that a reader types, with a subject of its own. presence: the sensor
+    `controls.presence` that sees a visitor. Both always wake, too. remote: the command `kioskd wake`.
+    That command always works, listed here or not. List remote alone if nothing on the device should wake
+    the kiosk. The default is the button, because a sleeping kiosk costs nothing."""
     wakeword: WakeWords = ("okay_nabu",)
     """Wake word, or a list of two, only with `wake: [wakeword]`: okay_nabu, hey_jarvis, hey_mycroft or alexa.
     A word of your own is the path of a microWakeWord model's .json file, beside its .tflite file. Each word

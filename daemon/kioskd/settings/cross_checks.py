@@ -69,10 +69,31 @@ def _wake_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[Va
             place,
             "button cannot wake the kiosk: no button has a waking action; set does to toggle, hold or wake",
         )
+    yield from _sensor_faults(settings)
     for call in ("voice", "wakeword"):
         if call in conversation.wake and "hold" in acts and settings.assistant.greeting is None:
             what = "the kiosk sends sound only while the talk button is held; remove it, or set a greeting"
             yield place, f"{call} is useless: {what}"
+
+
+def _sensor_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    controls, wake = settings.controls, settings.conversation.wake
+    presence = controls.presence
+    if "reader" in wake and not controls.readers:
+        yield ("conversation", "wake"), "reader cannot wake the kiosk: add controls.readers, or remove it"
+    if "presence" in wake and (presence is None or not presence.greets):
+        what = "presence cannot wake the kiosk: set controls.presence with greets: true, or remove it"
+        yield ("conversation", "wake"), what
+    if controls.readers and not settings.subjects:
+        yield ("controls", "readers"), "has no effect: no line has a subject; add subjects, or remove it"
+    if presence is None or not presence.greets:
+        return
+    place = ("controls", "presence", "greets")
+    if presence.greeting is None and settings.assistant.greeting is None:
+        what = "needs a greeting; add greeting here or to assistant, or write greets: false"
+        yield place, what
+    if "start" in wake:
+        yield place, "has no effect: with conversation.wake: [start] the kiosk is awake; write greets: false"
 
 
 def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:

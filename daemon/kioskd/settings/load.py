@@ -212,6 +212,9 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
                 yield ("fleet", "mqtt", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
+    for key, subject in settings.subjects.items():
+        for index, picture in enumerate(subject.pictures):
+            yield ("subjects", key, "pictures", index), picture
 
 
 def _fleet_faults(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:

@@ -6,7 +6,7 @@ it.
 
 from typing import Annotated
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from kioskd.adapters.source import Library, Source
 from kioskd.settings.buttons_lamps import ControlsSettings
@@ -16,6 +16,7 @@ from kioskd.settings.fleet import FleetSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
+from kioskd.settings.subjects import SubjectsSetting
 from kioskd.settings.tools import ToolsSetting
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import Range, at_each, said
@@ -46,6 +47,18 @@ class Settings(Section):
     speaker: SpeakerSettings = SpeakerSettings()
     camera: CameraSettings = CameraSettings()
     controls: ControlsSettings = ControlsSettings()
+    subjects: Annotated[
+        SubjectsSetting,
+        Field(
+            examples=[
+                {"https://museum.example/clock": {"about": "The clock of 1720: an eight-day movement."}}
+            ]
+        ),
+    ] = Field(default_factory=dict)
+    """Subjects: the things that visitors stand before. Each name is the line that a reader types. It is the
+    text of a QR code, or the number of an NFC tag, for example. In a name, `*` stands for any characters. A
+    name without `*` comes first, and then the first pattern that fits. Upper and lower case count. The line
+    itself never leaves the device. `kioskd wake --about NAME` does the same. At most 500 subjects."""
     tools: ToolsSetting = ()
     """Tools: the actions that the model is allowed to do for the visitor. Each entry has a `kind`, which
     decides what else it takes. `kioskd help settings` lists the settings of each kind. In the source code,
@@ -67,27 +80,30 @@ class Settings(Section):
         sources: dict[tuple[str | int, ...], Source] = {
             **{path: button.parsed for path, button in value.placed_buttons.items()},
             **{path: lamp.parsed for path, lamp in value.placed_lamps.items()},
+            **{path: reader.parsed for path, reader in value.placed_readers.items()},
+            **({("presence",): value.presence.parsed} if value.presence else {}),
         }
         for path, source in sources.items():
             owner = ".".join(("controls", *map(str, path)))
-            for wire in source.wires:
-                if wire in taken:
-                    what = f"{wire} is already used by {taken[wire]}; write another one here"
-                    faults.append(((*path, "source"), what))
-                taken.setdefault(wire, owner)
+            if (wire := next((wire for wire in source.wires if wire in taken), None)) is not None:
+                what = f"{wire} is already used by {taken[wire]}; write another one here"
+                faults.append(((*path, "source"), what))
+            taken |= dict.fromkeys(set(source.wires) - set(taken), owner)
         if faults:
             raise at_each(faults)
         return value
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Every source, parsed: of the camera and its lamp, of the buttons, of the lamps."""
+        """Every source, parsed: of the camera and its lamp, of the controls."""
         controls, own_lamp = self.controls, self.camera.own_lamp
         lamps = (*([own_lamp] if own_lamp else []), *controls.all_lamps)
         return (
             self.camera.parsed,
             *(button.parsed for button in controls.all_buttons),
             *(lamp.parsed for lamp in lamps),
+            *(reader.parsed for reader in controls.readers),
+            *([controls.presence.parsed] if controls.presence else []),
         )
 
     @property

@@ -163,6 +163,9 @@ def _paths(value: object, loc: ValuePath) -> Iterator[tuple[ValuePath, Path]]:
     elif isinstance(value, tuple):
         for number, one in enumerate(value):
             yield from _paths(one, (*loc, number))
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _paths(one, (*loc, name))
 
 
 def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:

@@ -20,6 +20,9 @@ DEEPEST: Final = 16
 """Most levels of nesting. The settings have three, and a tool's schema some more. A broken file must not
 exhaust the stack."""
 
+LONGEST_NAME: Final = 200
+"""Most characters of a name that the owner chooses."""
+
 KEY_HOME: Final = (
     "a key does not belong in this file, which others can read; remove it, and store it with "
     "`sudo kioskd key`, or in a file of its own that service.key_file names"
@@ -219,8 +222,9 @@ def _place(node: yaml.Node) -> tuple[int, int]:
 
 def _named_by_owner(path: ValuePath) -> bool:
     """Return whether the owner chooses the names at `path`: a parameter of a tool can be called key or
-    token."""
-    return len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
+    token, and a subject has the line that its reader types."""
+    of_tool = len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
+    return of_tool or path == ("subjects",)
 
 
 def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:
@@ -230,7 +234,7 @@ def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:
     name = node.value
     if looks_secret(name):
         return "(a key)", f"looks like a service key: {KEY_HOME}"
-    if len(name) > LONGEST_ECHO or not name.isprintable() or not name:
+    if len(name) > (LONGEST_NAME if free else LONGEST_ECHO) or not name.isprintable() or not name:
         return f"({len(name)} characters)", "is not the name of a setting; correct the line, or remove it"
     if not free and re.sub("[-_ ]", "", name.lower()) in _SECRET_NAMES:
         return name, KEY_HOME

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
@@ -12,6 +12,9 @@ from kioskd.yamlconf.value_types import alone, shown
 
 Shape = dict[tuple[str, ...], list[str]]
 """Names of the settings of each section, by the section's path."""
+
+ANY: Final = "*"
+"""Part of a section's path in a `Shape` that stands for any name of the owner's choice."""
 
 SHORTEST: Final = 3
 """Letters that count as the beginning of a name."""
@@ -43,16 +46,31 @@ def shape_of(model: type[Section], path: tuple[str, ...] = ()) -> Shape:
     """Return the names in `model`, which stands at `path`, and in all sections within it."""
     shape = {path: [field.alias or name for name, field in model.model_fields.items()]}
     for name, field in model.model_fields.items():
-        for inner in _sections(field.annotation):
-            shape |= shape_of(inner, (*path, field.alias or name))
+        for inner, below in _sections(field.annotation):
+            shape |= shape_of(inner, (*path, field.alias or name, *below))
     return shape
 
 
-def _sections(annotation: Any) -> Iterator[type[Section]]:
+def _names(shape: Shape, path: tuple[str, ...]) -> list[str]:
+    """Return the names of the settings of the section at `path`; none if there is no section."""
+    if path in shape:
+        return shape[path]
+    for known, names in shape.items():
+        if len(known) == len(path) and all(
+            part in (ANY, each) for part, each in zip(known, path, strict=True)
+        ):
+            return names
+    return []
+
+
+def _sections(annotation: Any) -> Iterator[tuple[type[Section], tuple[str, ...]]]:
+    """Yield each section in a type, and the parts of its path below the setting of this type."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
+        yield annotation, ()
+    below = (ANY,) if get_origin(annotation) is dict else ()
     for part in get_args(annotation):
-        yield from _sections(part)
+        for section, deeper in _sections(part):
+            yield section, (*below, *deeper)
 
 
 def _nearest(word: str, choices: Sequence[str], cutoff: float = 0.6) -> str | None:
@@ -66,7 +84,7 @@ def _nearest(word: str, choices: Sequence[str], cutoff: float = 0.6) -> str | No
 
 def _unknown(path: Sequence[str | int], shape: Shape) -> str:
     *section, name = (part for part in path if isinstance(part, str))
-    siblings = shape.get(tuple(section), [])
+    siblings = _names(shape, tuple(section))
     owners = [".".join(owner) or "no section" for owner, names in shape.items() if name in names]
     if owners:
         return f"is not a setting here: {name} belongs under {' or '.join(owners)}; move it"
@@ -113,7 +131,7 @@ def _of_type(kind: str, value: object, loc: Sequence[str | int], shape: Shape) -
     if symptom is None:
         return None
     needed, remedy = _NEEDED[symptom]
-    names = shape.get(tuple(part for part in loc if isinstance(part, str)), [])
+    names = _names(shape, tuple(part for part in loc if isinstance(part, str)))
     if symptom in _ALONE and isinstance(value, dict | list | tuple):
         remedy = alone(value)
     elif symptom in ("int", "float") and (number := re.fullmatch(r"([0-9]{1,12}) ?(\D{0,9})", str(value))):

@@ -14,10 +14,12 @@ from evdev import InputDevice, ecodes
 from tests.support.buttons import levels_into
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
+from tests.support.until import until
 
 from kioskd.adapters.controls.evdev import (
     EVIOCSCLOCKID,
     EvdevButton,
+    EvdevReader,
     InputDevices,
     OpenInput,
     stamp_by_monotonic_clock,
@@ -323,3 +325,68 @@ async def test_other_programs_do_not_get_the_events_of_a_grabbed_device() -> Non
     finally:
         console.close()
         pedal.close()
+
+
+# Readers that type lines.
+
+SCANNER = (*range(ecodes.KEY_ESC, ecodes.KEY_KPDOT + 1), ecodes.KEY_F13)
+
+
+@pytest.fixture
+def scanner() -> Iterator[MemoryPedal]:
+    scanner = MemoryPedal("Barcode Scanner", SCANNER)
+    yield scanner
+    scanner.close()
+
+
+def types(pedal: MemoryPedal | KernelPedal, *names: str) -> None:
+    """Press and release keys."""
+    for name in names:
+        pedal.press(ecodes.ecodes[f"KEY_{name}"])
+        pedal.let_go(ecodes.ecodes[f"KEY_{name}"])
+
+
+@asynccontextmanager
+async def reading(reader: EvdevReader, pedal: MemoryPedal | None = None) -> AsyncIterator[asyncio.Queue[str]]:
+    """Yield the queue of a reader's lines, once its device is grabbed."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    async with running(reader.watch(lines.put_nowait)):
+        if pedal is not None:
+            await until(lambda: pedal.grabber is not None)
+        yield lines
+
+
+async def test_a_reader_types_lines_and_keeps_them_from_the_console(scanner: MemoryPedal) -> None:
+    reader = EvdevReader("scanner", "us", InputDevices(scanner.here, scanner.open))
+    async with reading(reader, scanner) as lines:
+        types(scanner, "A", "1", "ENTER")
+        assert await soon(lines.get()) == "a1"
+
+
+async def test_a_reader_and_a_button_share_one_device(scanner: MemoryPedal) -> None:
+    devices = InputDevices(scanner.here, scanner.open)
+    reader, button = EvdevReader(scanner.name, "us", devices), EvdevButton(scanner.name, "KEY_F13", devices)
+    async with reading(reader, scanner) as lines, watching(button) as reports:
+        types(scanner, "A", "ENTER")
+        assert await soon(lines.get()) == "a"
+        scanner.press(ecodes.KEY_F13)
+        assert await soon(reports.get()) is True
+        assert len(scanner.clients) == 1
+
+
+async def test_lost_keys_make_the_line_of_a_reader_useless(scanner: MemoryPedal) -> None:
+    reader = EvdevReader(scanner.name, "us", InputDevices(scanner.here, scanner.open))
+    async with reading(reader, scanner) as lines:
+        types(scanner, "A")
+        scanner.send((ecodes.EV_SYN, ecodes.SYN_DROPPED, 0), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0))
+        types(scanner, "B", "ENTER")
+        assert await soon(lines.get()) == ""
+
+
+async def test_a_device_without_letters_or_enter_is_no_reader(pedal: MemoryPedal) -> None:
+    reader = EvdevReader(pedal.name, "us", InputDevices(pedal.here, pedal.open))
+    with pytest.raises(DeviceLost, match="does not have the keys of a reader"):
+        await soon(reader.watch(lambda _line: None))
+    missing = EvdevReader("NFC", "us", InputDevices(pedal.here, pedal.open))
+    with pytest.raises(DeviceLost, match="plug it in, or remove the reader"):
+        await soon(missing.watch(lambda _line: None))

@@ -86,6 +86,22 @@ async def test_shown_pictures_are_written_content_that_asks_for_no_answer() -> N
     ]
 
 
+async def test_a_text_for_the_memory_is_written_content_that_asks_for_no_answer() -> None:
+    async with connected() as (connection, wire):
+        await connection.send_context("The clock of 1720.")
+        content = (await wire.next())["client_content"]
+    assert content == {
+        "turns": [{"role": "user", "parts": [{"text": "The clock of 1720."}]}],
+        "turnComplete": False,
+    }
+
+
+async def test_a_model_that_takes_content_only_at_the_start_gets_a_text_as_a_turn() -> None:
+    async with connected(options=SessionOptions(client_content="seed_only")) as (connection, wire):
+        await connection.send_context("The clock of 1720.")
+        assert await wire.next() == {"realtime_input": {"text": "The clock of 1720."}}
+
+
 async def test_a_model_that_takes_content_only_at_the_start_gets_pictures_as_video_frames() -> None:
     async with connected(options=SessionOptions(client_content="seed_only")) as (connection, wire):
         await connection.show_pictures([JPEG, JPEG[:9]])

@@ -88,6 +88,9 @@ class Wire:
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
         raise AssertionError("the uplink sends sound only")
 
+    async def send_context(self, text: str) -> None:
+        raise AssertionError("the uplink sends sound only")
+
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         raise AssertionError("the uplink sends sound only")
 

@@ -81,6 +81,9 @@ class Wire:
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
         raise AssertionError("the camera shows nothing by itself")
 
+    async def send_context(self, text: str) -> None:
+        raise AssertionError("the camera sends pictures only")
+
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         raise AssertionError("the camera answers nothing")
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -34,10 +35,12 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Code, ConfigError
 from kioskd.flow.audio.level_meters import LevelMeters
-from kioskd.flow.controls.kiosk_view import KioskView
+from kioskd.flow.controls.kiosk_view import FeatureViews, KioskView
 from kioskd.flow.controls.remote import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, RemoteControl
+from kioskd.flow.link.outbox import Background
 from kioskd.flow.reporting.journal import status
 from kioskd.flow.reporting.metrics import MetricCounts, Readings, families
+from kioskd.flow.subjects.subjects import Subject, Subjects
 from kioskd.media import picture
 from kioskd.ports import MetricFamily
 
@@ -48,10 +51,19 @@ async def _fitted(data: bytes) -> bytes:
     return picture.fit(data, size=64, quality=80)
 
 
+@dataclass
+class Sensor:
+    """A presence sensor."""
+
+    status: str = "absent"
+
+
 class Kiosk:
     """A kiosk as remote control sees it, with a real core."""
 
-    def __init__(self) -> None:
+    def __init__(self, subjects: Sequence[Subject] = (), presence: Sensor | None = None) -> None:
+        self.subjects = Subjects(subjects, self.post, ManualClock(), self) if subjects else None
+        self.presence = presence
         self.clock = ManualClock()
         self.tally = MetricCounts(self.clock.now())
         self.meters = LevelMeters()
@@ -66,6 +78,7 @@ class Kiosk:
             owner=self,
             metrics=self,
             tools=self,
+            features=FeatureViews(subjects=self.subjects, presence=self.presence),
         )
         self.control = RemoteControl(view, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
@@ -98,7 +111,8 @@ class Kiosk:
     def _step(self, event: Event) -> None:
         before = self.state
         self.state, effects = step(before, event, Policy())
-        for observe in (self.tally.observe, self.control.observe):
+        own = [] if self.subjects is None else [self.subjects.observe]
+        for observe in (self.tally.observe, *own, self.control.observe):
             observe(self.clock.now(), event, before, self.state, effects)
 
     def tell(self, what: str | bytes) -> bool:
@@ -115,6 +129,12 @@ class Kiosk:
 
     async def snapshot_result(self) -> str:
         return self.unseen
+
+    def use(self, background: Background) -> None:
+        self.told.append(background.text)
+
+    def change(self, background: Background) -> None:
+        self.told.append(background.text)
 
     def set_volume(self, percent: int) -> int:
         self.percent = min(max(percent, 20), 90)
@@ -218,6 +238,38 @@ async def test_a_command_reaches_the_core_and_is_answered_with_the_result(
     assert told["ok"]
     assert told["state"] == {"wake": "waking", "mute": "muted"}.get(do, "asleep")
     assert told["words"] == kiosk.words
+
+
+async def made(*subjects: Subject, presence: Sensor | None = None) -> Kiosk:
+    """Return a kiosk with these subjects, which has started."""
+    kiosk = Kiosk(subjects, presence)
+    await until(lambda: kiosk.state.started)
+    kiosk.posted.clear()
+    return kiosk
+
+
+async def test_a_command_wakes_the_kiosk_with_a_subject() -> None:
+    kiosk = await made(Subject("clock", "The clock."))
+    assert (await kiosk.asks("status"))["subject"] is None
+    assert (await kiosk.asks("wake", about="clock"))["ok"]
+    assert kiosk.posted == [Woken(WakeCause.REMOTE, about="clock")]
+    assert [str(told)[-10:] for told in kiosk.told] == ["The clock."]
+    assert (await kiosk.asks("status"))["subject"] == "clock"
+
+
+async def test_a_command_for_a_subject_that_does_not_exist_is_refused_and_wakes_nothing(
+    kiosk: Kiosk,
+) -> None:
+    assert "the kiosk has no subjects" in (await kiosk.asks("wake", about="clock"))["why"]
+    several = await made(*(Subject(f"k{n}", "about") for n in range(12)))
+    why = (await several.asks("wake", about="clok"))["why"]
+    assert why == "no subject has this name; write one of k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, ..."
+    assert not any(isinstance(event, Woken) for event in (*kiosk.posted, *several.posted))
+
+
+async def test_the_status_says_whether_somebody_is_there(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("status"))["presence"] is None
+    assert (await (await made(presence=Sensor())).asks("status"))["presence"] == "absent"
 
 
 async def test_a_question_wakes_the_kiosk_and_is_sent_to_the_model(kiosk: Kiosk) -> None:

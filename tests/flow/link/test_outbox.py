@@ -8,7 +8,7 @@ from tests.support.fakes_devices import ManualClock
 from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import running
 
-from kioskd.flow.link.outbox import ASKED_S, FIRST_S, SHOWING_S, Outbox
+from kioskd.flow.link.outbox import ASKED_S, FIRST_S, SHOWING_S, Background, Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
 
 
@@ -162,3 +162,100 @@ async def test_a_dropped_item_is_not_sent_even_if_its_turn_had_come() -> None:
         it.room = True
         await it.clock.advance(1.0)
         assert (it.sent, it.fates) == ([], [])
+
+
+# The background.
+
+CLOCK = Background("The clock.", (b"clock",), "Greet.")
+TOWER = Background("The tower.", (b"tower",))
+
+
+async def test_a_session_gets_the_background_first_and_its_greeting_replaces_the_general_one() -> None:
+    it = Bench()
+    it.outbox.use(CLOCK)
+    it.outbox.begin([b"map"])
+    it.outbox.greet("Say hello.")
+    async with it.up():
+        await it.clock.advance(0.1)
+        assert it.sent == ["context", "show", "show", "text"]
+        assert (it.connection.contexts, it.connection.shown) == (["The clock."], [b"clock", b"map"])
+        assert it.connection.texts == ["Greet."]
+
+
+async def test_a_background_without_a_greeting_leaves_the_general_one() -> None:
+    it = Bench()
+    it.outbox.use(TOWER)
+    it.outbox.begin([])
+    it.outbox.greet("Say hello.")
+    async with it.up():
+        await it.clock.advance(0.1)
+        assert it.connection.texts == ["Say hello."]
+        it.outbox.use(Background(greeting="Offer help."))
+        it.outbox.greet("")
+        await it.clock.advance(0.1)
+        assert it.connection.texts == ["Say hello.", "Offer help."]
+
+
+async def test_another_background_is_sent_at_once_with_its_greeting() -> None:
+    it = Bench()
+    it.outbox.use(TOWER)
+    it.outbox.begin([])
+    async with it.up():
+        await it.clock.advance(SHOWING_S + 1)
+        it.outbox.change(CLOCK)
+        await it.clock.advance(0.1)
+        assert it.sent == ["context", "show", "context", "show", "text"]
+        it.outbox.change(TOWER)
+        await it.clock.advance(0.1)
+        assert it.sent[5:] == ["context", "show"]
+
+
+async def test_a_new_session_gets_the_newest_background_again_and_a_resumed_one_does_not() -> None:
+    it = Bench()
+    it.outbox.use(TOWER)
+    it.outbox.begin([])
+    async with it.up():
+        it.outbox.change(CLOCK)
+        await it.clock.advance(0.1)
+    async with it.up(ScriptedConnection(resumed=True)):
+        await it.clock.advance(0.1)
+        assert it.sent == []
+    it.outbox.begin([])
+    async with it.up(ScriptedConnection(resumed=False)):
+        await it.clock.advance(0.1)
+        assert it.connection.contexts == ["The clock."]
+        assert it.connection.texts == [], "the greeting was for the moment of the choice"
+
+
+async def test_a_text_that_a_lost_connection_did_not_take_goes_over_the_next_one() -> None:
+    it = Bench()
+    it.connection.stall()
+    it.outbox.change(CLOCK)
+    async with it.up():
+        await it.clock.advance(0.1)
+    async with it.up(ScriptedConnection(resumed=True)):
+        await it.clock.advance(0.1)
+        assert it.sent == ["context", "show", "text"]
+
+
+async def test_the_end_of_the_conversation_forgets_the_background() -> None:
+    it = Bench()
+    it.outbox.use(CLOCK)
+    it.outbox.begin([])
+    it.outbox.close()
+    it.outbox.open()
+    it.outbox.begin([b"map"])
+    it.outbox.greet("Say hello.")
+    async with it.up():
+        await it.clock.advance(0.1)
+        assert it.sent == ["show", "text"]
+        assert it.connection.texts == ["Say hello."]
+
+
+async def test_pictures_of_the_background_without_room_do_not_hold_up_its_greeting() -> None:
+    it = Bench()
+    it.room = False
+    async with it.up():
+        it.outbox.change(CLOCK)
+        await it.clock.advance(FIRST_S + 0.1)
+        assert it.sent == ["context", "text"]

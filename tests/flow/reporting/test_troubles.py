@@ -231,14 +231,14 @@ def told_of(*events: Event, policy: Policy = POLICY) -> tuple[State, str]:
 def test_a_kiosk_whose_only_button_is_missing_is_out_of_order() -> None:
     gone = DeviceGone(Device.BUTTON, "gpio:pi/17")
     _, said = told_of(gone)
-    assert said.startswith("Out of order: a button does not work; check its plug")
+    assert said.startswith("Out of order: a button, reader or sensor does not work; check its plug")
     assert "gpio:pi/17" in said
 
 
 def test_a_kiosk_with_another_wake_source_goes_on_without_its_button_and_reports_it() -> None:
     gone = DeviceGone(Device.BUTTON, "gpio:pi/17")
     _, said = told_of(gone, policy=Policy())
-    assert said.startswith("Asleep, ready for the next visitor; but a button does not work")
+    assert said.startswith("Asleep, ready for the next visitor; but a button, reader or sensor does not work")
 
 
 def test_a_kiosk_with_a_second_button_goes_on_without_the_first() -> None:

@@ -1,7 +1,7 @@
-"""Buttons that are keys of a USB device: pedals, presenters, arcade buttons; by the kernel's input events.
+"""Buttons that are keys of a USB device (pedals, presenters, arcade buttons), and readers that type lines.
 
 No other module imports evdev. The daemon grabs a device (EVIOCGRAB), so that none of its keys reaches a
-console. The kernel allows one grab per device, so all buttons on one device share it.
+console. The kernel allows one grab per device, so a reader and all buttons on one device share it.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 from kioskd.adapters.controls.evdev_inputs import ListedInput, inputs, pick
+from kioskd.adapters.controls.typed_lines import KeyboardLayout, TypedLines, known_keys
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 
@@ -75,7 +76,7 @@ def stamp_by_monotonic_clock(fd: int) -> None:
 
 
 class InputDevices:
-    """The input devices in use, each opened once for all buttons on it."""
+    """The input devices in use, each opened once for all that use its keys."""
 
     def __init__(
         self,
@@ -88,19 +89,19 @@ class InputDevices:
         self._grabbed: dict[str, _Grabbed] = {}
         self._opening = asyncio.Lock()
 
-    async def watch(self, button: "EvdevButton", on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Watch a button; see `EvdevButton.watch`.
+    async def watch(self, control: "_Control", listener: "_Listener") -> NoReturn:
+        """Pass the keys of a control's device to `listener` until cancelled.
 
         DeviceLost: the device or key does not exist, another program has grabbed the device, or it was
         unplugged.
         """
         async with self._opening:
-            path, grabbed = await self._grab(button)
-            listener = grabbed.join(button.code, on_edge)
+            path, grabbed = await self._grab(control)
+            grabbed.join(listener)
         try:
             await grabbed.lost.wait()
             raise DeviceLost(
-                f"{button}: the device was unplugged ({grabbed.error}); plug it in", device=str(button)
+                f"{control}: the device was unplugged ({grabbed.error}); plug it in", device=str(control)
             )
         finally:
             grabbed.listeners.remove(listener)
@@ -115,14 +116,14 @@ class InputDevices:
             if not grabbed.lost.is_set():
                 grabbed.read()
 
-    async def _grab(self, button: "EvdevButton") -> "tuple[str, _Grabbed]":
-        paths = self._paths(button)
+    async def _grab(self, control: "_Control") -> "tuple[str, _Grabbed]":
+        paths = self._paths(control)
         for path in paths:
             grabbed = self._grabbed.get(path)
-            if grabbed and not grabbed.lost.is_set() and button.code in _keys_of(grabbed.device):
+            if grabbed and not grabbed.lost.is_set() and control.codes <= _keys_of(grabbed.device):
                 return path, grabbed
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, self._open, button, paths)
+        opening = loop.run_in_executor(None, self._open, control, paths)
         try:
             path, device = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -131,27 +132,27 @@ class InputDevices:
         grabbed = self._grabbed[path] = _Grabbed(device)
         return path, grabbed
 
-    def _paths(self, button: "EvdevButton") -> list[str]:
-        if button.device.startswith("/"):
-            return [button.device]
+    def _paths(self, control: "_Control") -> list[str]:
+        if control.device.startswith("/"):
+            return [control.device]
         here = self._here()
-        found = pick(button.device, here)
+        found = pick(control.device, here)
         if not found:
             names = ", ".join(sorted({one.name for one in here})) or "none"
             raise DeviceLost(
-                f"{button}: no input device has this name (devices here: {names}); "
-                "plug it in, or remove the button from the configuration",
-                device=str(button),
+                f"{control}: no input device has this name (devices here: {names}); "
+                f"plug it in, or remove {control.called} from the configuration",
+                device=str(control),
             )
         return [one.path for one in found]
 
-    def _open(self, button: "EvdevButton", paths: Sequence[str]) -> tuple[str, OpenInput]:
-        """Open and grab the one device that has the key. Runs in a thread."""
+    def _open(self, control: "_Control", paths: Sequence[str]) -> tuple[str, OpenInput]:
+        """Open and grab the one device that has the keys. Runs in a thread."""
         fitting: dict[str, OpenInput] = {}
         try:
             for path in paths:
                 device = self._open_device(path)
-                if button.code in _keys_of(device):
+                if control.codes <= _keys_of(device):
                     fitting[path] = device
                 else:
                     device.close()
@@ -159,15 +160,39 @@ class InputDevices:
                 next(iter(fitting.values())).grab()
                 return fitting.popitem()
         except OSError as err:
-            raise DeviceLost(f"{button}: {_reason(err)}", listed=True, device=str(button)) from err
+            raise DeviceLost(f"{control}: {_reason(err)}", listed=True, device=str(control)) from err
         finally:
             for device in fitting.values():
                 device.close()
         if fitting:
             why = f"several devices fit ({', '.join(fitting)}); write a path from /dev/input/by-id or by-path"
         else:
-            why = "the device does not have this key; `evtest` shows the names of its keys"
-        raise DeviceLost(f"{button}: {why}", listed=True, device=str(button))
+            why = f"the device does not have {control.lacks}; `evtest` shows the names of its keys"
+        raise DeviceLost(f"{control}: {why}", listed=True, device=str(control))
+
+
+class _Control(Protocol):
+    """A button or a reader: keys of one device."""
+
+    device: str
+    codes: frozenset[int]
+    """The keys that its device must have."""
+    called: str
+    lacks: str
+    """Words for `called` and `codes` in messages."""
+
+
+class _Listener(Protocol):
+    """Takes the keys of a device."""
+
+    def begin(self, down: Sequence[int]) -> None:
+        """Take the codes of the keys that are down at the start."""
+
+    def key(self, code: int, at_s: float, *, down: bool) -> None:
+        """Take a press or a release."""
+
+    def catch_up(self, down: Sequence[int], at_s: float) -> None:
+        """Take the codes of the keys that are down, after events were lost."""
 
 
 class EvdevButton:
@@ -178,10 +203,13 @@ class EvdevButton:
     name, or the Python package evdev is missing.
     """
 
+    called, lacks = "the button", "this key"
+
     def __init__(self, device: str, key: str, devices: InputDevices | None = None) -> None:
         self.device = device
         self._key = key
-        self.code = _code(str(self), key)
+        self._code = _code(str(self), key)
+        self.codes = frozenset({self._code})
         self._devices = devices or InputDevices()
 
     def __str__(self) -> str:
@@ -189,27 +217,84 @@ class EvdevButton:
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
         """Report the button's state, then each press and release until cancelled; see `ports.Button`."""
-        await self._devices.watch(self, on_edge)
+        await self._devices.watch(self, _ButtonListener(self._code, on_edge))
 
     def catch_up(self) -> None:
         """Report the waiting edges; see `ports.Button`."""
         self._devices.catch_up()
 
 
+class EvdevReader:
+    """Reader that types lines: all keys of the input device `device`, which is named as for a button.
+
+    A reader and buttons on one device must share `devices`. ConfigError: the Python package evdev is missing.
+    """
+
+    called, lacks = "the reader", "the keys of a reader (KEY_1 and KEY_ENTER)"
+
+    def __init__(self, device: str, layout: KeyboardLayout, devices: InputDevices | None = None) -> None:
+        self.device = device
+        self._layout: KeyboardLayout = layout
+        self.codes = frozenset(_code(str(self), key) for key in ("KEY_1", "KEY_ENTER"))
+        self._devices = devices or InputDevices()
+
+    def __str__(self) -> str:
+        return f"evdev:{self.device}"
+
+    async def watch(self, on_line: Callable[[str], None]) -> NoReturn:
+        """Report each line until cancelled; see `ports.LineReader`."""
+        await self._devices.watch(self, _LineListener(self._layout, on_line))
+
+
 @dataclass(eq=False, slots=True)
-class _Listener:
+class _ButtonListener:
+    """Passes on the presses of one key."""
+
     code: int
     on_edge: Callable[[Edge], None]
-    down: bool
+    down: bool = False
 
-    def tell(self, edge: Edge) -> None:
+    def begin(self, down: Sequence[int]) -> None:
+        self.down = self.code in down
+        self.on_edge(Edge(self.down))
+
+    def key(self, code: int, at_s: float, *, down: bool) -> None:
+        if code == self.code:
+            self._tell(Edge(down, at_s))
+
+    def catch_up(self, down: Sequence[int], at_s: float) -> None:
+        self._tell(Edge(self.code in down, at_s))
+
+    def _tell(self, edge: Edge) -> None:
         if edge.down is not self.down:
             self.down = edge.down
             self.on_edge(edge)
 
 
+class _LineListener:
+    """Passes on the lines that the keys type."""
+
+    def __init__(self, layout: KeyboardLayout, on_line: Callable[[str], None]) -> None:
+        from evdev import ecodes  # noqa: PLC0415 - as above
+
+        self._on_line = on_line
+        self._lines = TypedLines(layout)
+        self._names: dict[int, str] = {ecodes.ecodes[name]: name for name in known_keys()}
+
+    def begin(self, down: Sequence[int]) -> None:
+        """Ignore the keys that are down: their characters came before the start."""
+
+    def key(self, code: int, at_s: float, *, down: bool) -> None:
+        line = self._lines.key(self._names.get(code, ""), at_s, down=down)
+        if line is not None:
+            self._on_line(line)
+
+    def catch_up(self, down: Sequence[int], at_s: float) -> None:
+        self._lines.lose()
+
+
 class _Grabbed:
-    """Grabbed device, which passes its events to the listeners of their keys."""
+    """Grabbed device, which passes its events to its listeners."""
 
     def __init__(self, device: OpenInput) -> None:
         from evdev import ecodes  # noqa: PLC0415 - as above
@@ -222,11 +307,9 @@ class _Grabbed:
         self.error: OSError | None = None
         asyncio.get_running_loop().add_reader(device.fd, self.read)
 
-    def join(self, code: int, on_edge: Callable[[Edge], None]) -> _Listener:
-        listener = _Listener(code, on_edge, down=code in self._down())
+    def join(self, listener: _Listener) -> None:
         self.listeners.append(listener)
-        on_edge(Edge(listener.down))
-        return listener
+        listener.begin(self._down())
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self.device.fd)
@@ -254,12 +337,11 @@ class _Grabbed:
                 self._dropped = False
                 down = self._down()
                 for listener in list(self.listeners):
-                    listener.tell(Edge(listener.code in down, event.timestamp()))
-        elif event.type == codes.EV_KEY and not self._dropped:
-            # Value 2 is the repetition of a held key.
+                    listener.catch_up(down, event.timestamp())
+        # Value 2 is the repetition of a held key.
+        elif event.type == codes.EV_KEY and not self._dropped and event.value != 2:
             for listener in list(self.listeners):
-                if listener.code == event.code and event.value != 2:
-                    listener.tell(Edge(bool(event.value), event.timestamp()))
+                listener.key(event.code, event.timestamp(), down=bool(event.value))
 
     def _down(self) -> Sequence[int]:
         try:
@@ -280,10 +362,10 @@ def _close_late(opening: "asyncio.Future[tuple[str, OpenInput]]") -> None:
         opening.result()[1].close()
 
 
-def _keys_of(device: OpenInput) -> Sequence[int]:
+def _keys_of(device: OpenInput) -> frozenset[int]:
     from evdev import ecodes  # noqa: PLC0415 - as above
 
-    return device.capabilities().get(ecodes.EV_KEY, ())
+    return frozenset(device.capabilities().get(ecodes.EV_KEY, ()))
 
 
 def _code(button: str, key: str) -> int:
@@ -292,7 +374,7 @@ def _code(button: str, key: str) -> int:
     except ImportError as err:
         raise ConfigError(
             f"{button}: the Python package evdev cannot be imported ({err}); "
-            "run `apt install python3-evdev`, or remove this button from the configuration"
+            "run `apt install python3-evdev`, or remove this source from the configuration"
         ) from err
     keys: dict[str, int] = {
         name: code for name, code in ecodes.ecodes.items() if name.startswith(("KEY_", "BTN_"))

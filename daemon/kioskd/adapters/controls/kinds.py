@@ -1,11 +1,19 @@
-"""The kinds of button and lamp sources. A new kind is a class beside these, and an entry in a table here."""
+"""The kinds of button, reader and lamp sources. A new kind is a class here, in a table here."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from kioskd.adapters.controls.gpio_source import CHIP, NUMBER, GpioButtonSource, GpioLampSource, RgbLampSource
-from kioskd.adapters.controls.source import ButtonOptions, ButtonSource, LampOptions, LampSource
+from kioskd.adapters.controls.source import (
+    ButtonOptions,
+    ButtonSource,
+    LampOptions,
+    LampSource,
+    ReaderOptions,
+    ReaderSource,
+)
+from kioskd.adapters.controls.typed_lines import typing_keys
 from kioskd.adapters.source import (
     DeviceAccess,
     DeviceListing,
@@ -32,7 +40,10 @@ class EvdevSource(ButtonSource):
 
     prefix, form = "evdev", "evdev:NAME/KEY"
     pattern = r"evdev:(.+)/([A-Z][A-Z0-9_]*)"
-    refusal = "is not a key of an input device; write evdev:NAME/KEY, such as evdev:Pedal/KEY_SPACE"
+    refusal = (
+        "is not a key of an input device; write evdev:NAME/KEY, such as evdev:Pedal/KEY_SPACE "
+        "(a reader that types lines belongs into controls.readers)"
+    )
     called = "an input device"
     library = Library("evdev", extra="input")
     access = DeviceAccess("input", (("/dev/input/event*", "input"),), written=False)
@@ -44,6 +55,25 @@ class EvdevSource(ButtonSource):
 
         device, key = self.parts
         return EvdevButton(device, key, shared.setdefault(self.prefix, InputDevices()))
+
+
+class EvdevReaderSource(ReaderSource):
+    """`evdev:NAME`: an input device that types lines, all keys of it."""
+
+    prefix, form = "evdev", "evdev:NAME"
+    pattern = r"evdev:(\S|\S.*\S)"
+    library, access = EvdevSource.library, EvdevSource.access
+
+    @property
+    def wires(self) -> tuple[str, ...]:
+        """Each key that types a character or ends the line; see `Source.wires`."""
+        return tuple(f"{self.text}/{key}" for key in typing_keys())
+
+    def build(self, options: ReaderOptions, shared: dict[str, Any]) -> "ports.LineReader":
+        """Return the reader; see `ReaderSource.build`. It shares the grab with buttons on its device."""
+        from kioskd.adapters.controls.evdev import EvdevReader, InputDevices  # noqa: PLC0415
+
+        return EvdevReader(self.parts[0], options.layout, shared.setdefault(self.prefix, InputDevices()))
 
 
 def _names(folder: Path) -> list[str]:
@@ -110,6 +140,7 @@ class CommandSource(LampSource):
 
 
 BUTTONS: Final[dict[str, type[ButtonSource]]] = by_prefix(GpioButtonSource, EvdevSource)
+READERS: Final[dict[str, type[ReaderSource]]] = by_prefix(EvdevReaderSource)
 LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
     GpioLampSource, RgbLampSource, PwmLampSource, LedLampSource
 )
@@ -118,6 +149,11 @@ LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
 def button_source(text: str) -> ButtonSource:
     """Return the parsed source of a button. ValueError: `text` is not one."""
     return parsed(BUTTONS, text)
+
+
+def reader_source(text: str) -> ReaderSource:
+    """Return the parsed source of a reader. ValueError: `text` is not one."""
+    return parsed(READERS, text)
 
 
 def lamp_source(text: str) -> LampSource:
@@ -136,11 +172,17 @@ def _no_button(text: str) -> str:
     return (kind_of(BUTTONS, text) or GpioButtonSource).refusal
 
 
+def _no_reader(_text: str) -> str:
+    return "is not a reader; write evdev:NAME, such as evdev:Barcode Scanner"
+
+
 def _no_lamp(_text: str) -> str:
     return f"is not a lamp; use {forms(LAMPS)}, such as gpio:pi/25"
 
 
 ButtonSourceText = Annotated[str, source_text(button_source, _no_button)]
 """Type of a button's `source` in the settings."""
+ReaderSourceText = Annotated[str, source_text(reader_source, _no_reader)]
+"""Type of a reader's `source` in the settings."""
 LampSourceText = Annotated[str, source_text(lamp_source, _no_lamp)]
 """Type of a lamp's `source` in the settings."""

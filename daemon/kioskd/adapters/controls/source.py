@@ -1,8 +1,9 @@
-"""The base classes of all kinds of button and lamp sources."""
+"""The base classes of all kinds of button, reader and lamp sources."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from kioskd.adapters.controls.typed_lines import KeyboardLayout
 from kioskd.adapters.source import Source
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ class ButtonSource(Source, ABC):
         object that its buttons share. ConfigError: a library that the button needs is missing, or does not
         know the key.
         """
+
+
+class ReaderOptions(Protocol):
+    """Settings of a reader, other than its source."""
+
+    @property
+    def layout(self) -> KeyboardLayout:
+        """The keyboard that the reader types like."""
+
+
+class ReaderSource(Source, ABC):
+    """Parsed source of a reader, which types lines."""
+
+    @abstractmethod
+    def build(self, options: ReaderOptions, shared: dict[str, Any]) -> "ports.LineReader":
+        """Return the reader, not opened yet; see `ButtonSource.build`."""
 
 
 class LampSource(Source, ABC):

@@ -97,6 +97,27 @@ class MemoryButton(MemoryDevice):
             self._on_edge(edge)
 
 
+class MemoryReader(MemoryDevice):
+    """Reader that types what a script says; a `ports.LineReader`."""
+
+    def __init__(self) -> None:
+        super().__init__("reader")
+        self._lines: collections.deque[str] = collections.deque(maxlen=_BACKLOG_EDGES)
+
+    def scan(self, line: str) -> None:
+        """Type a line. Lines are kept for the next `watch`."""
+        self._lines.append(line)
+        self._changed.set()
+
+    async def watch(self, on_line: Callable[[str], None]) -> NoReturn:
+        """Report lines until cancelled; see `ports.LineReader`."""
+        self._begin()
+        while True:
+            while self._lines:
+                on_line(self._lines.popleft())
+            await self._change()
+
+
 class MemoryCamera(MemoryDevice):
     """Camera that gives one picture; a `ports.Camera`, and its own `ports.RunningCamera`."""
 

@@ -218,6 +218,16 @@ class GeminiConnection:
         elif jpegs:
             await self._write(jpegs, turn_complete=False)
 
+    async def send_context(self, text: str) -> None:
+        """Add a text to the model's memory; see `ports.Connection.send_context`.
+
+        It is sent as `show_pictures` sends pictures. Models that accept no content then get a turn.
+        """
+        if self._terms.client_content == "seed_only":
+            await self.send_text(text)
+        else:
+            await self._write((), sanitize.text(text), turn_complete=False)
+
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Answer calls, and deliver their pictures (see `PictureDelivery`); see `ports.Connection.answer`."""
         if not answers:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from kioskd.core.events import Event
+from kioskd.core.events import Event, WakeCause, Woken
 from kioskd.ports import MetricFamily
 
 
@@ -46,6 +46,37 @@ class VolumeControl(Protocol):
 
     def set_volume(self, percent: int) -> int:
         """Set the volume within speaker.volume_floor and volume_ceiling. Return the volume that is set."""
+
+
+class ChosenSubject(Protocol):
+    """A thing that the visitor stands before."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the settings."""
+
+
+class SubjectsView(Protocol):
+    """The things that visitors stand before."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The names of all subjects."""
+
+    @property
+    def current(self) -> ChosenSubject | None:
+        """The subject of this conversation; None if it has none."""
+
+    def call(self, line: str, cause: WakeCause) -> Woken | None:
+        """Return the event that chooses the subject of `line`; None if no subject has it."""
+
+
+class PresenceView(Protocol):
+    """The presence sensor."""
+
+    @property
+    def status(self) -> str:
+        """`missing`, `unknown`, `present` or `absent`."""
 
 
 class JournalControl(Protocol):
@@ -109,6 +140,15 @@ class FleetView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureViews:
+    """The parts that only some kiosks have. None: the settings name no such part."""
+
+    fleet: FleetView | None = None
+    subjects: SubjectsView | None = None
+    presence: PresenceView | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KioskView:
     """The values that remote control reads, and the functions that it calls."""
 
@@ -124,5 +164,4 @@ class KioskView:
     owner: OwnerControl
     metrics: MetricsView
     tools: ToolsView
-    fleet: FleetView | None = None
-    """None: the kiosk belongs to no fleet."""
+    features: FeatureViews = FeatureViews()

@@ -26,7 +26,7 @@ from kioskd.core.machine import State
 from kioskd.core.troubles import Trouble, broken
 from kioskd.errors import ConfigError
 from kioskd.flow.audio.level_meters import LevelMeters
-from kioskd.flow.controls.kiosk_view import KioskView
+from kioskd.flow.controls.kiosk_view import KioskView, SubjectsView
 from kioskd.flow.reporting.journal import described, wrong
 from kioskd.flow.reporting.metrics import MetricCounts
 from kioskd.ports import Clock, SendLine
@@ -47,6 +47,9 @@ So there is always a place to ask for the status.
 """
 
 QUESTION_CHARS: Final = 4000
+
+SHOWN_KEYS: Final = 10
+"""The most names of subjects that a message lists."""
 
 LOG_LEVELS: Final = ("debug", "info", "warning")
 
@@ -113,6 +116,7 @@ class RemoteControl:
     def status(self) -> dict[str, object]:
         """Return the status: words for people, numbers for programs. No speech, no picture, no secret."""
         tally, kiosk = self._tally, self._kiosk
+        features = kiosk.features
         state, now = tally.state, self._clock.now()
         awake = state.turn.awake
         up_s = None if tally.up_since is None else round(now - tally.up_since, 1)
@@ -133,9 +137,11 @@ class RemoteControl:
             "microphone": _microphone(state),
             "speaker": "missing" if Device.SPEAKER in state.missing else "working",
             "camera": kiosk.pictures.status,
+            "subject": _key(features.subjects),
+            "presence": None if features.presence is None else features.presence.status,
             "tools_left_out": kiosk.tools.left_out(),
             "tool_conditions": list(kiosk.tools.conditions()),
-            "fleet": None if kiosk.fleet is None else {"connected": kiosk.fleet.connected},
+            "fleet": None if features.fleet is None else {"connected": features.fleet.connected},
             "volume": kiosk.volume.percent,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),
@@ -150,7 +156,7 @@ class RemoteControl:
         told: dict[str, object] = {}
         match request:
             case {"do": "wake"}:
-                _must_be_awake(await self._step(Woken(WakeCause.REMOTE)))
+                _must_be_awake(await self._step(self._call(request)))
             case {"do": "sleep"}:
                 await self._step(SleepRequested())
             case {"do": "hush"}:
@@ -177,6 +183,19 @@ class RemoteControl:
                 )
         log.info("command from the control socket: do=%s", request["do"])
         return {"state": str(self._tally.show.shown), "words": self._kiosk.display.words, **told}
+
+    def _call(self, request: Mapping[str, object]) -> Event:
+        """Return the event of `kioskd wake`, which may choose a subject."""
+        line, subjects = request.get("about"), self._kiosk.features.subjects
+        if line is None:
+            return Woken(WakeCause.REMOTE)
+        if subjects is None:
+            raise RequestRefused("the kiosk has no subjects; add subjects to the configuration")
+        if (event := subjects.call(str(line), WakeCause.REMOTE)) is None:
+            known = ", ".join(subjects.keys[:SHOWN_KEYS])
+            more = ", ..." if len(subjects.keys) > SHOWN_KEYS else ""
+            raise RequestRefused(f"no subject has this name; write one of {known}{more}")
+        return event
 
     async def _ask(self, text: str) -> None:
         text = sanitize.text(text)
@@ -264,6 +283,12 @@ class RemoteControl:
             self._watchers[privileged] -= 1
             if not self._watchers.total():
                 self._meters.watch(on=False)
+
+
+def _key(subjects: SubjectsView | None) -> str | None:
+    """Return the name of the present subject; None if there is none."""
+    current = None if subjects is None else subjects.current
+    return None if current is None else current.key
 
 
 def _must_be_awake(state: State) -> None:

@@ -1,8 +1,9 @@
 """The outbox: texts and pictures for the model, in order. They never delay the sound.
 
-    a session's first pictures ─┐
-    greeting ───────────────────┼─► gate ─► connection
-    texts, requested pictures ──┘
+    the subject's text and pictures ─┐
+    a session's first pictures ──────┤
+    greeting ────────────────────────┼─► gate ─► connection
+    texts, requested pictures ───────┘
 
 Pictures wait until the sound leaves room for them. Texts wait for pictures only a few seconds.
 """
@@ -48,6 +49,18 @@ class _Item:
     """The clock's time when a picture is dropped; None while it was not tried."""
 
 
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The things that the model is to know in this conversation, besides its instructions."""
+
+    text: str = field(default="", repr=False)
+    """A text that asks for no answer. Empty: there is none."""
+    pictures: Sequence[bytes] = field(default=(), repr=False)
+    """JPEGs that follow the text."""
+    greeting: str = field(default="", repr=False)
+    """The instruction for the model's next words, in place of the general greeting. Empty: there is none."""
+
+
 class Outbox:
     """The texts and pictures of one conversation. Items that a lost connection did not take are kept."""
 
@@ -59,6 +72,11 @@ class Outbox:
         self._on_text = on_text
         self._open = False
         self._clock = clock
+        self._background: Background | None = None
+        self._fact = ""
+        """The background's text, if the session has not got it yet."""
+        self._about: deque[bytes] = deque()
+        """The background's pictures that the session has not got yet."""
         self._first: deque[bytes] = deque()
         self._greeting: str | None = None
         self._items: deque[_Item] = deque()
@@ -68,12 +86,28 @@ class Outbox:
         self._changed = asyncio.Event()
 
     def begin(self, pictures: Sequence[bytes]) -> None:
-        """Send these JPEGs before all else, because a new session has seen no picture."""
+        """Send the background and these JPEGs before all else, because a new session has seen nothing."""
         self._first = deque(pictures)
+        if self._background is not None:
+            self._fact, self._about = self._background.text, deque(self._background.pictures)
+        self._changed.set()
+
+    def use(self, background: Background) -> None:
+        """Use a background from the beginning of a conversation on: its session gets it with `begin`."""
+        self._background = background
+
+    def change(self, background: Background) -> None:
+        """Use another background from now on, and send it at once. Its greeting is a turn of its own."""
+        self._background = background
+        self._fact, self._about = background.text, deque(background.pictures)
+        self._greeting = background.greeting or None
+        self._since = self._clock.now()
         self._changed.set()
 
     def greet(self, greeting: str | None) -> None:
-        """Send this text next; None: do not greet any more."""
+        """Send this text next, or the background's greeting; None: do not greet any more."""
+        if greeting is not None and self._background is not None:
+            greeting = self._background.greeting or greeting
         self._greeting = greeting
         self._changed.set()
 
@@ -96,6 +130,8 @@ class Outbox:
     def close(self) -> None:
         """Accept no more, and drop the items that wait, because the conversation is over."""
         self._open = False
+        self._background, self._fact = None, ""
+        self._about.clear()
         self._first.clear()
         self._greeting = None
         self._items.clear()
@@ -118,8 +154,10 @@ class Outbox:
             self._changed.clear()
             if self._shut:
                 await self._changed.wait()
-            elif self._first and not self._pressed:
-                await self._show_first(connection)
+            elif self._fact:
+                await self._add(connection, self._fact)
+            elif (self._about or self._first) and not self._pressed:
+                await self._show_first(connection, self._about or self._first)
             elif self._greeting is not None:
                 greeting, self._greeting = self._greeting, None
                 await self._say(connection, greeting)
@@ -139,26 +177,30 @@ class Outbox:
         for item in self._items:
             item.until = None
 
-    async def _show_first(self, connection: Connection) -> None:
-        pictures, until = self._first, self._since + SHOWING_S
+    async def _add(self, connection: Connection, text: str) -> None:
+        await connection.send_context(text)
+        if self._fact is text:  # else there is another one, or the conversation has ended
+            self._fact = ""
+
+    async def _show_first(self, connection: Connection, contents: deque[bytes]) -> None:
+        """Send the next one of `contents`, which are `_about` or `_first`."""
+        first, until = contents[0], self._since + SHOWING_S
 
         def wanted() -> bool:
             return (
-                self._first is pictures
-                and bool(pictures)
+                any(contents is each for each in (self._about, self._first))
+                and bool(contents)
                 and not self._shut
                 and not self._pressed
                 and self._clock.now() < until
             )
 
-        if await self._pacer.send(
-            connection, partial(connection.show_pictures, [pictures[0]]), wanted=wanted
-        ):
-            if pictures:  # else the conversation has ended
-                pictures.popleft()
-        elif self._clock.now() >= until and pictures:
-            log.warning(_LEFT_OUT, len(pictures), SHOWING_S)
-            pictures.clear()
+        if await self._pacer.send(connection, partial(connection.show_pictures, [first]), wanted=wanted):
+            if contents:  # else the conversation has ended
+                contents.popleft()
+        elif self._clock.now() >= until and contents:
+            log.warning(_LEFT_OUT, len(contents), SHOWING_S)
+            contents.clear()
 
     async def _send(self, connection: Connection, item: _Item) -> None:
         why = ""

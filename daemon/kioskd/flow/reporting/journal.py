@@ -43,7 +43,7 @@ WRONG: Final = {
     Code.MICROPHONE: "the microphone is missing; plug it in, or see kioskd devices",
     Code.DEAF: "the microphone gives nothing but silence; switch it on",
     Code.SPEAKER: "the speaker is missing; plug it in, or see kioskd devices",
-    Code.BUTTON: "a button does not work; check its plug and wiring, or see kioskd devices",
+    Code.BUTTON: "a button, reader or sensor does not work; check its plug and wiring, or see kioskd devices",
     Code.CAMERA: "the camera gave no picture when one was needed; plug it in, or see kioskd devices",
     Code.LAMP: "a lamp does not work; check its wiring, or see kioskd devices",
     Code.BUDGET: "today's budget is spent",
@@ -87,6 +87,10 @@ def status(show: ShowStatus, *, kept: str = "") -> str:
     if show.asking:
         words = f"{words}; the model asks to use the tool {show.asking}: press the button to allow it"
     return f"{words}; stored: {kept}" if kept else words
+
+
+_UNSURE: Final = frozenset({WakeCause.VOICE.value, WakeCause.PRESENCE.value})
+"""Causes that do not prove that a visitor is there."""
 
 
 class Journal:
@@ -146,8 +150,9 @@ class Journal:
             extra={
                 "fields": {"conversation": after.turn.conversation, "cause": _cause(event)},
                 "message_id": journal_ids.CONVERSATION_BEGAN,
-                # Noise, too, can count as a voice. An answer shows that a person is there.
-                "visitor": after.turn.woken_by_person and event != Woken(WakeCause.VOICE),
+                # Noise can count as a voice, and a movement as a visitor. An answer shows that a person is
+                # there.
+                "visitor": after.turn.woken_by_person and _cause(event) not in _UNSURE,
             },
         )
 

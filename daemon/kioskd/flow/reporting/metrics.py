@@ -147,6 +147,8 @@ class Readings:
     """Calls of tools, by status."""
     budget: Mapping[str, float] = field(default_factory=dict)
     """The day's use of its limits, and the limits."""
+    subjects: Mapping[str, int] = field(default_factory=dict)
+    """`Subjects.counts`."""
 
 
 def families(tally: MetricCounts, readings: Readings, now: float, version: str) -> list[MetricFamily]:
@@ -216,6 +218,13 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
         ),
         MetricFamily(
             "kioskd_tool_calls", "counter", "Tool calls, by status.", dict(readings.tool_calls), "status"
+        ),
+        MetricFamily(
+            "kioskd_subjects",
+            "counter",
+            "Choices of a subject: chosen, repeated, or rejected (no subject has the line).",
+            dict(readings.subjects),
+            "what",
         ),
         MetricFamily(
             "kioskd_device_losses", "counter", "Devices that were lost, by kind.", dict(tally.lost), "device"
