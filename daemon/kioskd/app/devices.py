@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
+from kioskd.app.announcements import recordings
 from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
 from kioskd.app.policy import session_of
 from kioskd.app.service import find_proxies, live, read_aloud
@@ -155,6 +156,7 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
         partial(settings.camera.parsed.build, settings.camera.form),
         partial(_camera_lamps, settings.camera),
         partial(pictures, settings),
+        partial(recordings, settings),
         partial(echo_canceller, settings),
         partial(_listeners, settings),
         partial(find_proxies, settings),

@@ -162,6 +162,7 @@ class Kiosk:
             journal,
             self._owner,
             metrics,
+            self.sound.announcements,
             self._tools.left_out,
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
@@ -187,6 +188,7 @@ class Kiosk:
                 Journal(logs.set_common_fields).observe,
                 self._budget.observe,
                 self._storage.recorder.observe,
+                self.sound.announcements.observe,
                 *own,
                 *self._tools.observers,
                 *observers,
@@ -240,6 +242,7 @@ class Kiosk:
             effects.HangUp: self._hang_up,
             effects.Greet: self._link.greet,
             effects.Confirm: self._tools.confirmation.allow,
+            effects.Announce: self.sound.announcements.announce,
             effects.AskConfirmation: lambda _effect: downlink.question(self._tools.confirmation.sound),
             effects.ShowStatus: self._display.show,
             effects.KeepHandle: lambda effect: resumption.keep(effect.conversation, effect.handle),
@@ -264,6 +267,7 @@ class Kiosk:
             "prompts": partial(once, self._parts.service.prompts.prepare),
             "budget": self._budget.run,
             "records": self._storage.recorder.run,
+            **self.sound.announcements.workers,
             **self._others,
         }
         for spec in devices.buttons:

@@ -24,6 +24,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "speaker": frozenset(SpeakerSettings.model_fields) - {"volume"},
     "camera": None,
     "controls": None,
+    "announcements": None,
     "tools": None,
     "metrics": None,
     "privacy": None,

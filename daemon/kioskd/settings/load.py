@@ -17,7 +17,7 @@ from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
 from kioskd.tools.registry import tool_faults, unseen
-from kioskd.yamlconf.document import Document, Fault
+from kioskd.yamlconf.document import Document, Fault, ValuePath
 from kioskd.yamlconf.error_messages import shape_of, without_empty, words
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import shown
@@ -178,6 +178,7 @@ def startup_faults(
         *hidden_faults(settings, sandbox),
         *joint_faults(settings),
         *tool_faults(settings.tools, environ),
+        *_voice_faults(settings),
     ):
         document.fault(loc, what)
     for loc, file in _files(settings):
@@ -208,6 +209,15 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
             yield ("service", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
+    for index, each in enumerate(settings.announcements.schedule):
+        if each.file is not None:
+            yield ("announcements", "schedule", index, "file"), each.file
+
+
+def _voice_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    """Yield the faults that keep the voice program of announcements from starting."""
+    if (voice := settings.announcements.voice) is not None:
+        yield from ((("announcements", "voice", *loc), what) for loc, what in voice.faults())
 
 
 def _text(path: Path) -> str:

@@ -216,7 +216,7 @@ async def test_an_announcement_that_finds_no_pause_is_dropped() -> None:
 async def test_in_quiet_hours_only_an_urgent_announcement_is_taken() -> None:
     rig = Rig(asleep())
     rig.quiet = True
-    with pytest.raises(AnnouncementRefused, match="quiet hours.*--now"):
+    with pytest.raises(AnnouncementRefused, match=r"quiet hours.*--now"):
         rig.announcer.put(announcement())
     rig.announcer.put(announcement(now=True))
     assert len(rig.played) == 1

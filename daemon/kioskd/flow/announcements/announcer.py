@@ -1,6 +1,6 @@
 """Announcements that wait for their moment, one after the other.
 
-An announcement waits until nobody has spoken for a moment, or until the conversation is over. A person who
+An announcement waits until no one has spoken for a moment, or until the conversation is over. A person who
 presses a button stops it. Anything else that stops it, such as the prompt of a fault, only delays it.
 """
 
@@ -56,7 +56,7 @@ class Announcement:
     """Its words; empty if only a recording is known."""
     language: str
     source: str
-    """Who wants it, for the journal: `command` or `schedule`."""
+    """The origin for the journal: `command` or `schedule`."""
     now: bool = False
     """Whether it waits for no pause, and is also spoken in quiet hours."""
 
@@ -279,5 +279,5 @@ class Announcer:
 
 
 def _calm(state: State) -> bool:
-    """Return whether an announcement would interrupt nobody."""
+    """Return whether an announcement would interrupt no person and no reply."""
     return may_announce(state) and not state.ringing and (state.turn.quiet or not state.turn.awake)
