@@ -1,7 +1,6 @@
 """Announcements of a whole kiosk whose devices are fakes: what is heard, and that nothing is sent."""
 
 import asyncio
-import io
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -104,6 +103,11 @@ async def kiosk(**changes: object) -> AsyncIterator[Announcing]:
         yield made
 
 
+def spoken(recording: Path) -> bytes:
+    with recording.open("rb") as file:
+        return decoded(file, pcm.UPLINK_HZ)
+
+
 def heard_whole(heard: bytes) -> bool:
     return SOUND in heard
 
@@ -164,7 +168,7 @@ async def test_an_announcement_waits_for_the_end_of_a_reply_and_an_urgent_one_so
 
 
 async def test_the_kiosks_own_announcement_does_not_wake_it() -> None:
-    person = silence(1.0) + decoded(io.BytesIO(PERSON.read_bytes()), pcm.UPLINK_HZ) + silence(0.5)
+    person = silence(1.0) + spoken(PERSON) + silence(0.5)
     async with kiosk(conversation={"wake": ("voice",)}) as it:
         await it.say()
         await it.announces()
