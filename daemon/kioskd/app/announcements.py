@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kioskd.flow.announcements.timetable import Timetable
     from kioskd.ports import Clock
     from kioskd.prompts.announcement_voice import AnnouncementVoice
+    from kioskd.prompts.voice_program import VoiceProgram
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,14 @@ def voice(settings: Settings, clock: "Clock") -> "AnnouncementVoice":
     """Return the voice of announcements."""
     from kioskd.prompts.announcement_voice import AnnouncementVoice  # noqa: PLC0415 - only if used
 
+    return AnnouncementVoice(voice_program(settings, clock))
+
+
+def voice_program(settings: Settings, clock: "Clock") -> "VoiceProgram | None":
+    """Return the owner's voice program; None if espeak-ng speaks."""
     program = settings.announcements.voice
     if program is None:
-        return AnnouncementVoice()
+        return None
     from kioskd.prompts.voice_program import VoiceProgram  # noqa: PLC0415 - only if used
     from kioskd.tools.program import Program  # noqa: PLC0415 - as above
     from kioskd.tools.sandbox import ProgramSandbox  # noqa: PLC0415 - as above
@@ -47,7 +53,7 @@ def voice(settings: Settings, clock: "Clock") -> "AnnouncementVoice":
     if program.sandbox:
         hidden = tuple(secret_files(settings))
         box = ProgramSandbox(program.reads, program.writes, program.network, hidden)
-    return AnnouncementVoice(VoiceProgram(Program(_argv(program), Path("/"), {}, box), clock))
+    return VoiceProgram(Program(_argv(program), Path("/"), {}, box), clock)
 
 
 def _argv(program: VoiceSettings) -> list[str]:
