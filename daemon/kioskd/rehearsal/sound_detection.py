@@ -60,7 +60,7 @@ def announcements(
 
 
 def _spoken(notes: Sequence[LoggedEvent], end: float) -> Iterator[tuple[LoggedEvent, float, str]]:
-    """Yield the order of each prompt and announcement, and when and by what it ended."""
+    """Yield the order of each prompt and announcement, the time of its end, and the event that ended it."""
     words = {"Prompt", "Announce", "PromptOver", "HushPrompt"}
     steps = [note for note in notes if note.by == "daemon" and note.what in words]
     for note, following in itertools.zip_longest(steps, steps[1:]):
