@@ -492,7 +492,7 @@ async def test_a_recording_is_announced_without_words(kiosk: Kiosk) -> None:
     ],
 )
 async def test_an_announcement_that_makes_no_sense_is_refused(
-    kiosk: Kiosk, request_: dict[str, object], why: str
+    kiosk: Kiosk, request_: dict[str, Any], why: str
 ) -> None:
     assert why in (await kiosk.asks("say", **request_))["why"]
     assert kiosk.announcer.wishes == []
