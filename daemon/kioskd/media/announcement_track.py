@@ -14,15 +14,11 @@ class AnnouncementTrack:
 
     def __init__(self, on_over: Callable[[int], None]) -> None:
         """Start silent. `on_over` gets each ended announcement's number once, in the consumer's thread."""
-        self._clip = Clip(on_over)
+        self.clip = Clip(on_over)
+        """Its `busy`: an announcement waits or sounds, or its end is to be reported."""
         self._manner = 1.0, False
         """The gain of the newest announcement, and whether it sounds over replies."""
         self._sounding = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether an announcement waits or sounds, or its end is to be reported."""
-        return self._clip.busy
 
     # The producer's side.
 
@@ -32,12 +28,12 @@ class AnnouncementTrack:
         `over`: it sounds at once, over a reply. Otherwise it waits until no reply sounds.
         """
         self._manner = gain, over
-        return self._clip.start(sound)
+        return self.clip.start(sound)
 
     def stop(self) -> None:
         """Drop the unheard rest."""
-        if self._clip.busy:
-            self._clip.stop()
+        if self.clip.busy:
+            self.clip.stop()
 
     # The consumer's side.
 
@@ -49,7 +45,7 @@ class AnnouncementTrack:
     @property
     def covers(self) -> bool:
         """Whether an announcement sounds over the replies, so that they must be quieter."""
-        return self._clip.busy and self._manner[1]
+        return self.clip.busy and self._manner[1]
 
     def onto(self, data: bytes, *, free: bool) -> tuple[bytes, bool]:
         """Return `data` with the announcement's next piece, and whether there was one.
@@ -57,8 +53,8 @@ class AnnouncementTrack:
         `free`: no reply and no prompt sounds in `data`.
         """
         gain, over = self._manner
-        if not (over or free or self._sounding or self._clip.stopped):
+        if not (over or free or self._sounding or self.clip.stopped):
             return data, False
-        piece = self._clip.take(len(data))
-        self._sounding = self._clip.busy
+        piece = self.clip.take(len(data))
+        self._sounding = self.clip.busy
         return (mixed(data, scaled(piece, gain, gain)), True) if piece else (data, False)

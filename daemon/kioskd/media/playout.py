@@ -115,7 +115,7 @@ class Playout:
             or self._incoming.flushed_to != self._replies.flushed_to
             or self._prompts.busy
             or self._cues.busy
-            or self._announcement.busy
+            or self._announcement.clip.busy
         )
 
     @property
@@ -188,11 +188,11 @@ class Playout:
         if self.silent:
             # Most pulls are silent, so this way does almost nothing.
             self.voiced = False
-            self._ducking.settle(down=self._ducking.on)
+            self._ducking.settle(self._ducking.on)
             self._last_gain = gain(self.volume)
             return self._silent(byte_count)
         data = self._voices_and_cues(byte_count)
-        if not self._announcement.busy:
+        if not self._announcement.clip.busy:
             return data
         data, announced = self._announcement.onto(data, free=not self.voiced)
         self.voiced = self.voiced or announced
@@ -252,14 +252,14 @@ class _Ducking:
         self.on = False
         self.gain = 1.0
 
-    def settle(self, *, down: bool) -> None:
+    def settle(self, down: bool) -> None:
         """Jump to the wanted gain: nothing sounds, so the step is not heard."""
         self.gain = _DUCKED if down else 1.0
 
     def apply(self, data: bytes, *, down: bool) -> bytes:
         """Return the replies' sound with a gain that moves to its target; without sound the gain jumps."""
         if not data:
-            self.settle(down=down)
+            self.settle(down)
             return data
         before, target = self.gain, _DUCKED if down else 1.0
         step = _DOWN if target < before else _UP
