@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 import pytest
 from tests.prompts.test_speech import wav
 from tests.support.fakes_live import ScriptedConnection
-from tests.support.kiosk import Kiosk, running, silence, soon, voice
+from tests.support.kiosk import PATIENCE_S, Kiosk, running, silence, soon, voice
 from tests.support.parts import changed
 
 from kioskd import app
+from kioskd.adapters.clock import SystemClock
 from kioskd.app import announcements
 from kioskd.core.effects import KioskStatus
 from kioskd.core.levels import ANNOUNCEMENT
@@ -26,6 +27,7 @@ from kioskd.media import pcm
 from kioskd.media.wav import decoded
 from kioskd.ports import GenerationEnded, ReplyAudio, RequestHandler, TurnComplete
 from kioskd.settings.model import Settings
+from kioskd.tools import program
 
 PAUSE_S = 1.5
 PERSON = Path("/usr/share/sounds/alsa/Front_Center.wav")
@@ -79,6 +81,19 @@ class Announcing(Kiosk):
     async def say(self, **arguments: object) -> Any:
         """Announce `SOUND`."""
         return await soon(self.commands.ask("say", wav(), text="", **arguments))
+
+    async def comes_true(self, holds: Callable[[], object]) -> None:
+        """Wait for the work of threads until `holds()` is true."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                await asyncio.to_thread(int)
+                await self.settle()
+
+    async def has_planned(self) -> None:
+        """Wait until the schedule is in force."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self.commands.ask("status"))["announcements"] is None:
+                await asyncio.to_thread(int)
 
     async def announces(self) -> None:
         await self.until(lambda: self.state.prompt == ANNOUNCEMENT)
@@ -213,6 +228,7 @@ async def test_a_schedule_speaks_at_its_time(tmp_path: Path) -> None:
     (tmp_path / "bell.wav").write_bytes(wav())
     schedule = ({"at": "17:45", "file": tmp_path / "bell.wav", "say": "We close."},)
     async with kiosk(announcements={"volume": 100, "schedule": schedule}) as it:
+        await it.has_planned()
         await it.clock.advance(9.0)
         status = (await it.commands.ask("status"))["announcements"]
         assert status == {"waiting": 0, "next": "2026-12-01 17:45", "planned": 1}
@@ -226,16 +242,12 @@ async def test_a_scheduled_recording_that_was_lost_costs_a_line(
     file = tmp_path / "bell.wav"
     file.write_bytes(wav())
     async with kiosk(announcements={"schedule": ({"at": "17:45", "file": file},)}) as it:
+        await it.has_planned()
         file.unlink()
         await it.clock.advance(10.0)
-        await lines(it, lambda: "announcement left out: source=schedule at=17:45 is not there" in caplog.text)
-
-
-async def lines(it: Announcing, holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.to_thread(int)
-            await it.settle()
+        await it.comes_true(
+            lambda: "announcement left out: source=schedule at=17:45 is not there" in caplog.text
+        )
 
 
 async def test_an_announcement_for_later_comes_at_its_time_once() -> None:
@@ -294,6 +306,8 @@ async def test_a_recording_that_does_not_fit_is_refused() -> None:
         answer = await soon(it.commands.ask("say", b"no wave", text=""))
         assert answer["ok"] is False
         assert "save it as 16-bit PCM WAV" in answer["why"]
+        answer = await soon(it.commands.ask("say", wav(), text="a" * 501))
+        assert "at most 500 characters" in answer["why"]
         assert (await it.commands.ask("status"))["announcements"]["waiting"] == 0
 
 
@@ -312,20 +326,36 @@ async def test_a_voice_program_speaks_in_the_kiosks_language(tmp_path: Path) -> 
     script = tmp_path / "voice"
     script.write_text(f'#!/bin/sh\ncat > {seen}; echo "$KIOSKD_LANGUAGE" >> {seen}; cat {sound}\n')
     script.chmod(0o755)
-    program = {"argv": (str(script),), "sandbox": False}
-    async with kiosk(assistant={"language": "fr-FR"}, announcements={"volume": 100, "voice": program}) as it:
+    own = {"argv": (str(script),), "sandbox": False}
+    async with kiosk(assistant={"language": "fr-FR"}, announcements={"volume": 100, "voice": own}) as it:
         assert (await soon(it.commands.ask("say", text="Bonsoir.")))["ok"]
         assert heard_whole(await it.hear_announcement())
     assert seen.read_text() == "Bonsoir.\nfr-FR\n"
 
 
+@pytest.mark.skipif(program.missing() is not None, reason=f"no sandbox here: {program.missing()}")
+async def test_a_voice_program_in_its_sandbox_reads_what_it_names_and_not_the_key(tmp_path: Path) -> None:
+    sound, key = tmp_path / "voice.wav", tmp_path / "key"
+    sound.write_bytes(wav())
+    key.write_text("AIza-not-a-real-key-0123456789abcdefghij")
+    script = tmp_path / "voice"
+    script.write_text(f'#!/bin/sh\ncat {key} && exit 3\ncat "$1"\n')
+    script.chmod(0o755)
+    settings = Settings.model_validate(
+        {"service": {"key_file": key}, "announcements": {"voice": {"argv": (str(script), str(sound))}}}
+    )
+    made = announcements.voice_program(settings, SystemClock())
+    assert made is not None
+    assert await made.render("Hello.", "en-GB") == wav()
+
+
 def test_a_kiosk_without_announcements_imports_nothing_of_them() -> None:
     heavy = ("kioskd.flow.announcements", "kioskd.prompts.announcement_voice", "kioskd.prompts.voice_program")
-    program = (
+    code = (
         f"import sys, kioskd.app.kiosk\nprint([name for name in sys.modules if name.startswith({heavy!r})])"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=240
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240
     )
     assert ran.stdout == "[]\n"
 

@@ -16,7 +16,7 @@ from kioskd.errors import ConfigError, KioskError
 from kioskd.flow.audio.downlink import Downlink
 from kioskd.flow.controls.kiosk_view import AnnouncementWish
 from kioskd.flow.runtime.workers import Worker
-from kioskd.settings.announcements import DAYS, ScheduledAnnouncement, VoiceSettings, within
+from kioskd.settings.announcements import DAYS, LONGEST, ScheduledAnnouncement, VoiceSettings, within
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import secret_files
 
@@ -150,6 +150,7 @@ class AnnouncementHost:
 
     async def say(self, wish: AnnouncementWish) -> Mapping[str, object]:
         """See `AnnouncementControl`."""
+        await asyncio.to_thread(_load)
         made = self._parts()
         if wish.at is not None:
             self._check_time(wish.at, now=wish.now)
@@ -192,8 +193,13 @@ class AnnouncementHost:
         now: bool = False,
     ) -> "Announcement":
         """Return an announcement with its sound. Raises KioskError."""
-        from kioskd.flow.announcements.announcer import Announcement  # noqa: PLC0415 - only if used
+        from kioskd.flow.announcements.announcer import (  # noqa: PLC0415 - only if used
+            Announcement,
+            AnnouncementRefused,
+        )
 
+        if len(text) > LONGEST:
+            raise AnnouncementRefused(f"write a text of at most {LONGEST} characters")
         made, tag = self._parts(), language or self._settings.assistant.language
         async with self._rendering:
             if recording is not None:
@@ -229,6 +235,7 @@ class AnnouncementHost:
             log.warning("announcement left out: source=%s %s", what.source, error)
 
     async def _follow_schedule(self) -> None:
+        await asyncio.to_thread(_load)
         schedule, timetable = self._settings.announcements.schedule, self._parts().timetable
         due: asyncio.Queue[ScheduledAnnouncement] = asyncio.Queue(len(schedule))
         for each in schedule:
@@ -247,6 +254,13 @@ class AnnouncementHost:
     def _quiet(self) -> bool:
         hours = self._settings.announcements.quiet_hours
         return bool(hours) and any(within(f"{self._devices.wall():%H:%M}", span) for span in hours)
+
+
+def _load() -> None:
+    """Import all that speaks. It brings numpy, which takes a small machine a second."""
+    import kioskd.flow.announcements.announcer  # noqa: PLC0415 - only if used
+    import kioskd.flow.announcements.timetable  # noqa: PLC0415 - the same
+    import kioskd.prompts.announcement_voice  # noqa: PLC0415, F401 - the same
 
 
 def _enqueue(due: "asyncio.Queue[ScheduledAnnouncement]", entry: ScheduledAnnouncement) -> None:
