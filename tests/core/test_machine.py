@@ -36,6 +36,7 @@ from tests.support.core_walks import REFUSALS
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Announce,
     AskConfirmation,
     CancelTimer,
     Chime,
@@ -253,7 +254,7 @@ ORDER: tuple[tuple[type, ...], ...] = (
     (TakeSnapshot,),
     (StopPrompt,),
     (Chime,),
-    (Prompt, AskConfirmation),
+    (Prompt, AskConfirmation, Announce),
     (CancelTimer,),
     (SetTimer,),
     (SetMute,),

@@ -256,6 +256,19 @@ def recordings_in_a_folder_that_others_may_read(kiosk: Kiosk) -> None:
     kiosk.settings["privacy"] = {"recordings": {"folder": str(folder), "keep_days": 1, "most_mb": 10}}
 
 
+@plants("announcements", "announcement-voice-broken")
+def a_voice_program_that_speaks_nothing(kiosk: Kiosk) -> None:
+    program = kiosk.file("/opt/voice", "#!/bin/sh\n")
+    program.chmod(0o755)
+    kiosk.settings["announcements"] = {"voice": {"argv": [str(program)], "sandbox": False}}
+
+
+@plants("announcements", "announcement-unspoken")
+def an_announcement_in_a_language_without_a_voice(kiosk: Kiosk) -> None:
+    spoken = {"at": "12:00", "say": "Hello.", "language": "qq-QQ"}
+    kiosk.settings["announcements"] = {"schedule": [spoken]}
+
+
 # The way to the service
 
 

@@ -61,6 +61,8 @@ FAULTS = [
     ("name: x\nvisitor:\n  - {command: mutter}", 3, "did you mean mute?"),
     ("name: x\nvisitor:\n  - {show: nowhere.jpg}", 3, "a JPEG, PNG or WebP is needed"),
     ("name: x\nvisitor:\n  - {ask: ''}", 3, "is empty"),
+    ("name: x\nvisitor:\n  - {announce: ''}", 3, "is empty"),
+    ("name: x\nvisitor:\n  - {announce: {now: true}}", 3, "text"),
     ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is not a folder"),
     (
         "name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}",

@@ -67,5 +67,19 @@ def test_a_prompt_is_heard_if_something_sounds_between_its_order_and_its_end() -
     assert len(list(sound_detection.prompts(steps((0.9, "Prompt")), speaking, START + 3))) == 1
 
 
+def test_an_announcement_counts_if_it_sounds_and_no_one_stops_it() -> None:
+    def steps(*entries: tuple[float, str]) -> list[LoggedEvent]:
+        return [LoggedEvent(START + t, "daemon", what, {}) for t, what in entries]
+
+    def found(*entries: tuple[float, str]) -> list[tuple[float, float]]:
+        return list(sound_detection.announcements(steps(*entries), speaking, START + 3))
+
+    speaking = heard(np.full(24_000, 3000, "<i2").tobytes(), 1.0)
+    assert found((1, "Announce"), (2, "PromptOver")) == [(101.0, 102.0)]
+    assert found((1, "Announce"), (1.9, "HushPrompt"), (2, "PromptOver")) == []
+    assert found((2.1, "Announce"), (2.8, "PromptOver")) == []
+    assert found((1, "Announce")) == []
+
+
 def test_a_chime_lasts_as_long_as_its_sound() -> None:
     assert sound_detection.seconds_of("error") == pytest.approx(0.25)

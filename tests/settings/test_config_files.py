@@ -137,13 +137,19 @@ def test_settings_without_a_default_have_an_example() -> None:
     assert [name for name in NEEDS if not any(example.startswith(name) for example in EACH)] == []
 
 
+def subclasses(model: type[Section]) -> Iterator[type[Section]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
 def names(model: type[Section]) -> dict[str, object]:
     shape: dict[str, object] = {}
     for name, field in model.model_fields.items():
         # A list of sections is empty here.
         in_list = str(field.annotation).startswith("tuple")
         section = None if in_list else re.search(r"\b([A-Z]\w+Settings)\b", str(field.annotation))
-        sections = {each.__name__: each for each in Section.__subclasses__()}
+        sections = {each.__name__: each for each in subclasses(Section)}
         shape[field.alias or name] = names(sections[section[1]]) if section else None
     return shape
 

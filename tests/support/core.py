@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Announce,
     AskConfirmation,
     CancelTimer,
     Chime,
@@ -34,6 +35,7 @@ from kioskd.core.effects import (
     UplinkGate,
 )
 from kioskd.core.events import (
+    AnnouncementDue,
     Armed,
     CallsChanged,
     Closing,
@@ -82,7 +84,7 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
-from kioskd.core.levels import QUESTION
+from kioskd.core.levels import ANNOUNCEMENT, QUESTION
 from kioskd.core.link_state import MOST_ROLLOVERS, Link, LinkPhase, LinkTrouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
@@ -249,6 +251,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ConfirmationRequested(wanted=True, name="door", aloud=True),
         ConfirmationRequested(wanted=False),
         PromptOver(),
+        AnnouncementDue(),
         Closing(Code.BUDGET),
         Closing(None),
         MicrophoneSilent(deaf=True),
@@ -302,6 +305,9 @@ EVERY_STATE: Final = (
     dataclasses.replace(listening(woken_by_person=True), unkept="Read-only file system"),
     dataclasses.replace(listening(), confirming=True),
     dataclasses.replace(listening(), away=True),
+    dataclasses.replace(asleep(), prompt=ANNOUNCEMENT),
+    dataclasses.replace(listening(), prompt=ANNOUNCEMENT),
+    dataclasses.replace(speaking(), prompt=ANNOUNCEMENT),
     dataclasses.replace(
         listening(waiting(tries=9, code=Code.WAY), woken_by_person=True),
         prompt=Code.WAY,
@@ -380,6 +386,9 @@ class Shell:
                 case AskConfirmation():
                     assert self.prompt is None, "asks over another prompt"
                     self.prompt = QUESTION
+                case Announce():
+                    assert self.prompt is None, "announces over another prompt"
+                    self.prompt = ANNOUNCEMENT
                 case StopPrompt():
                     assert self.prompt is not None, "no prompt to stop"
                     self.prompt = None

@@ -62,6 +62,7 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
+from kioskd.core.levels import ANNOUNCEMENT
 from kioskd.core.link_state import LinkPhase
 from kioskd.core.machine import State, effects_of_policy, levels, step
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
@@ -384,6 +385,8 @@ class Walk:
             assert wanted.uplink is UplinkGate.SHUT, "sends the kiosk's own reply"
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
             assert wanted.uplink is UplinkGate.SHUT, "sends the kiosk's own prompt"
+        if self.state.prompt == ANNOUNCEMENT:
+            assert wanted.uplink is UplinkGate.SHUT, "sends the owner's announcement"
         assert not (turn.awake and self.state.muted), "awake although muted"
         assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
         if wanted.shown in (KioskStatus.FAULT, KioskStatus.CLOSED, KioskStatus.OFFLINE):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
+from kioskd.app.announcements import recordings
 from kioskd.app.parts import (
     ButtonSpec,
     Devices,
@@ -193,6 +194,7 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
         partial(_camera_lamps, settings.camera),
         partial(pictures, settings),
         partial(subjects, settings),
+        partial(recordings, settings),
         partial(echo_canceller, settings),
         partial(_listeners, settings),
         partial(find_proxies, settings),

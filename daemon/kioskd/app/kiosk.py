@@ -167,6 +167,7 @@ class Kiosk:
             self._owner,
             metrics,
             self._tools,
+            self.sound.announcements,
             FeatureViews(devices.fleet, around.subjects, around.presence),
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
@@ -196,6 +197,7 @@ class Kiosk:
                 Journal(logs.set_common_fields).observe,
                 self._budget.observe,
                 self._storage.recorder.observe,
+                self.sound.announcements.observe,
                 *own,
                 *self._tools.observers,
                 *observers,
@@ -250,6 +252,7 @@ class Kiosk:
             effects.HangUp: self._hang_up,
             effects.Greet: self._link.greet,
             effects.Confirm: self._tools.confirmation.allow,
+            effects.Announce: self.sound.announcements.announce,
             effects.AskConfirmation: lambda _effect: downlink.question(self._tools.confirmation.sound),
             effects.ShowStatus: self._display.show,
             effects.KeepHandle: lambda effect: resumption.keep(effect.conversation, effect.handle),
@@ -274,6 +277,7 @@ class Kiosk:
             "prompts": partial(once, self._parts.service.prompts.prepare),
             "budget": self._budget.run,
             "records": self._storage.recorder.run,
+            **self.sound.announcements.workers,
             **self._others,
         }
         for spec in devices.buttons:

@@ -25,6 +25,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "camera": None,
     "controls": None,
     "subjects": None,
+    "announcements": None,
     "tools": None,
     "metrics": None,
     "privacy": None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kioskd.app.announcements import AnnouncementHost
 from kioskd.app.devices import echo_canceller, speech_model, wake_words
 from kioskd.app.parts import Parts
 from kioskd.app.policy import lead_ms, pause_ms, uplink_mode
@@ -40,6 +41,7 @@ class Sound:
     downlink: Downlink
     meters: LevelMeters
     volume: Volume
+    announcements: AnnouncementHost
     word_detectors: Sequence[LoadingDetector]
     """The detector of the wake words, at most one. It works after its `run` has loaded it."""
 
@@ -93,7 +95,9 @@ def sound(
         after_ms=HELD_AFTER_MS if held else 0,
         on_sent=on_sent,
     )
-    return Sound(uplink, downlink, meters, Volume(preferences, downlink.playout), words)
+    volume = Volume(preferences, downlink.playout)
+    announcements = AnnouncementHost(settings, parts, post, downlink)
+    return Sound(uplink, downlink, meters, volume, announcements, words)
 
 
 def word_detectors(settings: Settings) -> list[LoadingDetector]:

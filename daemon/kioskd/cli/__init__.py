@@ -63,6 +63,7 @@ COMMANDS: Final = {
     "ask": "send a typed question to the model, which answers aloud",
     "show": "show the model a picture from a file",
     "look": "show the model a picture of the camera, taken now",
+    "say": "speak exactly these words, which the model does not hear",
     "log": "set the log level of the running daemon, until its next start",
     "tokens": "mint tokens for the devices of a fleet, so that none of them holds the service key",
     "help": "show the manual, chapter by chapter",

@@ -12,8 +12,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd import sanitize
-from kioskd.adapters.remote.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
+from kioskd import regular_file, sanitize
+from kioskd.adapters.remote.control_wire import ANSWER_BYTES, PICTURE_BYTES, VARIABLE, client_sockets
 from kioskd.cli import Exit
 from kioskd.cli.output import say, say_json
 from kioskd.errors import KioskError
@@ -90,6 +90,23 @@ def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str)
     else:
         print(f"kioskd: not done: {legible(str(answer['why']))}", file=sys.stderr)
     return Exit.OK if answer["ok"] else Exit.NOT_MET
+
+
+def file_content(path: Path, wanted: str, smaller: str) -> bytes:
+    """Return the content of a file that goes to the daemon. `smaller` says what helps if it is too large.
+
+    Raises:
+        KioskError: it cannot be read, is empty, or is too large.
+    """
+    try:
+        content = regular_file.content(path, PICTURE_BYTES + 1)
+    except OSError as error:
+        raise KioskError(f"{path}: {error.strerror}; name {wanted} that you can read") from error
+    if not content:
+        raise KioskError(f"{path}: the file is empty; name {wanted}")
+    if len(content) > PICTURE_BYTES:
+        raise KioskError(f"{path}: larger than {PICTURE_BYTES // 1_000_000} MB; {smaller}")
+    return content
 
 
 def legible(text: str) -> str:

@@ -9,8 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd import logs, regular_file
-from kioskd.adapters.remote.control_wire import PICTURE_BYTES
+from kioskd import logs
 from kioskd.cli import client
 from kioskd.errors import KioskError
 
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             request["text"] = " ".join(arguments.text)
         case "show":
             try:
-                attachment = _content(arguments.picture)
+                attachment = client.file_content(arguments.picture, "a picture", "scale the picture down")
             except KioskError as error:
                 return client.report(arguments, {"ok": False, "why": str(error)}, "")
         case "log":
@@ -92,15 +91,3 @@ def _percent(text: str) -> int:
         if 0 <= (percent := int(text)) <= 100:
             return percent
     raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 0 to 100, without %")
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = regular_file.content(path, PICTURE_BYTES + 1)
-    except OSError as error:
-        raise KioskError(f"{path}: {error.strerror}; name a picture that you can read") from error
-    if not content:
-        raise KioskError(f"{path}: the file is empty; name a picture")
-    if len(content) > PICTURE_BYTES:
-        raise KioskError(f"{path}: larger than {PICTURE_BYTES // 1_000_000} MB; scale the picture down")
-    return content

@@ -38,6 +38,7 @@ class Kept(NamedTuple):
 NEVER: Final = (
     "Sound, while the kiosk is asleep: only the last moments are in memory, each overwritten by the next.",
     "Sound, while the kiosk is muted: the microphone is closed.",
+    "Announcements, to the service: the microphone is shut off while the kiosk speaks one.",
     "Words, sound, pictures, keys or handles in the journal: it has times, lengths, causes, names of tools.",
     "The last words said, in a core dump: a crash writes none (LimitCORE=0 in the unit).",
 )
@@ -103,6 +104,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         broker = urlsplit(settings.fleet.mqtt.broker).hostname or "the broker"
         told = "state, faults, times and numbers of conversations, presses of the button, minutes and tokens"
         yield Leaving(f"{told}, without any word, sound or picture", f"broker {broker}", "as they change")
+    if (voice := settings.announcements.voice) is not None and (voice.network or not voice.sandbox):
+        yield Leaving("the words of your announcements", voice.reach(), "before each one is spoken")
     asked = "when the model calls the tool, with values that it takes from the visitor's words"
     for tool in settings.tools:
         kind = kind_of(tool)
@@ -126,6 +129,8 @@ def keeps(settings: Settings) -> Iterator[Kept]:
         yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
     if calls:
         yield Kept("the number of today's calls of each tool", "/var/lib/kioskd", "until the next day")
+    planned = "announcements of `kioskd say`, with their words"
+    yield Kept(planned, "memory", "until they were spoken, or the daemon ends")
     for tool in settings.tools:
         if (kept := kind_of(tool).keeps(tool)) is not None:
             yield Kept(*kept)

@@ -54,6 +54,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield _row("subject", client.legible(status["subject"]))
     if status.get("presence") is not None:
         yield _row("presence", status["presence"])
+    if (announcements := status.get("announcements")) is not None:
+        yield _row("announcements", announcement_words(announcements))
     for one in status.get("tools_left_out", ()):
         yield _row("tool left out", client.legible(left_out_words(one)))
     for words in status.get("tool_conditions", ()):
@@ -84,6 +86,13 @@ def left_out_words(one: Mapping[str, str]) -> str:
     """Return the name of a tool that the service rejects, and why."""
     place = f", set at {one['place']}" if one["place"] else ""
     return f"{one['name']}{place}: the service rejects it ({one['why']})"
+
+
+def announcement_words(announcements: Mapping[str, Any]) -> str:
+    """Return how many announcements wait for a pause, and when the next one is planned."""
+    planned = announcements["planned"]
+    coming = f"planned {planned}, next at {announcements['next']}" if planned else "none planned"
+    return f"{coming}, waiting for a pause {announcements['waiting']}"
 
 
 def span(seconds: float) -> str:

@@ -59,6 +59,8 @@ class Overlay(enum.StrEnum):
     NONE = ""
     ASKING = "asking"
     """A tool waits for a press of the button."""
+    ANNOUNCING = "announcing"
+    """The kiosk speaks an announcement of its owner."""
     ARMED_MUTE = "armed_mute"
     """Releasing the button mutes or unmutes."""
     ARMED_RESTART = "armed_restart"
@@ -189,6 +191,11 @@ class StopPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Speak the announcement that waits, as a prompt; `StopPrompt` stops it, too. By: announcer."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeSnapshot:
     """Send the model a picture from the camera now. By: picture_service."""
 
@@ -235,6 +242,7 @@ Effect = (
     | Chime
     | Prompt
     | StopPrompt
+    | Announce
     | TakeSnapshot
     | Confirm
     | AskConfirmation

@@ -249,6 +249,11 @@ class PromptOver:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncementDue:
+    """An announcement of the owner waits, and this is a good moment to begin it. From: announcer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closing:
     """The owner's rules close the kiosk; None: they open it. From: budget.
 
@@ -425,6 +430,7 @@ KioskEvent = (
     | Armed
     | ConfirmationRequested
     | PromptOver
+    | AnnouncementDue
     | Closing
     | SettingsRefused
     | DeviceEvent

@@ -35,6 +35,9 @@ from kioskd.errors import Code
 QUESTION: Final = "question"
 """The prompt that asks for a press."""
 
+ANNOUNCEMENT: Final = "announcement"
+"""The prompt that is an announcement of the owner."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -64,9 +67,9 @@ class State:
     asking: str = ""
     """Name of the tool that waits for a press."""
     prompt: str | None = None
-    """The spoken prompt that is playing: a code, or `QUESTION`."""
+    """The spoken prompt that is playing: a code, `QUESTION` or `ANNOUNCEMENT`."""
     ringing: bool = False
-    """Half duplex only: a prompt was stopped, and the room's echo of it has not faded yet."""
+    """A prompt that shuts the uplink was stopped, and the room's echo of it has not faded yet."""
     away: bool = False
     """The visitor has left, as a sensor saw during this conversation, and no other sign has come since."""
     starved: int | None = None
@@ -139,13 +142,23 @@ def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -
 
 def _uplink(state: State, policy: Policy) -> UplinkGate:
     turn = state.turn
-    if policy.half_duplex and (turn.sounding or state.prompt or state.ringing):
+    if state.ringing or shuts(state.prompt, policy) or (policy.half_duplex and turn.sounding):
         return UplinkGate.SHUT
     if not turn.awake:
         return UplinkGate.PREROLL
     if policy.uplink_mode is not UplinkMode.ALWAYS and not turn.voice:
         return UplinkGate.PAUSED
     return UplinkGate.SEND if state.link.open and not turn.gated else UplinkGate.HOLD
+
+
+def shuts(prompt: str | None, policy: Policy) -> bool:
+    """Return whether the uplink is shut while `prompt` plays. No microphone may hear an announcement."""
+    return prompt == ANNOUNCEMENT or (policy.half_duplex and prompt is not None)
+
+
+def may_announce(state: State) -> bool:
+    """Return whether an announcement can begin: the speaker works, and no other prompt needs it."""
+    return state.started and not (state.prompt or state.confirming or Device.SPEAKER in state.missing)
 
 
 def _camera(turn: Turn, policy: Policy) -> bool:
@@ -175,7 +188,8 @@ _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
 
 def _show(state: State, policy: Policy) -> ShowStatus:
-    overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
+    speaks = Overlay.ANNOUNCING if state.prompt == ANNOUNCEMENT else Overlay.NONE
+    overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, speaks)
     shown, wrong = _shown(state, policy), troubles(state, policy)
     if not wrong:
         return ShowStatus(shown, overlay=overlay)
@@ -241,8 +255,9 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             yield from _timers_asleep(state, policy)
         case turns.TurnPhase.LISTENING:
             # In an outage the kiosk cannot answer, so a silent visitor is not idle. While the model waits for
-            # a tool, the visitor waits, too.
-            if turn.quiet and not (state.link.reached_service and offline(state.link)):
+            # a tool, the visitor waits, too. During an announcement, the visitor cannot answer.
+            outage = state.link.reached_service and offline(state.link)
+            if turn.quiet and not outage and state.prompt != ANNOUNCEMENT:
                 idle_s = policy.follow_up_s if turn.answered else policy.idle_s
                 yield Timer.IDLE, 0.0 if state.away else idle_s
         case turns.TurnPhase.THINKING:

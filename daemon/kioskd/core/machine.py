@@ -15,6 +15,7 @@ from typing import Any, Final
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Announce,
     AskConfirmation,
     Chime,
     Confirm,
@@ -31,6 +32,7 @@ from kioskd.core.effects import (
     TakeSnapshot,
 )
 from kioskd.core.events import (
+    AnnouncementDue,
     Armed,
     Closing,
     ConfirmationRequested,
@@ -61,7 +63,18 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
-from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, lasting, levels
+from kioskd.core.levels import (
+    ANNOUNCEMENT,
+    QUESTION,
+    TROUBLED,
+    Levels,
+    State,
+    difference,
+    lasting,
+    levels,
+    may_announce,
+    shuts,
+)
 from kioskd.core.link_state import Link, LinkPhase, LinkTrouble, dial
 from kioskd.core.policy import Policy
 from kioskd.core.rollover import roll_over
@@ -73,6 +86,9 @@ __all__ = ["Levels", "State", "effects_of_policy", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested, ReplyBegan)
 """Events that stop a spoken prompt."""
+
+BREAKING_OFF: Final = (Pressed, Woken, TalkBegan, SnapshotRequested, ReplySilenced)
+"""Events that stop an announcement: a person near the kiosk wants something else."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
 """Events that answer a tool which waits for the button. While the tool waits, a press does nothing else, even
@@ -96,7 +112,8 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         return state, (Confirm(getattr(event, "down_s", None)),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
-    turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
+    passes = not (refusal or _only_breaks_off(state, event))
+    turn, link, pulses = _machines(state, event, policy) if passes else (state.turn, state.link, ())
 
     # Rules that join both machines: hang up when asleep, dial when awake, roll over in a quiet moment when
     # draining. And sleep when refused, muted or closed.
@@ -124,8 +141,9 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         effects.append(Greet())
     if isinstance(event, SnapshotRequested) and turn.awake:
         effects.append(TakeSnapshot())
-    # After a reply the turn itself waits for the room's echo to fade.
-    after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
+    # After a reply in half duplex the turn itself waits for the room's echo to fade.
+    ringing = noted.ringing and not (policy.half_duplex and turn.sounding)
+    after = replace(noted, turn=turn, link=link, ringing=ringing)
     if after.away and (not turn.awake or turn.conversation != state.turn.conversation):
         after = replace(after, away=False)
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
@@ -199,6 +217,12 @@ def _missing(
     return {**others, device: names} if names else others
 
 
+def _only_breaks_off(state: State, event: Event) -> bool:
+    """Return whether a press stops an announcement and does nothing else: the conversation goes on."""
+    announcing = state.prompt == ANNOUNCEMENT and state.turn.awake and not state.turn.sounding
+    return announcing and isinstance(event, Pressed)
+
+
 def _refusal(state: State, event: Event) -> Code | Cue | None:
     """Return the reason why a visitor cannot wake this kiosk now; None: the event may pass."""
     by_itself = isinstance(event, Started | Restored) or event == TimerFired(Timer.AGAIN)
@@ -225,7 +249,8 @@ def _tell_people(
         isinstance(event, ConfirmationRequested) and event.aloud and after.turn.awake and not after.turn.voice
     )
     if before.prompt and (tell or asks or _hushes(before, event, refusal)):
-        after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
+        faded_by_turn = policy.half_duplex and after.turn.sounding
+        after = replace(after, prompt=None, ringing=shuts(before.prompt, policy) and not faded_by_turn)
         told.append(StopPrompt())
     if (cue := _cue(before, after, event, refusal) or _cue_of_scan(after, event)) is not None:
         told.append(Chime(cue))
@@ -237,6 +262,9 @@ def _tell_people(
     elif asks:
         after = replace(after, prompt=QUESTION)
         told.append(AskConfirmation())
+    elif isinstance(event, AnnouncementDue) and may_announce(after):
+        after = replace(after, prompt=ANNOUNCEMENT)
+        told.append(Announce())
     anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
     told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
@@ -253,6 +281,8 @@ def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> b
     match event:
         case DeviceGone(Device.SPEAKER):
             return True
+        case _ if before.prompt == ANNOUNCEMENT:
+            return isinstance(event, BREAKING_OFF)
         case ConfirmationRequested(wanted=False):
             return before.prompt == QUESTION
         case ReplyBegan():  # a reply does not stop the question; it waits until the question was heard

@@ -8,6 +8,7 @@ from typing import Final
 
 from kioskd.doctor import (
     access,
+    announcements,
     audio,
     camera,
     clock,
@@ -63,6 +64,7 @@ CHECKS: Final = (
     Check("tls", network.tls, ("name",)),
     Check("session", session.session, ("libraries", "key", "tls")),
     Check("tools", programs.programs, ("settings",)),
+    Check("announcements", announcements.announcements, ("settings",)),
     Check("groups", access.groups, ("settings",)),
     Check("permissions", access.permissions, ("groups",)),
     Check("cards", sound_card_users.cards, ("settings",)),

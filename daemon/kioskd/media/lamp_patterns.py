@@ -64,6 +64,8 @@ STATES: Final[Mapping[str, Pattern]] = {
 OVERLAYS: Final[Mapping[str, Pattern]] = {
     # Two long flashes and a pause.
     "asking": Pattern(_beat(0.5, 0.2, 0.5, 0.8), WHITE),
+    # One long flash and one short flash.
+    "announcing": Pattern(_beat(0.6, 0.4, 0.15, 0.4), BLUE),
     # A flicker that is mostly lit, and one that is mostly dark: a person with a finger on the button sees it
     # in half a second.
     "armed_mute": Pattern(_beat(0.35, 0.1), RED),

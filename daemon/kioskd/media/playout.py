@@ -1,11 +1,11 @@
-"""Mixes the speaker's sound: replies, which arrive early, late and in lumps, as one gapless stream; prompts
-and cues.
+"""Mixes the speaker's sound: replies, which arrive early, late and in lumps, as one gapless stream; prompts,
+cues and announcements.
 
-    replies ─► duck ─► or a prompt, in turns ─► + cue ─► volume ─► device
+    replies ─► duck ─► or a prompt, in turns ─► + cue ─► volume ─► + announcement ─► device
 
-The law of this file: there is one producer (the loop's thread: `add`, `end`, `flush`, `say`, `hush`,
-`play_cue`, `duck`). There is one consumer (the device's thread: `pull`), and no lock. Every field has one
-writer, and the other side reads it as it is. They share the queue of `reply_queue`.
+The law of this file: there is one producer (the loop's thread: `add`, `end`, `flush`, `say`, `announce`,
+`hush`, `play_cue`, `duck`). There is one consumer (the device's thread: `pull`), and no lock. Every field has
+one writer, and the other side reads it as it is. They share the queue of `reply_queue`.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kioskd.media import pcm
+from kioskd.media.announcement_track import AnnouncementTrack
 from kioskd.media.mix import Clip, mixed, scaled
 from kioskd.media.reply_queue import Played, ReplyReader, ReplyWriter, Sounded
 
@@ -41,7 +42,14 @@ class PromptFinished:
     prompt: int
 
 
-PlayoutMark = Sounded | Played | PromptFinished
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnnouncementFinished:
+    """Announcement number `number` is over: it was pulled to its end, hushed, or replaced by a newer one."""
+
+    number: int
+
+
+PlayoutMark = Sounded | Played | PromptFinished | AnnouncementFinished
 
 
 def clamp(volume: int, floor: int, ceiling: int) -> int:
@@ -64,7 +72,8 @@ class Playout:
     Replies are numbered from 0 and come in rising order: audio of an older reply than the newest is late, and
     dropped. A prompt and a reply are never heard at once. The prompt waits until the present reply is over,
     or its audio comes too late. A reply waits until the present prompt is over. A cue is heard over
-    everything.
+    everything. An announcement is a prompt with a volume of its own. It can also sound over replies, which
+    are ducked meanwhile.
     """
 
     def __init__(
@@ -74,8 +83,7 @@ class Playout:
 
         Args:
             on_mark: called in the pulling thread, once when a reply sounds, once when it is over, and once
-                when a
-                prompt is over.
+                when a prompt or an announcement is over.
             volume: 0 to 100.
             bound_s: most seconds of audio that wait; later audio is dropped (`dropped_bytes`).
         """
@@ -87,12 +95,13 @@ class Playout:
         self._ducking = _Ducking()
         self._cues = Clip(lambda _cue: None)
         self._prompts = Clip(lambda prompt: on_mark(PromptFinished(prompt)))
+        self._announcement = AnnouncementTrack(lambda number: on_mark(AnnouncementFinished(number)))
 
         # Written by the consumer.
         self.pulled = 0
         """Bytes ever pulled, silence included: evidence that the device is alive."""
         self.voiced = False
-        """Whether the last pulled block holds a part of a reply or prompt."""
+        """Whether the last pulled block holds a part of a reply, a prompt or an announcement."""
         self._last_gain = gain(volume)
         self._prompting = False
         self._silence = b""
@@ -106,6 +115,7 @@ class Playout:
             or self._incoming.flushed_to != self._replies.flushed_to
             or self._prompts.busy
             or self._cues.busy
+            or self._announcement.clip.busy
         )
 
     @property
@@ -146,9 +156,17 @@ class Playout:
         """Play a whole prompt (24 kHz PCM), in place of the one before; return its number, from 0 on."""
         return self._prompts.start(prompt)
 
+    def announce(self, sound: bytes, *, volume: int, over: bool = False) -> int:
+        """Play a whole announcement (24 kHz PCM) at `volume`; return its number, from 0 on.
+
+        `over`: it sounds at once, over a reply, which is lowered by 12 dB meanwhile.
+        """
+        return self._announcement.start(sound, gain(volume), over=over)
+
     def hush(self) -> None:
-        """Drop the unheard rest of the prompt."""
+        """Drop the unheard rest of the prompt or announcement."""
         self._prompts.stop()
+        self._announcement.stop()
 
     def play_cue(self, cue: bytes) -> int:
         """Mix a whole cue (24 kHz PCM) over the other sound, in place of the cue before; return its number,
@@ -170,16 +188,27 @@ class Playout:
         if self.silent:
             # Most pulls are silent, so this way does almost nothing.
             self.voiced = False
-            self._ducking.settle()
+            self._ducking.settle(self._ducking.on)
             self._last_gain = gain(self.volume)
             return self._silent(byte_count)
+        data = self._voices_and_cues(byte_count)
+        if not self._announcement.clip.busy:
+            return data
+        data, announced = self._announcement.onto(data, free=not self.voiced)
+        self.voiced = self.voiced or announced
+        return data
+
+    def _voices_and_cues(self, byte_count: int) -> bytes:
+        """Return all sound that obeys the volume."""
         parts: list[bytes] = []
+        heard = not self._prompting and not self._announcement.alone
         if self._incoming.flushed_to > self._replies.flushed_to:
-            parts.append(self._replies.flush(byte_count, heard=not self._prompting))
-        if not self._prompting:
+            parts.append(self._replies.flush(byte_count, heard=heard))
+        if heard:
             self._replies.take(parts, byte_count - sum(map(len, parts)))
-        if self._ducking.on or self._ducking.gain != 1.0:
-            parts = [self._ducking.apply(b"".join(parts))]
+        down = self._ducking.on or self._announcement.covers
+        if down or self._ducking.gain != 1.0:
+            parts = [self._ducking.apply(b"".join(parts), down=down)]
         if self._prompts.busy:
             self._prompt(parts, byte_count - sum(map(len, parts)))
         self.voiced = any(parts)
@@ -214,22 +243,25 @@ class Playout:
 
 
 class _Ducking:
-    """Gain of replies while a visitor may be speaking. The producer writes `on`, the consumer the rest."""
+    """Gain of replies while a visitor or an announcement may be heard.
+
+    The producer writes `on`, for a visitor. The consumer does the rest.
+    """
 
     def __init__(self) -> None:
         self.on = False
         self.gain = 1.0
 
-    def settle(self) -> None:
+    def settle(self, down: bool) -> None:
         """Jump to the wanted gain: nothing sounds, so the step is not heard."""
-        self.gain = _DUCKED if self.on else 1.0
+        self.gain = _DUCKED if down else 1.0
 
-    def apply(self, data: bytes) -> bytes:
+    def apply(self, data: bytes, *, down: bool) -> bytes:
         """Return the replies' sound with a gain that moves to its target; without sound the gain jumps."""
         if not data:
-            self.settle()
+            self.settle(down)
             return data
-        before, target = self.gain, _DUCKED if self.on else 1.0
+        before, target = self.gain, _DUCKED if down else 1.0
         step = _DOWN if target < before else _UP
         count = min(round(abs(target - before) / step), len(data) // pcm.SAMPLE_BYTES)
         way = math.copysign(step * count, target - before)

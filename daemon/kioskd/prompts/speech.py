@@ -21,35 +21,39 @@ UNREADABLE: Final = (RenderingFailed, UnfitWav)
 """The errors of `read_aloud`."""
 
 
-class Renderer(Protocol):
-    """A program that reads a sentence aloud; see `adapters.espeak`."""
-
-    async def version(self) -> str:
-        """Return the renderer's version: with another version the same text may sound different."""
+class TextReader(Protocol):
+    """A program that reads a text aloud."""
 
     async def render(self, text: str, language: str) -> bytes:
         """Return the spoken `text` as a WAV."""
 
 
-def read_wav(source: Path | bytes) -> bytes:
+class Renderer(TextReader, Protocol):
+    """A `TextReader` whose sounds can be cached; see `adapters.espeak`."""
+
+    async def version(self) -> str:
+        """Return the renderer's version: with another version the same text may sound different."""
+
+
+def read_wav(source: Path | bytes, most_s: float = LONGEST_S) -> bytes:
     """Return a WAV (see `media.wav`; any rate, channels averaged) as 24 kHz 16-bit mono PCM.
 
     Raises:
-        UnfitWav: it is no WAV, is empty, or is longer than `LONGEST_S`.
+        UnfitWav: it is no WAV, is empty, or is longer than `most_s`.
         FileNotFoundError: the file does not exist.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else regular_file.opened(source) as file:
-            return decoded(file, pcm.DOWNLINK_HZ, most_s=LONGEST_S)
+            return decoded(file, pcm.DOWNLINK_HZ, most_s=most_s)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UnfitWav(f"cannot be read ({error.strerror or error}); save it as 16-bit PCM WAV") from error
 
 
-async def read_aloud(renderer: Renderer, text: str, language: str) -> bytes:
+async def read_aloud(reader: TextReader, text: str, language: str, *, most_s: float = LONGEST_S) -> bytes:
     """Return the spoken `text` as 24 kHz 16-bit mono PCM. Safe to cancel. Raises `UNREADABLE`."""
-    return await asyncio.to_thread(read_wav, await renderer.render(text, language))
+    return await asyncio.to_thread(read_wav, await reader.render(text, language), most_s)
 
 
 class TextToSpeech:

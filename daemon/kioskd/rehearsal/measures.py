@@ -66,6 +66,7 @@ def measure(record: RehearsalRecord) -> Summary:
         **record.called,
         reply_gap_ms=_ms(max(reply_gaps_s(record.notes), default=None)),
         prompts=tuple(code for _, _, code in sound_detection.prompts(record.notes, record.heard, record.end)),
+        announcements=len(list(sound_detection.announcements(record.notes, record.heard, record.end))),
         cues=tuple(str(note.data["cue"]) for note in chimes),
         **_with_median("first_word_lost_ms", uplink.first_word_lost_ms),
         **_with_median("wake_to_uplink_ms", _wake_to_uplink_ms(record)),

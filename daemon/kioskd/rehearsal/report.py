@@ -192,6 +192,7 @@ def _visitor_words(note: LoggedEvent) -> str:
 _WORDS: Final = {
     ("kiosk", "reply silenced"): "stops the reply",
     ("daemon", "Prompt"): "speaks the prompt for code {code}",
+    ("daemon", "Announce"): "speaks an announcement",
     ("daemon", "DeviceGone"): "has lost the {device}",
     ("service", "tool_call"): "calls {name}",
     ("service", "tool_call_cancelled"): "cancels a call",

@@ -42,7 +42,7 @@ STATES: Final = frozenset(get_args(_State))
 # fmt: off
 Condition = Literal[
     _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard",
-    "reply_silenced", "prompt_over", "picture_arrived", "asking",
+    "reply_silenced", "prompt_over", "announcement_began", "announcement_over", "picture_arrived", "asking",
 ]
 # fmt: on
 """A condition for which a visitor can wait: a state that the kiosk shows, or an event."""
@@ -97,6 +97,20 @@ class Wait(Section):
     """Longest wait in seconds. After it the rehearsal ends as failed."""
 
 
+class Announced(Section):
+    """An announcement of the owner, as of `kioskd say`."""
+
+    text: OwnerText
+    """The words to speak."""
+    now: bool = False
+    """Whether it waits for no pause."""
+
+
+def _with_text(announced: Any) -> Any:
+    """Return the announcement with the name of its text, also for the text alone."""
+    return {"text": announced} if isinstance(announced, str) else announced
+
+
 class Step(Section):
     """One act of the visitor or of an operator; exactly one of these."""
 
@@ -125,6 +139,10 @@ class Step(Section):
     """Ask the person at the kiosk to do this, in words. A scripted visitor does nothing."""
     ask: OwnerText | None = None
     """Send this typed question to the model, as `kioskd ask` does."""
+    announce: Annotated[
+        Announced | None, BeforeValidator(_with_text, json_schema_input_type=Announced | str)
+    ] = None
+    """Have the kiosk announce this text, as `kioskd say` does. The script goes on at once."""
     show: Annotated[PathOnDisk, AfterValidator(partial(_file, wanted=_PICTURE))] | None = None
     """Show this picture to the model, as `kioskd show` does.
 

@@ -105,6 +105,8 @@ class ScriptPlayer:
                 await self._order({"do": command})
             case "ask", text:
                 await self._order({"do": "ask", "text": text})
+            case "announce", wish:
+                await self._order({"do": "say", "text": wish.text, "now": wish.now})
             case "show", path:
                 await self._order({"do": "show"}, await asyncio.to_thread(_picture, path))
 
@@ -189,6 +191,8 @@ _HAPPENINGS: Final[Mapping[str, tuple[str, str, Mapping[str, object]]]] = {
     "resumed": ("daemon", "Up", {"resumed": True}),
     "link_lost": ("daemon", "Lost", {}),
     "prompt_over": ("daemon", "PromptOver", {}),
+    "announcement_began": ("daemon", "Announce", {}),
+    "announcement_over": ("daemon", "PromptOver", {}),
     "picture_arrived": ("service", "picture", {}),
     "asking": ("daemon", "ConfirmWanted", {"wanted": True}),
 }

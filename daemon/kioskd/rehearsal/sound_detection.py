@@ -44,13 +44,27 @@ def prompts(
     notes: Sequence[LoggedEvent], heard: PlayedSound, end: float
 ) -> Iterator[tuple[float, float, str]]:
     """Yield start, end and code of each prompt that the visitor heard."""
-    steps = [
-        note for note in notes if note.by == "daemon" and note.what in {"Prompt", "PromptOver", "HushPrompt"}
-    ]
-    for note, following in itertools.zip_longest(steps, steps[1:]):
-        until = following.t if following is not None else end
+    for note, until, _ in _spoken(notes, end):
         if note.what == "Prompt" and heard.audible_s(note.t, until) >= SHORTEST_PROMPT_S:
             yield note.t, until, str(note.data["code"])
+
+
+def announcements(
+    notes: Sequence[LoggedEvent], heard: PlayedSound, end: float
+) -> Iterator[tuple[float, float]]:
+    """Yield start and end of each announcement that was heard to its end."""
+    for note, until, ended in _spoken(notes, end):
+        audible = heard.audible_s(note.t, until) >= SHORTEST_PROMPT_S
+        if note.what == "Announce" and ended == "PromptOver" and audible:
+            yield note.t, until
+
+
+def _spoken(notes: Sequence[LoggedEvent], end: float) -> Iterator[tuple[LoggedEvent, float, str]]:
+    """Yield the order of each prompt and announcement, the time of its end, and the event that ended it."""
+    words = {"Prompt", "Announce", "PromptOver", "HushPrompt"}
+    steps = [note for note in notes if note.by == "daemon" and note.what in words]
+    for note, following in itertools.zip_longest(steps, steps[1:]):
+        yield note, *((end, "") if following is None else (following.t, following.what))
 
 
 def _chime_between(heard: PlayedSound, after: float, before: float) -> cues.CueSound | None:

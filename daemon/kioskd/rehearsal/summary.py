@@ -105,6 +105,8 @@ class Summary(BaseModel):
     """Longest total of the gaps in a reply: the time that it took, less the duration of its sound."""
     prompts: tuple[str, ...]
     """Codes of the prompts that were heard, in order."""
+    announcements: int
+    """Announcements that were heard to their end."""
     cues: tuple[str, ...]
     """Chimes that were heard, in order."""
     first_word_lost_ms: float | None

@@ -202,9 +202,10 @@ class LampSettings(Section):
     ] = None
     """Program and its arguments, in place of `source`. The kiosk runs it at each change, with the state as
     one more argument. It sets three variables in the program's environment, each only where it applies.
-    KIOSKD_CODE is the code of a fault. KIOSKD_OVERLAY is asking (a tool waits for a press), armed_mute,
-    armed_restart or recording. The two armed states say what letting the button go would do. With recording,
-    the kiosk listens and stores what it hears. KIOSKD_ASKING is the name of the tool that waits."""
+    KIOSKD_CODE is the code of a fault. KIOSKD_OVERLAY is asking (a tool waits for a press), announcing (the
+    kiosk speaks an announcement), armed_mute, armed_restart or recording. The two armed states say what
+    letting the button go would do. With recording, the kiosk listens and stores what it hears. KIOSKD_ASKING
+    is the name of the tool that waits."""
     active: Literal["high", "low"] = "high"
     """Level of the line while the lamp is lit, only for gpio and rgb."""
     brightness: Annotated[int, Range(1, 100, "it is a percentage")] = 100

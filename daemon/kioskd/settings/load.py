@@ -180,6 +180,7 @@ def startup_faults(
         *joint_faults(settings),
         *tool_faults(settings.tools, environ),
         *_fleet_faults(settings, environ),
+        *_voice_faults(settings),
     ):
         document.fault(loc, what)
     for loc, file in _files(settings):
@@ -215,6 +216,9 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     for key, subject in settings.subjects.items():
         for index, picture in enumerate(subject.pictures):
             yield ("subjects", key, "pictures", index), picture
+    for index, each in enumerate(settings.announcements.schedule):
+        if each.file is not None:
+            yield ("announcements", "schedule", index, "file"), each.file
 
 
 def _fleet_faults(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
@@ -233,6 +237,12 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[
     broker = None if settings.fleet is None else settings.fleet.mqtt
     if broker is not None and broker.certificate is not None:
         yield lambda: device_key("fleet.mqtt.key_file", broker.key_file, environ)
+
+
+def _voice_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    """Yield the faults that keep the voice program of announcements from starting."""
+    if (voice := settings.announcements.voice) is not None:
+        yield from ((("announcements", "voice", *loc), what) for loc, what in voice.faults())
 
 
 def _text(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from kioskd.adapters.source import Library, Source
+from kioskd.settings.announcements import AnnouncementsSettings
 from kioskd.settings.buttons_lamps import ControlsSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
@@ -64,6 +65,7 @@ class Settings(Section):
     decides what else it takes. `kioskd help settings` lists the settings of each kind. In the source code,
     each of config/examples/tools-*.yaml is a complete example. `kioskd tools list` prints the tools that the
     model gets."""
+    announcements: AnnouncementsSettings = AnnouncementsSettings()
     limits: LimitsSettings = LimitsSettings()
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()

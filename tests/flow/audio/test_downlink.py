@@ -474,3 +474,71 @@ async def test_the_end_of_one_reply_does_not_take_the_voice_of_the_next() -> Non
         assert it.downlink.own_voice
         await it.hear(0.2)
         assert not it.downlink.own_voice
+
+
+async def test_an_announcement_is_over_when_it_was_heard_and_its_echo_has_faded() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await soon(it.speaker.advance(0.01))
+        it.inbox.events.clear()
+        assert it.downlink.announce(voice(0.1, pcm.DOWNLINK_HZ), volume=100, over=False)
+        assert it.downlink.own_voice
+        await soon(it.speaker.advance(0.11))
+        await it.clock.advance(LATENCY_S)
+        assert it.inbox.events == [], "the room still sounds"
+        await it.clock.advance(REVERBERATION_S)
+        assert it.inbox.events == [PromptOver()]
+        assert not it.downlink.own_voice
+
+
+async def test_the_end_of_a_stopped_announcement_does_not_end_the_prompt_after_it() -> None:
+    it = Downlinked(prompts={Code.WAY: voice(2.0, pcm.DOWNLINK_HZ)})
+    async with running(it.downlink.play()):
+        await soon(it.speaker.advance(0.01))
+        it.inbox.events.clear()
+        it.downlink.announce(voice(2.0, pcm.DOWNLINK_HZ), volume=100, over=False)
+        await soon(it.speaker.advance(0.1))
+        it.downlink.hush_prompt(StopPrompt())
+        it.downlink.prompt(Prompt(Code.WAY))
+        await it.hear(0.5)
+        await it.clock.advance(1.0)
+        assert it.inbox.events == []
+
+
+async def test_a_reply_under_an_announcement_is_own_voice_until_both_are_over() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await soon(it.speaker.advance(0.01))
+        it.downlink.add(1, voice(1.0, pcm.DOWNLINK_HZ))
+        it.downlink.end(1)
+        await it.hear(0.1)
+        it.downlink.announce(voice(0.2, pcm.DOWNLINK_HZ), volume=100, over=True)
+        await it.hear(0.4)
+        await it.clock.advance(REVERBERATION_S)
+        assert it.inbox.events[-1] == PromptOver()
+        assert it.downlink.own_voice, "the reply goes on"
+        it.inbox.events.clear()
+        await it.hear(1.0)
+        assert it.inbox.events == [ReplyPlayed(1)]
+        assert not it.downlink.own_voice
+
+
+async def test_an_announcement_wakes_a_speaker_that_pauses() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await soon(it.speaker.advance(0.01))
+        await it.clock.advance(PAUSE_AFTER_S)
+        assert it.downlink.paused
+        it.downlink.announce(voice(0.1, pcm.DOWNLINK_HZ), volume=100, over=False)
+        assert not it.downlink.paused
+        assert any(await it.hear(0.2))
+
+
+async def test_an_announcement_without_a_speaker_is_refused_and_over() -> None:
+    it = Downlinked()
+    it.speaker.unplug()
+    async with running(it.downlink.play()):
+        await it.clock.advance(1.0)
+        it.inbox.events.clear()
+        assert not it.downlink.announce(voice(0.1, pcm.DOWNLINK_HZ), volume=100, over=False)
+        assert it.inbox.events == [PromptOver()]

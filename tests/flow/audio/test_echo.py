@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.fakes_devices import ManualClock, MemoryMicrophone, MemorySpeaker
 from tests.support.fakes_live import ScriptedConnection
-from tests.support.kiosk import Inbox, running
+from tests.support.kiosk import Inbox, running, voice
 
 from kioskd.core.effects import Chime, Cue, SetUplink, UplinkGate
 from kioskd.flow.audio.downlink import Downlink
@@ -103,3 +103,15 @@ async def test_the_canceller_learns_anew_after_a_pause_of_the_speaker() -> None:
         downlink.chime(Chime(Cue.END))
         await speaker.advance(pcm.PERIOD_S)
         assert echo.learnt_anew == 2
+
+
+async def test_the_canceller_is_told_of_an_announcement_as_of_a_voice() -> None:
+    clock = ManualClock()
+    speaker, echo = MemorySpeaker(clock), Marking()
+    downlink = Downlink(speaker, Inbox().post, clock, volume=0, echo=echo)
+    async with running(downlink.play()):
+        await clock.advance(0.1)
+        downlink.announce(voice(0.2, pcm.DOWNLINK_HZ), volume=50, over=False)
+        await clock.advance(0.5)
+        assert bytes(echo.told) == bytes(speaker.heard)
+        assert any(echo.voiced)

@@ -33,9 +33,9 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
-from kioskd.errors import Code, ConfigError
+from kioskd.errors import Code, ConfigError, KioskError
 from kioskd.flow.audio.level_meters import LevelMeters
-from kioskd.flow.controls.kiosk_view import FeatureViews, KioskView
+from kioskd.flow.controls.kiosk_view import AnnouncementWish, FeatureViews, KioskView
 from kioskd.flow.controls.remote import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, RemoteControl
 from kioskd.flow.link.outbox import Background
 from kioskd.flow.reporting.journal import status
@@ -58,6 +58,28 @@ class Sensor:
     status: str = "absent"
 
 
+class Announcer:
+    """An `AnnouncementControl` that notes what is wanted."""
+
+    def __init__(self) -> None:
+        self.wishes: list[AnnouncementWish] = []
+        self.refusal = self.outcome = ""
+
+    def status(self) -> Mapping[str, object] | None:
+        return {"waiting": len(self.wishes), "planned": 0, "next": None} if self.wishes else None
+
+    async def say(self, wish: AnnouncementWish) -> Mapping[str, object]:
+        if self.refusal:
+            raise KioskError(self.refusal)
+        self.wishes.append(wish)
+        return {"number": 7} if wish.at is None else {"at": f"2026-12-01 {wish.at}"}
+
+    async def ended(self, number: int) -> str:
+        if number != 7:
+            raise KioskError("this announcement is not known any more")
+        return self.outcome
+
+
 class Kiosk:
     """A kiosk as remote control sees it, with a real core."""
 
@@ -67,6 +89,7 @@ class Kiosk:
         self.clock = ManualClock()
         self.tally = MetricCounts(self.clock.now())
         self.meters = LevelMeters()
+        self.announcer = Announcer()
         view = KioskView(
             post=self.post,
             tell=self.tell,
@@ -78,6 +101,7 @@ class Kiosk:
             owner=self,
             metrics=self,
             tools=self,
+            announcements=self.announcer,
             features=FeatureViews(subjects=self.subjects, presence=self.presence),
         )
         self.control = RemoteControl(view, self.tally, self.meters, self.clock, fit=_fitted)
@@ -503,3 +527,47 @@ async def test_a_rejected_reload_names_every_fault(kiosk: Kiosk) -> None:
     ]
     told = await kiosk.asks("reload")
     assert (told["ok"], told["faults"]) == (True, kiosk.file_faults)
+
+
+async def test_an_announcement_is_queued_and_its_end_is_told(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("status"))["announcements"] is None
+    answer = await kiosk.asks("say", text=" We close soon. ", language="en-GB", now=True)
+    assert answer == {"ok": True, "number": 7}
+    assert kiosk.announcer.wishes == [AnnouncementWish("We close soon.", None, "en-GB", None, now=True)]
+    assert await kiosk.asks("said", number=7) == {"ok": True}
+    assert (await kiosk.asks("status"))["announcements"]["waiting"] == 1
+
+
+async def test_a_recording_is_announced_without_words(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("say", b"RIFF", text="", at="17:45"))["at"] == "2026-12-01 17:45"
+    assert kiosk.announcer.wishes == [AnnouncementWish("", b"RIFF", None, "17:45")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({}, "write the words"),
+        ({"text": " "}, "write the words"),
+        ({"text": 5}, "write the words"),
+        ({"text": "Hello.", "language": "--voices"}, "not a language tag"),
+        ({"text": "Hello.", "language": 5}, "not a language tag"),
+        ({"text": "Hello.", "at": "24:00"}, "not a time of day"),
+        ({"text": "Hello.", "at": 1745}, "not a time of day"),
+    ],
+)
+async def test_an_announcement_that_makes_no_sense_is_refused(
+    kiosk: Kiosk, request_: dict[str, Any], why: str
+) -> None:
+    assert why in (await kiosk.asks("say", **request_))["why"]
+    assert kiosk.announcer.wishes == []
+
+
+async def test_a_refused_or_stopped_announcement_says_why(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    kiosk.announcer.refusal = "8 announcements wait already"
+    assert (await kiosk.asks("say", text="Secret words."))["why"] == "8 announcements wait already"
+    kiosk.announcer.outcome = "a person stopped it after 1.0 s"
+    assert "a person stopped it after 1.0 s" in (await kiosk.asks("said", number=7))["why"]
+    assert "not known" in (await kiosk.asks("said", number=8))["why"]
+    assert "Secret" not in caplog.text + repr(AnnouncementWish("Secret words."))

@@ -32,9 +32,9 @@ class CommandLamp:
 
     One command runs at a time. If the light changes meanwhile, only the newest state is passed on. Of the
     daemon's environment the command receives PATH only, and LANG is C.UTF-8. KIOSKD_CODE is set while a fault
-    exists. KIOSKD_OVERLAY is set while a signal replaces the state's (asking, armed_mute, armed_restart,
-    recording). KIOSKD_ASKING names the tool that waits for a button press. A command that takes longer than 5
-    s is killed with its children.
+    exists. KIOSKD_OVERLAY is set while a signal replaces the state's (asking, announcing, armed_mute,
+    armed_restart, recording). KIOSKD_ASKING names the tool that waits for a button press. A command that
+    takes longer than 5 s is killed with its children.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:

@@ -152,12 +152,10 @@ class ControlSocket:
                 await answer({"ok": False, "why": "the request is not a JSON object in one line"})
                 return
             if size > PICTURE_BYTES:
-                await answer(
-                    {"ok": False, "why": f"a picture may have {PICTURE_BYTES // 1_000_000} MB at most"}
-                )
+                await answer({"ok": False, "why": f"a file may have {PICTURE_BYTES // 1_000_000} MB at most"})
                 return
             if size and peer in self._sending_pictures:
-                await answer({"ok": False, "why": "another picture is being sent; try again later"})
+                await answer({"ok": False, "why": "another file is being sent; try again later"})
                 return
             if size:
                 await self._receive_picture(stream, size, peer, partial(carry_out, request), answer)

@@ -5,6 +5,9 @@ follow it: `{"do": "show", "bytes": 123456}`. The answer is one line of JSON, to
 false, `why` has the reason in words. `watch` is answered by one line after another. A connection may carry
 several requests, one by one.
 
+`{"do": "say", "text": "...", "bytes": N}` queues an announcement, with a recording or without one. Its answer
+has the `number` for `{"do": "said", "number": 7}`, which is answered when the announcement is over.
+
 `{"do": "key", "key": "..."}` gives the daemon the service key. Only root and the daemon's own user may do
 this, and the key is not repeated anywhere.
 """

@@ -1,4 +1,5 @@
-"""The downlink: replies, prompts and cues go to the speaker, and it reports when they are heard."""
+"""The downlink: replies, prompts, announcements and cues go to the speaker, and it reports when they are
+heard."""
 
 import asyncio
 import logging
@@ -10,8 +11,8 @@ from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySoun
 from kioskd.errors import Code
 from kioskd.flow.audio.speaker_pause import SpeakerPause
 from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
-from kioskd.media import cues, pcm, playout
-from kioskd.media.playout import Playout, PlayoutMark
+from kioskd.media import cues, pcm
+from kioskd.media.playout import AnnouncementFinished, Playout, PlayoutMark, PromptFinished
 from kioskd.media.reply_queue import Played, Sounded
 from kioskd.ports import Clock, Speaker
 
@@ -63,9 +64,10 @@ class Downlink:
         self._on_cue = on_cue
         self._starving: int | None = None
         """The reply that the speaker waits for. Only the device's thread uses this."""
-        self._prompt = 0
-        self._heard_until: Event | None = None
-        """The event that will end the newest reply or prompt; None if no reply and no prompt sounds."""
+        self._prompt: PlayoutMark = PromptFinished(-1)
+        """The mark that will end the newest prompt or announcement."""
+        self._heard_until: set[Event] = set()
+        """The events that will end what sounds: the newest reply, or a prompt, or both."""
         self._voice_until = self._chime_until = clock.now()
         """The clock's time when the newest sound has died away."""
         self._loop = asyncio.get_running_loop()
@@ -96,7 +98,7 @@ class Downlink:
     @property
     def own_voice(self) -> bool:
         """Whether a reply or prompt can be heard, as far as we know."""
-        return self._heard_until is not None and not self._supervisor.away
+        return bool(self._heard_until) and not self._supervisor.away
 
     @property
     def voice_reverberates(self) -> bool:
@@ -145,10 +147,20 @@ class Downlink:
         else:
             self._say(sound)
 
+    def announce(self, sound: bytes, *, volume: int, over: bool) -> bool:
+        """Speak an announcement, as a prompt; see `Playout.announce`. False: the speaker is lost."""
+        if self._supervisor.away:
+            self._post(PromptOver())
+            return False
+        self._speaker.stir()
+        self._heard_until.add(PromptOver())
+        self._prompt = AnnouncementFinished(self.playout.announce(sound, volume=volume, over=over))
+        return True
+
     def _say(self, sound: bytes) -> None:
         self._speaker.stir()
-        self._heard_until = PromptOver()
-        self._prompt = self.playout.say(sound)
+        self._heard_until = {PromptOver()}
+        self._prompt = PromptFinished(self.playout.say(sound))
 
     def hush_prompt(self, _effect: StopPrompt) -> None:
         self.playout.hush()
@@ -193,22 +205,25 @@ class Downlink:
         # The device has its own queue, so pulled sound is not heard yet.
         match mark:
             case Sounded(reply):
-                self._heard_until = ReplyPlayed(reply)
+                # An announcement may sound over the reply; another prompt is over by now.
+                both = isinstance(self._prompt, AnnouncementFinished)
+                prompt = self._heard_until & {PromptOver()} if both else set()
+                self._heard_until = {ReplyPlayed(reply), *prompt}
                 self._post(ReplySounded(reply))
             case Played(reply):
                 self._later(lambda: self._over(ReplyPlayed(reply)))
-            case playout.PromptFinished(prompt):
-                self._later(lambda: self._prompt_over(prompt), and_s=REVERBERATION_S)
+            case PromptFinished() | AnnouncementFinished():
+                self._later(lambda: self._prompt_over(mark), and_s=REVERBERATION_S)
 
     def _later(self, callback: Callable[[], None], *, and_s: float = 0.0) -> None:
         self._clock.call_later(self._speaker.latency_s + and_s, callback)
 
-    def _prompt_over(self, prompt: int) -> None:
-        if prompt == self._prompt:  # a newer prompt is not over
+    def _prompt_over(self, mark: PlayoutMark) -> None:
+        if mark == self._prompt:  # a newer prompt is not over
             self._over(PromptOver())
 
     def _over(self, event: Event) -> None:
-        if event == self._heard_until:
-            self._heard_until = None
+        if event in self._heard_until:
+            self._heard_until.discard(event)
             self._voice_until = self._clock.now() + CAPTURE_LATENCY_S + LINGERS_S
         self._post(event)

@@ -1,7 +1,7 @@
 """The kiosk as remote control sees it: the values that it reads, and the actions that it can start."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -111,6 +111,43 @@ class OwnerControl(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncementWish:
+    """An announcement that a client wants."""
+
+    text: str = field(repr=False)
+    """The words to speak, or those of the recording; empty if there is a recording without known words."""
+    recording: bytes | None = field(default=None, repr=False)
+    """The content of a WAV; None: a voice reads the text."""
+    language: str | None = None
+    """A language tag; None: the language of the settings."""
+    at: str | None = None
+    """Local time as HH:MM, within the next 24 hours; None: at once."""
+    now: bool = False
+    """Whether it waits for no pause, and is also spoken in quiet hours."""
+
+
+class AnnouncementControl(Protocol):
+    """The owner's announcements."""
+
+    def status(self) -> Mapping[str, object] | None:
+        """Return what waits and what is planned; None: no announcement was ever wanted."""
+
+    async def say(self, wish: AnnouncementWish) -> Mapping[str, object]:
+        """Queue an announcement. Return its `number` for `ended`, or the time `at` for which it is planned.
+
+        Raises:
+            KioskError: it cannot be spoken. The text says why, and what to do.
+        """
+
+    async def ended(self, number: int) -> str:
+        """Wait until an announcement is over. Return why it was not spoken to its end, or "".
+
+        Raises:
+            KioskError: no such announcement is known, or too many clients wait.
+        """
+
+
 class MetricsView(Protocol):
     """The kiosk's metrics."""
 
@@ -164,4 +201,5 @@ class KioskView:
     owner: OwnerControl
     metrics: MetricsView
     tools: ToolsView
+    announcements: AnnouncementControl
     features: FeatureViews = FeatureViews()

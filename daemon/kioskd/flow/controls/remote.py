@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -24,9 +25,9 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State
 from kioskd.core.troubles import Trouble, broken
-from kioskd.errors import ConfigError
+from kioskd.errors import ConfigError, KioskError
 from kioskd.flow.audio.level_meters import LevelMeters
-from kioskd.flow.controls.kiosk_view import KioskView, SubjectsView
+from kioskd.flow.controls.kiosk_view import AnnouncementWish, KioskView, SubjectsView
 from kioskd.flow.reporting.journal import described, wrong
 from kioskd.flow.reporting.metrics import MetricCounts
 from kioskd.ports import Clock, SendLine
@@ -50,6 +51,8 @@ QUESTION_CHARS: Final = 4000
 
 SHOWN_KEYS: Final = 10
 """The most names of subjects that a message lists."""
+_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+_CLOCK_TIME: Final = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 LOG_LEVELS: Final = ("debug", "info", "warning")
 
@@ -106,6 +109,11 @@ class RemoteControl:
                 case {"do": "watch"}:
                     await self._watch(answer, privileged=privileged)
                     return
+                case {"do": "say"}:
+                    told = dict(await self._say(request, attachment))
+                case {"do": "said", "number": int(number)}:
+                    await self._said(number)
+                    told = {}
                 case _:
                     told = await self._act(request, attachment, privileged=privileged)
         except RequestRefused as refusal:
@@ -139,6 +147,7 @@ class RemoteControl:
             "camera": kiosk.pictures.status,
             "subject": _key(features.subjects),
             "presence": None if features.presence is None else features.presence.status,
+            "announcements": kiosk.announcements.status(),
             "tools_left_out": kiosk.tools.left_out(),
             "tool_conditions": list(kiosk.tools.conditions()),
             "fleet": None if features.fleet is None else {"connected": features.fleet.connected},
@@ -204,6 +213,33 @@ class RemoteControl:
         # The core first: a question to a kiosk that does not wake would otherwise reach its next visitor.
         _must_be_awake(await self._step(TextSubmitted()))
         self._tell(text)
+
+    async def _say(self, request: Mapping[str, object], recording: bytes) -> Mapping[str, object]:
+        match request:
+            case {"text": str(text)} if text.strip() or recording:
+                pass
+            case _:
+                raise RequestRefused("write the words to speak, or send a recording")
+        language, at = request.get("language"), request.get("at")
+        if not (language is None or (isinstance(language, str) and _TAG.fullmatch(language))):
+            raise RequestRefused("the language is not a language tag; write, for example, en-GB")
+        if not (at is None or (isinstance(at, str) and _CLOCK_TIME.fullmatch(at))):
+            raise RequestRefused("the time is not a time of day; write HH:MM, for example 17:45")
+        wish = AnnouncementWish(
+            text.strip(), recording or None, language=language, at=at, now=request.get("now") is True
+        )
+        try:
+            return await self._kiosk.announcements.say(wish)
+        except KioskError as error:
+            raise RequestRefused(str(error)) from None
+
+    async def _said(self, number: int) -> None:
+        try:
+            why = await self._kiosk.announcements.ended(number)
+        except KioskError as error:
+            raise RequestRefused(str(error)) from None
+        if why:
+            raise RequestRefused(f"the announcement was not spoken to its end: {why}")
 
     async def _look(self) -> None:
         if self._kiosk.pictures.status == "none":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from kioskd import journal_ids
-from kioskd.core.effects import Effect, KioskStatus, SetUplink, ShowStatus, UplinkGate
+from kioskd.core.effects import Effect, KioskStatus, Overlay, SetUplink, ShowStatus, UplinkGate
 from kioskd.core.events import Closing, Event, TimerFired, WakeCause, Woken
 from kioskd.core.levels import State
 from kioskd.core.link_state import LinkPhase
@@ -86,6 +86,8 @@ def status(show: ShowStatus, *, kept: str = "") -> str:
         words += joint + ". Also: ".join(f"{wrong(each)} (code {each.code})" for each in show.troubles)
     if show.asking:
         words = f"{words}; the model asks to use the tool {show.asking}: press the button to allow it"
+    if show.overlay is Overlay.ANNOUNCING:
+        words = f"{words}; speaking an announcement"
     return f"{words}; stored: {kept}" if kept else words
 
 
