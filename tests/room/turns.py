@@ -123,15 +123,21 @@ def with_pause(one: Utterance, chance: np.random.Generator) -> tuple[Samples, li
         return said, words
     levels = _levels(said)
     middle = slice(len(levels) // 4, len(levels) * 3 // 4)
-    at = (int(np.argmin(np.convolve(levels, np.ones(5), "same")[middle])) + middle.start) * _STEP
-    gap = np.zeros(round((PAUSE_S - chance.uniform(*SHORTER_S)) * pcm.UPLINK_HZ))
+    at_s = (int(np.argmin(np.convolve(levels, np.ones(5), "same")[middle])) + middle.start) / 100
+    # Inside a word, the pause begins and ends in the middle of it.
+    inside = any(begin < at_s < end for begin, end in words)
+    ends_s = at_s if inside else max(end for _, end in words if end <= at_s)
+    goes_on_s = at_s if inside else min(begin for begin, _ in words if begin >= at_s)
+    before = said[: round(ends_s * pcm.UPLINK_HZ)].copy()
+    after = said[round(goes_on_s * pcm.UPLINK_HZ) :].copy()
     fade = np.linspace(0, 1, _STEP)
-    before, after = said[:at].copy(), said[at:].copy()
     before[-_STEP:] *= fade[::-1]
     after[:_STEP] *= fade
-    parts = (before[: _sounding(before)[1]], gap, after[_sounding(after)[0] :])
-    said = np.concatenate(parts)
-    return said, word_times(said)
+    pause_s = PAUSE_S - chance.uniform(*SHORTER_S)
+    later = ends_s + pause_s - goes_on_s
+    parted = [(begin, min(end, ends_s)) for begin, end in words if begin < ends_s]
+    parted += [(max(begin, goes_on_s) + later, end + later) for begin, end in words if end > goes_on_s]
+    return np.concatenate([before, np.zeros(round(pause_s * pcm.UPLINK_HZ)), after]), parted
 
 
 def word_times(said: Samples) -> list[Span]:
@@ -143,12 +149,6 @@ def word_times(said: Samples) -> list[Span]:
             loud[begin:end] = True
     runs = _runs(loud)
     return [(begin / 100, end / 100) for begin, end in runs if end - begin > _CLICK]
-
-
-def _sounding(said: Samples) -> tuple[int, int]:
-    """Return the first and the last sample of the words."""
-    words = word_times(said)
-    return round(words[0][0] * pcm.UPLINK_HZ), round(words[-1][1] * pcm.UPLINK_HZ)
 
 
 def _levels(said: Samples) -> Samples:
