@@ -1,7 +1,7 @@
 """The end of a visitor's turn: how soon it is noticed, and how often a visitor is cut in mid-speech.
 
-A visitor who speaks for long makes a pause that is a little shorter than the pause that ends a turn. A cut is
-an end while a word sounds, or in a shorter pause than that. A longer pause is a turn's end.
+A visitor who speaks for long makes a pause. It is a little shorter than the pause that ends a turn. A cut is
+an end while a word sounds, or in a pause that is too short. A longer pause is a turn's end.
 """
 
 from dataclasses import dataclass, field
