@@ -1,5 +1,7 @@
 """Interruptions by voice in the bench's rooms: canceller and detector without the daemon."""
 
+import time
+import timeit
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +98,19 @@ def test_most_knocks_do_not_interrupt_the_reply() -> None:
 def test_speech_before_the_reply_does_not_interrupt_it() -> None:
     detector = BargeInDetector()
     assert told(detector, speech(), own_voice=False) == []
+
+
+def test_a_frame_costs_almost_nothing_while_no_reply_sounds() -> None:
+    detector = BargeInDetector()
+    voice = speech() * 4
+
+    def cost_s(*, own_voice: bool) -> float:
+        def listen() -> None:
+            told(detector, voice, own_voice=own_voice)
+
+        return min(timeit.repeat(listen, time.thread_time, repeat=5, number=1))
+
+    assert cost_s(own_voice=False) < cost_s(own_voice=True) / 4
 
 
 def test_the_end_of_the_reply_clears_a_suspicion() -> None:

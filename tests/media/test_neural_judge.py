@@ -75,6 +75,17 @@ def test_speech_begins_at_the_upper_rating_and_goes_on_at_the_lower_one() -> Non
     assert (ended[0] + 1) * pcm.FRAME_MS == pytest.approx(PAUSE_MS, abs=100)
 
 
+def test_a_shorter_pause_and_a_click_in_it_do_not_end_a_voice() -> None:
+    detector = VoiceDetector(NeuralJudge(Rated()))
+    pause = PAUSE_MS // pcm.FRAME_MS
+    changes(detector, silence(1), rated(BEGINS, 50))
+    for _ in range(3):
+        assert changes(detector, rated(0.0, pause - 1), rated(GOES_ON, 5)) == []
+    changes(detector, rated(GOES_ON, pause))
+    clicked = changes(detector, rated(0.0, pause // 2), rated(GOES_ON, 2), rated(0.0, pause // 2))
+    assert clicked == [(pause + 1, VoiceChange.ENDED)]
+
+
 @pytest.mark.parametrize("pause_ms", [600, 900, 1500])
 def test_a_voice_ends_after_the_pause(pause_ms: int) -> None:
     for one in people():

@@ -220,9 +220,13 @@ class Conversation:
             self._found.reply_s += FRAME_S
 
     async def _quiet(self, seconds: float) -> None:
-        """Wait until the room has been silent for this number of seconds."""
+        """Wait until the room has been silent for this number of seconds.
+
+        A noise that the service takes for a voice may never pause, so the wait has an end.
+        """
         stage, silent_s = self._stage, 0.0
-        while silent_s < seconds:
+        given_up = stage.clock.now() + seconds + FAR_TOO_LONG_S
+        while silent_s < seconds and stage.clock.now() < given_up:
             await self._step()
             busy = stage.model.speaking or stage.model.hearing or stage.room.visitor_speaks
             busy = busy or stage.state.turn.phase in (TurnPhase.SPEAKING, TurnPhase.REVERBERATING)
@@ -260,7 +264,11 @@ class Conversation:
         """Interrupt the reply by voice, or by the button in half duplex; measure how long it goes on."""
         stage, found = self._stage, self._found
         flushed = len(stage.flushed_at)
+        given_up = stage.clock.now() + FAR_TOO_LONG_S
         while found.reply_s == 0.0 or stage.state.turn.phase is not TurnPhase.SPEAKING:
+            if stage.clock.now() > given_up:
+                found.false_interruptions += 1
+                return
             await self._step()
         due = stage.clock.now() + after_s
         while stage.clock.now() < due:

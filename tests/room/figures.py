@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from tests.room.acoustics import Acoustics
 from tests.room.conversation import Found
-from tests.room.wake import FOUND_WITHIN_S, Woken
+from tests.room.turns import Turns
+from tests.room.wake import FOUND_LATE_S, FOUND_WITHIN_S, Woken
 
 HEADLINE_DB: Final = -10.0
 """Coupling in dB that the goals are for. The report lists other couplings below it."""
@@ -22,7 +23,10 @@ GOALS: Final[Mapping[str, str]] = {
     "cancel.barge_in_ms": "<= 270",
     "cancel.barge_in_p95_ms": "<= 500",
     "wake.found_within_200ms": ">= 0.95",
+    "wake.found_within_600ms": ">= 0.95",
     "wake.false_per_hour": "< 1",
+    "turns.late_or_never": "<= 0.1",
+    "turns.cut": "<= 0.03",
 }
 
 Figures = dict[str, Any]
@@ -110,15 +114,18 @@ def wake(found: Sequence[Woken]) -> Figures:
     """Return the figures of waking by voice: those at the headline's noise, and each noise at each level."""
     headline = [one for one in found if one.trial.snr_db == WAKE_SNR_DB]
     return {
-        "found_within_200ms": _within(headline),
+        "found_within_200ms": _within(headline, FOUND_WITHIN_S),
+        "found_within_600ms": _within(headline, FOUND_LATE_S),
         "first_word_whole": _whole(headline),
         "found_ms": _rounded(_median(took * 1000 for one in headline for took in one.took_s)),
         "false_per_hour": _false(found),
         "noise_hours": round(sum(one.waited_s for one in found) / 3600, 3),
         "by_noise": {
             f"{kind} {snr:g} dB": {
-                "found_within_200ms": _within(group),
-                "found_within_200ms_95": _within_95(group),
+                "found_within_200ms": _within(group, FOUND_WITHIN_S),
+                "found_within_200ms_95": _within_95(group, FOUND_WITHIN_S),
+                "found_within_600ms": _within(group, FOUND_LATE_S),
+                "found_within_600ms_95": _within_95(group, FOUND_LATE_S),
                 "first_word_whole": _whole(group),
                 "false_per_hour": _false(group),
             }
@@ -129,16 +136,53 @@ def wake(found: Sequence[Woken]) -> Figures:
 
 
 def wakeword(found: Sequence[Woken]) -> Figures:
-    """Return how often each wake word was heard in noise."""
+    """Return how often each wake word was heard in noise, and in which noise."""
     return {
         "by_word": {
-            f"{word}": {
-                "false_per_hour": _false(group),
-                "noise_hours": round(sum(one.waited_s for one in group) / 3600, 3),
-            }
+            f"{word}": _idle([one for one in found if one.trial.word == word])
             for word in dict.fromkeys(one.trial.word for one in found)
-            for group in [[one for one in found if one.trial.word == word]]
-        }
+        },
+        "by_noise": {
+            kind: _idle([one for one in found if one.trial.noise == kind])
+            for kind in dict.fromkeys(one.trial.noise for one in found)
+        },
+    }
+
+
+def _idle(found: Sequence[Woken]) -> Figures:
+    return {
+        "false": sum(one.false for one in found),
+        "false_per_hour": _false(found),
+        "noise_hours": round(sum(one.waited_s for one in found) / 3600, 3),
+    }
+
+
+def turns(found: Sequence[Turns]) -> Figures:
+    """Return the figures of ended turns: those at the headline's noise, and each noise at each level."""
+    headline = [one for one in found if one.trial.snr_db == WAKE_SNR_DB]
+    cases = dict.fromkeys((one.trial.noise, one.trial.snr_db) for one in found)
+    return {
+        **_turns(headline),
+        "by_noise": {
+            f"{kind} {snr:g} dB": _turns(
+                [one for one in found if (one.trial.noise, one.trial.snr_db) == (kind, snr)]
+            )
+            for kind, snr in cases
+        },
+    }
+
+
+def _turns(found: Sequence[Turns]) -> Figures:
+    spoken = sum(one.spoken for one in found)
+    late, cut = sum(one.late_or_never for one in found), sum(one.cut for one in found)
+    return {
+        "spoken": spoken,
+        "late_or_never": _share(late, spoken, 3),
+        "late_or_never_95": wilson(late, spoken),
+        "cut": _share(cut, spoken, 3),
+        "cut_95": wilson(cut, spoken),
+        "false_voice_after": _share(sum(one.again for one in found), spoken, 3),
+        "took_ms": _rounded(_median(took * 1000 for one in found for took in one.took_s)),
     }
 
 
@@ -153,14 +197,16 @@ def wilson(count: int, of: int) -> str | None:
     return f"{max(0.0, low):.3f} to {min(1.0, high):.3f}"
 
 
-def _within_95(found: Sequence[Woken]) -> str | None:
-    soon = sum(took <= FOUND_WITHIN_S for one in found for took in one.took_s)
-    return wilson(soon, sum(one.spoken for one in found))
+def _within_95(found: Sequence[Woken], seconds: float) -> str | None:
+    return wilson(_soon(found, seconds), sum(one.spoken for one in found))
 
 
-def _within(found: Sequence[Woken]) -> float | None:
-    soon = sum(took <= FOUND_WITHIN_S for one in found for took in one.took_s)
-    return _share(soon, sum(one.spoken for one in found), 3)
+def _within(found: Sequence[Woken], seconds: float) -> float | None:
+    return _share(_soon(found, seconds), sum(one.spoken for one in found), 3)
+
+
+def _soon(found: Sequence[Woken], seconds: float) -> int:
+    return sum(took <= seconds for one in found for took in one.took_s)
 
 
 def _whole(found: Sequence[Woken]) -> float | None:
@@ -198,6 +244,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         out += _lines(name, figures)
     out += _lines("wake", report["wake"])
     out += _lines("wakeword", report["wakeword"])
+    out += _lines("turns", report["turns"])
     return out
 
 

@@ -2,7 +2,8 @@
 
 Each echo mode converses in rooms of several couplings, delays, drifts and noises. Once the room is empty, and
 every interruption is false. Once a visitor speaks into each reply. Then a sleeping kiosk is woken by voice.
-Its detectors of voices and of wake words alone hear hours of noise.
+Its detectors of voices and of wake words alone hear hours of noise. Its detector of a turn's end hears
+visitors who make short pauses.
 
 With `--heldout FOLDER`, visitors and noises are those of the folder, and the built-in ones are not used. Use
 sounds that no constant of the package was fitted to: only their figures tell how well other people are heard.
@@ -25,6 +26,7 @@ from tests.room.acoustics import Acoustics
 from tests.room.conversation import PAUSES_S as CONVERSING_S
 from tests.room.conversation import Found, OutOfReachError, Trial, converse, settings
 from tests.room.sounds import EVENTS, HELDOUT, labelled, noises, people, recorded_noises
+from tests.room.turns import TurnTrial, end_turns
 from tests.room.wake import WakeTrial, Woken, overhear, sleep
 
 from kioskd.adapters.wakeword import words
@@ -117,6 +119,15 @@ def word_trials(plan: Plan) -> list[WakeTrial]:
     ]
 
 
+def turn_trials(plan: Plan) -> list[TurnTrial]:
+    """Return the experiments for the end of a turn. A crowd is a voice that never ends, and is left out."""
+    steady = [noise for noise in noises() if noise != "babble"]
+    return [
+        TurnTrial(noise, snr_db, plan.utterances, UNSEEN + 300 + seed)
+        for seed, (noise, snr_db) in enumerate(product(steady, SNRS_DB))
+    ]
+
+
 def _idle_noises() -> Sequence[str]:
     """Return the noises while the kiosk sleeps: the recorded ones of a folder, or all built-in ones."""
     return recorded_noises() or (*noises(), *EVENTS)
@@ -143,12 +154,14 @@ def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
             waking = [pool.submit(sleep, trial) for trial in wake_trials(plan)]
             waking += [pool.submit(overhear, trial) for trial in noise_trials(plan)]
         calling = [pool.submit(overhear, trial) for trial in word_trials(plan)]
+        ending = [pool.submit(end_turns, trial) for trial in turn_trials(plan)]
         for mode, futures in running.items():
             report["modes"][mode] = figures.mode([future.result() for future in futures])
             _say(f"{mode} is done")
         if waking:
             report["wake"] = figures.wake([future.result() for future in waking])
         report["wakeword"] = figures.wakeword([future.result() for future in calling])
+        report["turns"] = figures.turns([future.result() for future in ending])
     return report
 
 

@@ -81,6 +81,14 @@ def from_pcm(data: bytes) -> Samples:
     return np.frombuffer(data, "<i2") / _FULL
 
 
+def frames(samples: Samples) -> list[bytes]:
+    """Return samples at 16 kHz as whole frames."""
+    data = to_pcm(samples)
+    return [
+        data[at : at + pcm.FRAME_BYTES] for at in range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
+    ]
+
+
 def level_db(samples: Samples) -> float:
     """Return the mean level, in dB of full scale."""
     return 10 * float(np.log10(np.mean(np.square(samples)) + 1e-12))

@@ -1,8 +1,10 @@
 """The simulated room is exact, as the bench's figures depend on it."""
 
+import dataclasses
 import io
 import json
 import wave
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ import pytest
 from tests.room.acoustics import CLIPPING, Acoustics, Air, Convolution, responses
 from tests.room.conversation import Trial, converse
 from tests.room.devices import FRAME_S, FRAME_SAMPLES, Room
-from tests.room.figures import GOALS, met, mode, wake, wakeword, wilson
-from tests.room.run import MODES, QUICK, noise_trials, trials, wake_trials, word_trials
+from tests.room.figures import GOALS, met, mode, turns, wake, wakeword, wilson
+from tests.room.run import MODES, QUICK, noise_trials, trials, turn_trials, wake_trials, word_trials
 from tests.room.sounds import (
     EVENTS,
     HELDOUT,
@@ -24,6 +26,7 @@ from tests.room.sounds import (
     recorded_noises,
     to_pcm,
 )
+from tests.room.turns import PAUSE_S, Turns, TurnTrial, end_turns, judge, with_pause, word_times
 from tests.room.wake import WakeTrial, overhear, sleep
 
 from kioskd.media import pcm
@@ -148,7 +151,51 @@ def test_the_detector_alone_wakes_as_the_whole_kiosk_does() -> None:
 
 def test_a_wake_word_is_not_heard_in_noise() -> None:
     found = overhear(WakeTrial("fan", 10, 0, 20, seed=3, word="okay_nabu"))
-    assert wakeword([found]) == {"by_word": {"okay_nabu": {"false_per_hour": 0.0, "noise_hours": 0.006}}}
+    none = {"false": 0, "false_per_hour": 0.0, "noise_hours": 0.006}
+    assert wakeword([found]) == {"by_word": {"okay_nabu": none}, "by_noise": {"fan": none}}
+
+
+WORDS = [(1.0, 2.0), (2.4, 3.0), (4.0, 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("voices", "counted"),
+    [
+        pytest.param([(1.1, 3.6), (4.1, 5.6)], (0, 0, 0), id="a long pause is the end of a turn"),
+        pytest.param([(1.1, 2.3), (2.5, 5.6)], (1, 0, 0), id="a short pause is none"),
+        pytest.param([(1.1, 1.5), (1.7, 5.6)], (1, 0, 0), id="the middle of a word is none"),
+        pytest.param([(1.1, 6.7)], (0, 1, 0), id="late"),
+        pytest.param([(1.1, np.inf)], (0, 1, 0), id="never ended"),
+        pytest.param([], (0, 1, 0), id="never begun"),
+        pytest.param([(1.1, 5.6), (6.0, 7.0)], (0, 0, 1), id="a voice after the last word"),
+        pytest.param([(0.2, 0.9), (1.1, 5.6)], (0, 0, 0), id="a voice before the first word"),
+    ],
+)
+def test_the_end_of_a_turn_is_judged_by_the_words(
+    voices: list[tuple[float, float]], counted: tuple[int, int, int]
+) -> None:
+    found = Turns(TurnTrial("pink", 10, 1, 1))
+    judge(found, voices, WORDS)
+    assert (found.cut, found.late_or_never, found.again) == counted
+
+
+def test_a_visitor_makes_a_pause_that_is_no_end_of_a_turn() -> None:
+    one = max(people(), key=lambda spoken: len(spoken.samples))
+    long = dataclasses.replace(one, samples=np.concatenate([one.samples] * 2))
+    said, words = with_pause(long, np.random.default_rng(1))
+    before = word_times(long.samples)
+    assert PAUSE_S - 0.3 <= max(after[0] - one[1] for one, after in pairwise(words)) < PAUSE_S
+    assert words[-1][1] == pytest.approx(len(said) / pcm.UPLINK_HZ, abs=0.02)
+    assert sum(end - begin for begin, end in words) == pytest.approx(
+        sum(end - begin for begin, end in before), abs=0.1
+    )
+
+
+def test_turns_in_steady_noise_end_in_time_and_none_is_cut() -> None:
+    figures = turns([end_turns(TurnTrial("pink", 10, 4, seed=3))])
+    assert (figures["spoken"], figures["late_or_never"], figures["cut"]) == (4, 0, 0)
+    assert figures["took_ms"] == pytest.approx(1000 * PAUSE_S, abs=150)
+    assert list(figures["by_noise"]) == ["pink 10 dB"]
 
 
 def test_waking_is_tried_in_each_noise_at_each_level() -> None:
@@ -157,6 +204,7 @@ def test_waking_is_tried_in_each_noise_at_each_level() -> None:
     assert {trial.noise for trial in noise_trials(QUICK)} == kinds | set(EVENTS)
     assert {trial.snr_db for trial in wake_trials(QUICK)} == {20, 10, 5}
     assert {trial.noise for trial in word_trials(QUICK)} == kinds | set(EVENTS)
+    assert {trial.noise for trial in turn_trials(QUICK)} == kinds - {"babble"}
 
 
 def test_every_mode_is_tried_with_and_without_a_visitor() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tests.room.acoustics import Acoustics
 from tests.room.conversation import VISITOR_DB, Stage, settings
 from tests.room.devices import FRAME_S
-from tests.room.sounds import Samples, Utterance, levelled, noise, people, to_pcm
+from tests.room.sounds import Samples, Utterance, frames, levelled, noise, people
 
 from kioskd.adapters.silero import SpeechNetwork
 from kioskd.adapters.wakeword import WakeWordDetector
@@ -28,6 +28,7 @@ from kioskd.media.speech_onset import SpeechOnsetDetector
 GETS_USED_S: Final = 5.0
 """Seconds of noise before the first utterance: a detector may learn its room."""
 FOUND_WITHIN_S: Final = 0.2
+FOUND_LATE_S: Final = 0.6
 GIVEN_UP_S: Final = 1.5
 LABELS_S: Final = 0.05
 """Seconds by which the times of words may be wrong."""
@@ -168,9 +169,9 @@ def overhear(trial: WakeTrial) -> Woken:
     until = trial.seconds
     while found.waited_s < until:
         piece = gain * noise(trial.noise, min(PIECE_S, until - found.waited_s), chance)
-        frames = _frames(piece)
-        found.false += sum(ear.feed(frame) for frame in frames)
-        found.waited_s += len(frames) * FRAME_S
+        heard = frames(piece)
+        found.false += sum(ear.feed(frame) for frame in heard)
+        found.waited_s += len(heard) * FRAME_S
     for _ in range(trial.utterances):
         _hear_one(found, _ear(trial), gain, chance)
     return found
@@ -186,7 +187,7 @@ def _hear_one(found: Woken, ear: WakeDetector, gain: float, chance: np.random.Ge
     sound = gain * noise(found.trial.noise, lead_s + len(said) / pcm.UPLINK_HZ + 1.0, chance)
     sound[lead : lead + len(said)] += said
     found.spoken += 1
-    told = [number * FRAME_S for number, frame in enumerate(_frames(sound), 1) if ear.feed(frame)]
+    told = [number * FRAME_S for number, frame in enumerate(frames(sound), 1) if ear.feed(frame)]
     onset_s = lead_s + utterance.onset_s
     found.false += sum(at < onset_s - LABELS_S for at in told)
     found.waited_s += lead_s
@@ -196,17 +197,7 @@ def _hear_one(found: Woken, ear: WakeDetector, gain: float, chance: np.random.Ge
         found.whole += took_s <= PREROLL_S
 
 
-def _frames(samples: Samples) -> list[bytes]:
-    data = to_pcm(samples)
-    return [
-        data[at : at + pcm.FRAME_BYTES] for at in range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
-    ]
-
-
 def onsets(ear: WakeDetector, *parts: Samples) -> list[float]:
     """Return the seconds from the beginning to the end of each frame that reported an onset."""
-    data = to_pcm(np.concatenate(parts))
-    frames = range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
-    return [
-        number * FRAME_S for number, at in enumerate(frames, 1) if ear.feed(data[at : at + pcm.FRAME_BYTES])
-    ]
+    heard = enumerate(frames(np.concatenate(parts)), 1)
+    return [number * FRAME_S for number, frame in heard if ear.feed(frame)]

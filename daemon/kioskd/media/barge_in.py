@@ -99,9 +99,8 @@ class BargeInDetector:
 
         Args:
             frame: `pcm.FRAME_BYTES`, 16 kHz.
-            own_voice: whether a reply sounds: without one, nothing can be interrupted. If the frames between
-                two
-                replies are not fed, call `reset` there.
+            own_voice: whether a reply sounds: without one, nothing can be interrupted, and the frame costs
+                nothing. If the frames between two replies are not fed, call `reset` there.
         """
         if self._canceller is not None:
             sign = self._canceller.visitor
@@ -146,12 +145,13 @@ class _Card:
         self._spoken_for = 0
 
     def feed(self, frame: bytes, own_voice: bool, *, learns: bool) -> bool:
+        if not own_voice:
+            # Nothing can be interrupted, and the frame does not change what is known of the card.
+            self.pause()
+            return False
         voice = self._vad.is_speech(frame, pcm.UPLINK_HZ)
         power = float(np.mean(np.square(np.frombuffer(frame, "<i2").astype(np.float32))))
         self._recent.append(power)
-        if not own_voice:
-            self.pause()
-            return False
         self._spoken_for += 1
         louder = power > ABOVE_RESIDUE * self._residue
         protected = self._spoken_for <= PROTECTED

@@ -29,6 +29,9 @@ class NeuralJudge:
     late_frames: Final = LATE
     """See `SpeechJudge`."""
 
+    held_frames: Final = 0
+    """See `SpeechJudge`. The network notices the next word almost as late as the end of the one before."""
+
     def __init__(self, model: SpeechModel) -> None:
         """Start in an unknown room. No one else may use `model`."""
         self._ratings = SpeechRating(model)

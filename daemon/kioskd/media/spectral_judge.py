@@ -59,6 +59,9 @@ SPREADS: Final = 5.0
 ABOVE_DB: Final = (1.5, 3.0)
 """Least and greatest distance in dB at which frames stand out: the softest frames of speech are far apart."""
 
+HOLDS: Final = 4
+"""Frames for which webrtcvad holds on after a word. It notices the next word at once."""
+
 RINGING_DB: Final = 20.0
 """A frame this far below the loudest of a voice is no word any more, but the ringing room."""
 
@@ -111,6 +114,9 @@ class _RoomNoise:
 
 class SpectralJudge:
     """Judge of one stream of frames; see `voice_activity.SpeechJudge`."""
+
+    held_frames: Final = HOLDS
+    """See `SpeechJudge`."""
 
     def __init__(self, aggressiveness: int = AGGRESSIVENESS) -> None:
         """Start in an unknown room. `aggressiveness`: 0 (takes much for speech) to 3 (takes little)."""
