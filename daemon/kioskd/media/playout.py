@@ -114,6 +114,16 @@ class Playout:
         return pcm.duration_s(self._incoming.bytes_in - self._replies.bytes_out, pcm.DOWNLINK_HZ)
 
     @property
+    def bytes_in(self) -> int:
+        """Bytes of replies ever queued: the end of the replies' common stream."""
+        return self._incoming.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of replies ever pulled or voided: the place in that stream that is heard now."""
+        return self._replies.bytes_out
+
+    @property
     def dropped_bytes(self) -> int:
         """Bytes dropped because they exceeded the bound."""
         return self._incoming.dropped_bytes
