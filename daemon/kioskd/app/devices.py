@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
+from kioskd.app.captions import screens
 from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
 from kioskd.app.policy import session_of
 from kioskd.app.service import find_proxies, live, read_aloud
@@ -111,6 +112,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
             network=KernelNetwork(),
             control=ControlSocket(control, clock) if control is not None else NoControl(),
             metrics=_metrics(settings.metrics.port, clock),
+            caption_screens=screens(settings.captions, clock),
             wall=wall,
             time=MachineTime(),
         ),

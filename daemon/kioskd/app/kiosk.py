@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from kioskd import journal_ids, logs, ports
+from kioskd.app import captions as build_captions
 from kioskd.app.build import lamp_workers, live_link, picture_service, storage
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
@@ -35,6 +36,9 @@ from kioskd.flow.runtime.watchdog import Evidence, Watchdog
 from kioskd.flow.runtime.workers import Worker, once, work_together
 from kioskd.flow.storage.budget import BudgetEnforcer
 from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.captions.captions import Captions
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +99,9 @@ class Kiosk:
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
             notice=settings.limits.notice, day=self._storage.day,
         )  # fmt: skip
+        captions = build_captions.captions(
+            settings, clock, self.sound.downlink.playout, lambda: self._link.newest_reply
+        )
         self._link = live_link(
             settings,
             parts,
@@ -102,12 +109,15 @@ class Kiosk:
             outbox,
             self._mailbox,
             users=[self._pictures, self._tools.runner],
-            on_message=[recorder.received, self._budget.received, self._tools.runner.take],
+            on_message=[
+                *(recorder.received, self._budget.received, self._tools.runner.take),
+                *([captions.received] if captions is not None else []),
+            ],
         )
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         client = ClientLoading(parts.service.live, at_once="start" in settings.conversation.wake)
         self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence(client))
-        remote, own = self._make_remote(settings, outbox)
+        remote, own = self._make_remote(settings, outbox, captions)
         self._others: Mapping[str, Worker] = {"service client": partial(once, client.run), **remote}
         self._engine = self._make_engine(settings, [client.observe, *own], observers)
 
@@ -146,9 +156,9 @@ class Kiosk:
         )
 
     def _make_remote(
-        self, settings: Settings, outbox: Outbox
+        self, settings: Settings, outbox: Outbox, captions: "Captions | None"
     ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
-        """Return the workers of control socket and metrics, and the observers that belong to them."""
+        """Return the workers of control socket, metrics and captions, and their observers."""
         devices, journal = self._parts.devices, JournalTail()
         counts = MetricCounts(devices.clock.now())
         metrics = KioskMetrics(counts, devices.clock.now, self._readings)
@@ -164,12 +174,24 @@ class Kiosk:
             metrics,
             self._tools.left_out,
         )
-        remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
+        remote = RemoteControl(
+            view,
+            counts,
+            self.sound.meters,
+            devices.clock,
+            fit=fit(settings),
+            captions=captions.follow if captions is not None else None,
+        )
         workers: dict[str, Worker] = {
             "control": partial(journal.follow, partial(devices.control.serve, remote.handle)),
             "metrics": partial(devices.metrics.serve, metrics.families),
+            **build_captions.workers(captions, devices.caption_screens),
         }
-        return workers, (counts.observe, remote.observe)
+        return workers, (
+            counts.observe,
+            remote.observe,
+            *([captions.observe] if captions is not None else []),
+        )
 
     def _make_engine(
         self, settings: Settings, own: Sequence[Observer], observers: Sequence[Observer]

@@ -52,6 +52,7 @@ class Devices:
     network: ports.Network = field(default_factory=NoNetwork)
     control: ports.ControlServer = field(default_factory=NoControl)
     metrics: ports.MetricsEndpoint = field(default_factory=NoMetrics)
+    caption_screens: Sequence[ports.CaptionScreen] = ()
     wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local
     """Returns the local date and time."""
     time: ports.TimeEvidence | None = None

@@ -26,6 +26,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "controls": None,
     "tools": None,
     "metrics": None,
+    "captions": None,
     "privacy": None,
 }
 """The settings that are read only at the start, so that they need a restart: names by section; None for

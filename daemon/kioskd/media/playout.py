@@ -81,6 +81,8 @@ class Playout:
         """
         self.volume = volume
         """0 silent, 100 unchanged; acts on the next pull, without a step. Written by the producer."""
+        self.flushed_at = 0
+        """The value of `bytes_out` when the last flush was asked for. Written by the producer."""
         # Each of these has one side for the producer and one for the consumer.
         self._incoming = ReplyWriter(bound_s)
         self._replies = ReplyReader(self._incoming, on_mark)
@@ -150,6 +152,7 @@ class Playout:
 
     def flush(self, reply: int) -> None:
         """Drop the unheard rest of `reply` and all before it, also what still arrives of them."""
+        self.flushed_at = self._replies.bytes_out
         self._incoming.flush(reply)
 
     def say(self, prompt: bytes) -> int:

@@ -8,6 +8,7 @@ return at once.
 from kioskd.media import pcm
 from kioskd.ports.audio import GROUP_FRAMES, AudioSource, Microphone, Speaker
 from kioskd.ports.camera import Camera, RunningCamera
+from kioskd.ports.captions import CaptionScreen, FollowCaptions
 from kioskd.ports.controls import DARK, Button, Edge, Lamp, Light
 from kioskd.ports.live import (
     MOST_TOKENS,
@@ -42,10 +43,12 @@ __all__ = [
     "Button",
     "Camera",
     "Cancellable",
+    "CaptionScreen",
     "Clock",
     "Connection",
     "ControlServer",
     "Edge",
+    "FollowCaptions",
     "GenerationEnded",
     "GoAway",
     "Interrupted",

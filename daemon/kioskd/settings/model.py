@@ -11,6 +11,7 @@ from pydantic import ValidationInfo, field_validator
 from kioskd.adapters.source import Library, Source
 from kioskd.settings.buttons_lamps import ControlsSettings
 from kioskd.settings.camera import CameraSettings
+from kioskd.settings.captions import CaptionsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
@@ -50,6 +51,7 @@ class Settings(Section):
     decides what else it takes. `kioskd help settings` lists the settings of each kind. In the source code,
     each of config/examples/tools-*.yaml is a complete example. `kioskd tools list` prints the tools that the
     model gets."""
+    captions: CaptionsSettings = CaptionsSettings()
     limits: LimitsSettings = LimitsSettings()
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -1,10 +1,11 @@
 """Commands of remote control. The socket decides who is allowed to send them."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, NoReturn
 
 from pydantic import SecretStr
 
@@ -29,7 +30,7 @@ from kioskd.flow.audio.level_meters import LevelMeters
 from kioskd.flow.controls.kiosk_view import KioskView
 from kioskd.flow.reporting.journal import described, wrong
 from kioskd.flow.reporting.metrics import MetricCounts
-from kioskd.ports import Clock, SendLine
+from kioskd.ports import Clock, FollowCaptions, SendLine
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,12 @@ class RemoteControl:
         clock: Clock,
         *,
         fit: Callable[[bytes], Awaitable[bytes]],
+        captions: FollowCaptions | None = None,
     ) -> None:
-        """`fit` converts a picture for the service, or raises ValueError with the cause."""
+        """`fit` converts a picture for the service, or raises ValueError with the cause. `captions`: None if
+        they are off.
+        """
+        self._captions = captions
         self._kiosk = kiosk
         self._tally = tally
         self._meters = meters
@@ -75,6 +80,8 @@ class RemoteControl:
         self._fit = fit
         self._watchers: Counter[bool] = Counter()
         """The clients that watch, by whether they are owners. Owners have places of their own."""
+        self._metered = 0
+        """The clients that are sent the levels."""
         self._decoding = asyncio.Lock()
         """Only one picture is decoded at a time: two large ones do not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
@@ -101,7 +108,12 @@ class RemoteControl:
                         )
                     }
                 case {"do": "watch"}:
-                    await self._watch(answer, privileged=privileged)
+                    with self._place_to_watch(privileged=privileged):
+                        await self._watch(answer)
+                    return
+                case {"do": "captions"}:
+                    with self._place_to_watch(privileged=privileged):
+                        await self._follow_captions(answer)
                     return
                 case _:
                     told = await self._act(request, attachment, privileged=privileged)
@@ -246,11 +258,20 @@ class RemoteControl:
             late.cancel()
             self._waiting.pop(id(event), None)
 
-    async def _watch(self, answer: SendLine, *, privileged: bool) -> None:
-        """Send the status ten times a second, until the client leaves."""
+    @contextlib.contextmanager
+    def _place_to_watch(self, *, privileged: bool) -> Iterator[None]:
+        """Take one of the places of the clients that watch, for the time of the block."""
         if self._watchers[privileged] >= WATCHERS:
             raise RequestRefused(f"{WATCHERS} other clients watch already; stop one of them")
         self._watchers[privileged] += 1
+        try:
+            yield
+        finally:
+            self._watchers[privileged] -= 1
+
+    async def _watch(self, answer: SendLine) -> NoReturn:
+        """Send the status ten times a second, until the client leaves."""
+        self._metered += 1
         self._meters.watch(on=True)
         seen = 0
         try:
@@ -259,9 +280,17 @@ class RemoteControl:
                 await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
                 await self._clock.sleep(TICK_S)
         finally:
-            self._watchers[privileged] -= 1
-            if not self._watchers.total():
+            self._metered -= 1
+            if not self._metered:
                 self._meters.watch(on=False)
+
+    async def _follow_captions(self, answer: SendLine) -> NoReturn:
+        """Send the captions, until the client leaves."""
+        if self._captions is None:
+            raise RequestRefused(
+                "captions are off; set captions.stream: true in the configuration, and restart kioskd"
+            )
+        await self._captions(lambda message: answer({"ok": True, **message}))
 
 
 def _must_be_awake(state: State) -> None:
