@@ -15,7 +15,7 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Code
 from kioskd.flow.captions.caption_board import BEAT_S, MOST_LINES
-from kioskd.flow.captions.captions import STAYS_S, TICK_S, Captions, clean
+from kioskd.flow.captions.captions import STAYS_S, Captions, clean
 from kioskd.media import pcm
 from kioskd.media.playout import Playout
 from kioskd.ports import (
