@@ -50,6 +50,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row("microphone", f"{status['microphone']}{muted}")
     yield _row("speaker", f"{status['speaker']}, volume {status['volume']} %")
     yield _row("camera", status["camera"])
+    if status.get("captions") == "on":
+        yield _row("captions", "on")
     for one in status.get("tools_left_out", ()):
         yield _row("tool left out", client.legible(left_out_words(one)))
     for name, family in (

@@ -145,6 +145,7 @@ class RemoteControl:
             "microphone": _microphone(state),
             "speaker": "missing" if Device.SPEAKER in state.missing else "working",
             "camera": kiosk.pictures.status,
+            "captions": "off" if self._captions is None else "on",
             "tools_left_out": kiosk.tools_left_out(),
             "volume": kiosk.volume.percent,
             "muted": state.muted,
