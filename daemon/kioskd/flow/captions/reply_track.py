@@ -15,8 +15,12 @@ from kioskd.media import pcm
 MOST_CHARS: Final = 20_000
 """The most characters of a reply. They take twenty minutes; later text is dropped."""
 
-LEAD_BYTES: Final = pcm.byte_count(0.5, pcm.DOWNLINK_HZ)
-"""With this much sound before its first piece, the text follows the sound."""
+LEAST_CHAR_BYTES: Final = pcm.byte_count(0.03, pcm.DOWNLINK_HZ)
+"""The sound of a character in the fastest speech. If the sound before the first piece is long enough for that
+piece, the text follows its sound."""
+
+LEAST_BYTES: Final = pcm.byte_count(0.1, pcm.DOWNLINK_HZ)
+"""With less sound before its first piece, the text does not follow its sound."""
 
 CHAR_BYTES: Final = pcm.byte_count(0.05, pcm.DOWNLINK_HZ)
 """The sound of a character in fast speech, as long as the length of the reply is not known."""
@@ -76,7 +80,7 @@ class ReplyTrack:
         if not text:
             return
         if not self._pieces:
-            self._follows = at - self._start > LEAD_BYTES
+            self._follows = at - self._start >= max(LEAST_BYTES, len(text) * LEAST_CHAR_BYTES)
         self._chars += len(text)
         if self._pieces and self._pieces[-1].at == at and self._heard < len(self._pieces):
             self._pieces[-1] = _Piece(self._pieces[-1].text + text, at)
