@@ -100,6 +100,11 @@ class Tab:
         ]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
+    async def memory(self) -> int:
+        """Return the bytes that the page's objects use, without garbage."""
+        await self.call("HeapProfiler.collectGarbage")
+        return int((await self.call("Runtime.getHeapUsage"))["usedSize"])
+
     async def picture(self) -> bytes:
         """Return a PNG of the page."""
         shot = await self.call("Page.captureScreenshot", format="png")

@@ -120,7 +120,7 @@ class Summary(BaseModel):
     """From the first audible sample of an interruption to the last audible sample of the reply."""
     barge_in_to_silence_ms_all: tuple[float, ...]
     caption_off_ms: float | None
-    """From the last word of a silenced reply's caption to the moment of silence. 0: that word was being heard.
+    """From the last word of a silenced reply's caption to the silence. 0: that word was being heard.
 
     Median.
     """

@@ -15,7 +15,7 @@ from tests.support.until import until
 from kioskd.adapters.captions.page_server import CaptionPage
 from kioskd.adapters.clock import SystemClock
 from kioskd.core.effects import KioskStatus
-from kioskd.flow.captions.caption_board import Caption, CaptionBoard
+from kioskd.flow.captions.caption_board import MOST_LINES, Caption, CaptionBoard
 from kioskd.flow.captions.labels import labels
 
 pytestmark = [
@@ -38,6 +38,8 @@ def status(
         "labels": said.others,
     }
 
+
+LINES_OF_A_DAY = 24 * 60 * 6
 
 ENGLISH = (
     Caption("visitor", "Where do I find the dinosaurs, and is there a lift?", "en-GB", final=True),
@@ -67,6 +69,15 @@ async def shots(tab: Tab, source: str, name: str) -> None:
                 await asyncio.to_thread(
                     (Path(folder) / f"{name}-{width}x{height}-{scheme}.png").write_bytes, picture
                 )
+
+
+async def say_lines(tab: Tab, board: CaptionBoard, count: int) -> None:
+    """Show `count` lines, a screen at a time, so that the page gets each of them."""
+    for first in range(0, count, MOST_LINES):
+        number = 0
+        for each in range(first, first + MOST_LINES):
+            number = board.add(Caption("visitor", f"{each} " + "Where is the lift? " * 4, final=True))
+        await tab.until(f"lines.has({number})")
 
 
 async def test_the_page_in_a_browser(tmp_path: Path) -> None:
@@ -110,6 +121,15 @@ async def test_the_page_in_a_browser(tmp_path: Path) -> None:
             board.show(status("en", KioskStatus.OFFLINE, words=fault))
             await tab.until("fault.textContent.endsWith('W 1.')")
             await shots(tab, source, "fault")
+
+            # A day of text leaves the page's memory flat.
+            board.show(status("en", KioskStatus.LISTENING))
+            await say_lines(tab, board, 500)
+            before = await tab.memory()
+            await say_lines(tab, board, LINES_OF_A_DAY)
+            assert await tab.memory() - before < 500_000
+            assert await tab.evaluate("document.querySelectorAll('li, #spoken p').length") <= MOST_LINES + 3
+            board.clear()
 
             # The daemon restarts: the old words go at once, and the new ones come by themselves.
             board.add(Caption("visitor", "Before."))

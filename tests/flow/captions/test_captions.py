@@ -1,5 +1,6 @@
 """Captions: the lines follow the sound that is heard, and end where it was cut."""
 
+import os
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from kioskd.ports import (
     SpokenText,
     TurnComplete,
 )
+
+SLOW = pytest.mark.skipif("KIOSKD_SLOW" not in os.environ, reason="takes minutes: set KIOSKD_SLOW=1")
 
 SECOND = pcm.byte_count(1.0, pcm.DOWNLINK_HZ)
 
@@ -254,7 +257,12 @@ def test_odd_characters_do_no_harm(pieces: list[str], shown: str) -> None:
     assert clean("".join(pieces)) == shown
 
 
-async def test_a_day_of_text_leaves_memory_flat() -> None:
+DAY = 24 * 60 * 4
+"""The exchanges of a day in which people talk all the time."""
+
+
+@pytest.mark.parametrize("count", [240, pytest.param(DAY, marks=SLOW)])
+async def test_a_day_of_text_leaves_memory_flat(count: int) -> None:
     async with talk() as it:
 
         async def exchanges(count: int) -> int:
@@ -272,7 +280,7 @@ async def test_a_day_of_text_leaves_memory_flat() -> None:
         tracemalloc.start()
         try:
             before = await exchanges(40)
-            after = await exchanges(240)
+            after = await exchanges(count)
         finally:
             tracemalloc.stop()
         assert after - before < 50_000
