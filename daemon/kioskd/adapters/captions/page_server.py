@@ -83,7 +83,7 @@ class CaptionPage:
             await stream.write(_answer(403, b"open this page by its own address on this machine\n"))
         elif method not in ("GET", "HEAD"):
             await stream.write(_answer(405, b"use GET\n"))
-        elif path == "/events":
+        elif path == "/events" and method == "GET":
             await self._tell(stream, follow)
         elif path in _FILES:
             name, kind = _FILES[path]

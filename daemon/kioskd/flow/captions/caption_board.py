@@ -1,4 +1,4 @@
-"""The captions as they are now. Each reader gets the newest state of what has changed."""
+"""The captions as they are now. Each reader gets the newest state of each line that has changed."""
 
 import asyncio
 from collections import OrderedDict
