@@ -17,14 +17,14 @@ MOST_CHARS: Final = 2000
 BEAT_S: Final = 5.0
 """The seconds after which a reader without news gets an empty message, so that both sides notice a loss."""
 
-Speaker = Literal["visitor", "kiosk"]
+CaptionSide = Literal["visitor", "kiosk"]
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
     """One line: the words of one side. No repr shows them."""
 
-    who: Speaker
+    who: CaptionSide
     text: str = field(repr=False)
     language: str = ""
     """A BCP-47 tag; empty if it is not known."""
