@@ -73,6 +73,7 @@ readonly parts=(
   "kioskd-tools.7           $man/man7/kioskd-tools.7"
   "kioskd-operating.7       $man/man7/kioskd-operating.7"
   "kioskd-privacy-and-cost.7 $man/man7/kioskd-privacy-and-cost.7"
+  "kioskd-captions.7        $man/man7/kioskd-captions.7"
   "kioskd-link.7            $man/man7/kioskd-link.7"
   "kioskd-rehearsing.7      $man/man7/kioskd-rehearsing.7"
   "kioskd-figures.7         $man/man7/kioskd-figures.7"

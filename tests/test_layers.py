@@ -69,6 +69,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "flow.announcements": ("core", "media.pcm", "ports"),
     "flow.link": ("core", "flow.audio", "flow.runtime", "media.pcm", "ports"),
     "flow.camera": ("core", "flow.link.picture_pacer", "flow.runtime", "media", "ports"),
+    "flow.captions": ("core", "ports", "sanitize", "media.pcm"),
     "flow.controls": (
         *("core", "flow.audio", "flow.reporting", "flow.runtime", "flow.storage", "media", "ports"),
         "sanitize",
@@ -94,6 +95,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "adapters.cameras": (
         *("adapters.pictures", "adapters.source", "media", "ports", "regular_file", "yamlconf.value_types"),
     ),
+    "adapters.captions": ("adapters.remote.connection_limiter", "ports", "retry"),
     "adapters.controls": ("adapters.source", "ports", "yamlconf.value_types"),
     "adapters.fakes": ("ports",),
     "adapters.gemini": (

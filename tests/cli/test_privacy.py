@@ -160,6 +160,16 @@ def test_privacy_names_counted_calls_if_a_tool_has_a_daily_limit(
     assert found == kept
 
 
+def test_privacy_tells_where_captions_show_speech_and_that_they_are_not_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(tmp_path, BUTTON, capsys)["captions"] == ""
+    text = BUTTON + "captions: {port: 8088, terminal: /dev/tty1}\n"
+    words = " ".join(said(tmp_path, text, capsys).split())
+    assert "at http://127.0.0.1:8088/ and on /dev/tty1 and by `kioskd captions`" in words
+    assert "cleared when the kiosk falls asleep, and are stored nowhere" in words
+
+
 def test_a_faulty_configuration_is_refused_as_by_other_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -432,6 +432,24 @@ def a_lamp_on_another_line(kiosk: Kiosk) -> None:
     kiosk.bystander.sees = False
 
 
+@plants("captions", "captions-terminal")
+def captions_on_a_terminal_that_is_not_there(kiosk: Kiosk) -> None:
+    kiosk.settings["captions"] = {"terminal": "/dev/tty9"}
+
+
+@plants("captions", "captions-sandbox")
+def captions_on_a_terminal_that_the_sandbox_hides(kiosk: Kiosk) -> None:
+    kiosk.settings["captions"] = {"terminal": "/dev/tty9"}
+    kiosk.file("/dev/tty9")
+
+
+@plants("captions", "captions-permission")
+def captions_on_a_terminal_of_another_user(kiosk: Kiosk) -> None:
+    kiosk.settings["captions"] = {"terminal": "/dev/tty9"}
+    kiosk.file("/dev/tty9").chmod(0o600)
+    kiosk.unit["DeviceAllow"] = "/dev/tty9 w"
+
+
 def _gid(kiosk: Kiosk) -> int:
     return (kiosk.root / "dev/gpiochip0").stat().st_gid
 

@@ -1,5 +1,7 @@
 """The numbers of a rehearsal, from handmade events and sound."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.support.fakes_devices import ManualClock
@@ -87,6 +89,17 @@ def test_the_wait_lasts_from_the_visitors_last_sample_to_the_replys_first_sample
     summary = measure(two_turns())
     assert summary.end_of_speech_to_sound_ms_all == pytest.approx((500, 700), abs=0.2)
     assert summary.end_of_speech_to_sound_ms == pytest.approx(600, abs=0.2)
+
+
+@pytest.mark.parametrize(("words", "off_ms"), [(4, 0), (7, 1400), (1, 1100), (3, 100)])
+def test_a_caption_is_off_by_the_time_between_its_last_word_and_the_silence(words: int, off_ms: int) -> None:
+    record = two_turns()
+    more = notes(
+        (3.9, "service", "reply_began", {"words": 10, "lasts_s": 5.0}),
+        (5.63, "kiosk", "caption cut", {"words": words}),
+    )
+    found = measure(dataclasses.replace(record, notes=[*record.notes, *more]))
+    assert found.caption_off_ms == pytest.approx(off_ms, abs=10)
 
 
 def test_a_barge_in_lasts_until_the_last_sample_of_the_silenced_reply() -> None:

@@ -106,15 +106,13 @@ class AnnouncementHost:
         parts: Parts,
         post: Callable[[Event], None],
         downlink: Downlink,
-        *,
-        caption: Callable[[str, str], None] = lambda _text, _language: None,
     ) -> None:
-        """`caption` gets the words and the language of each announcement when it begins."""
         self._settings = settings
         self._devices = parts.devices
         self._post = post
         self._downlink = downlink
-        self._caption = caption
+        self.caption: Callable[[str, str], None] = lambda _text, _language: None
+        """Gets the words and the language of each announcement when it begins, to show them."""
         self._state = State()
         self._rendering = asyncio.Lock()
         """Only one voice speaks into memory at a time: a neural one needs much of it."""
@@ -177,7 +175,7 @@ class AnnouncementHost:
                 state=lambda: self._state,
                 play=partial(self._downlink.announce, volume=self._settings.announcements.volume),
                 quiet=self._quiet,
-                caption=self._caption,
+                caption=lambda text, language: self.caption(text, language),
             )
             timetable = Timetable(clock, self._devices.wall, self._devices.time)
             self._made = _Made(voice(self._settings, clock), announcer, timetable)

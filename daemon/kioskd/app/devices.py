@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
 from kioskd.app.announcements import recordings
+from kioskd.app.captions import screens
 from kioskd.app.parts import (
     ButtonSpec,
     Devices,
@@ -146,6 +147,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
             control=ControlSocket(control, clock) if control is not None else NoControl(),
             metrics=_metrics(settings.metrics.port, clock),
             fleet=fleet_broker(settings, environ, clock),
+            caption_screens=screens(settings.captions, clock),
             wall=wall,
             time=MachineTime(),
         ),

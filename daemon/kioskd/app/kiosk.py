@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from kioskd import journal_ids, logs, ports
+from kioskd.app import captions as build_captions
 from kioskd.app.build import fleet_link, lamp_workers, live_link, picture_service, storage
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
@@ -36,6 +37,9 @@ from kioskd.flow.runtime.watchdog import Evidence, Watchdog
 from kioskd.flow.runtime.workers import Worker, once, work_together
 from kioskd.flow.storage.budget import BudgetEnforcer
 from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.captions.captions import Captions
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +100,11 @@ class Kiosk:
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
             notice=settings.limits.notice, day=self._storage.day,
         )  # fmt: skip
+        captions = build_captions.captions(
+            settings, clock, self.sound.downlink.playout, lambda: self._link.newest_reply
+        )
+        if captions is not None:
+            self.sound.announcements.caption = captions.announce
         self._link = live_link(
             settings,
             parts,
@@ -103,13 +112,16 @@ class Kiosk:
             outbox,
             self._mailbox,
             users=[self._pictures, self._tools.runner],
-            on_message=[recorder.received, self._budget.received, self._tools.runner.take],
+            on_message=[
+                *(recorder.received, self._budget.received, self._tools.runner.take),
+                *([captions.received] if captions is not None else []),
+            ],
         )
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         client = ClientLoading(parts.service.live, at_once="start" in settings.conversation.wake)
         self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence(client))
         around = surroundings(parts, post, outbox)
-        remote, own = self._make_remote(settings, outbox, around)
+        remote, own = self._make_remote(settings, outbox, around, captions)
         self._others: Mapping[str, Worker] = {
             "service client": partial(once, client.run), **around.workers, **remote,
         }  # fmt: skip
@@ -150,9 +162,9 @@ class Kiosk:
         )
 
     def _make_remote(
-        self, settings: Settings, outbox: Outbox, around: Surroundings
+        self, settings: Settings, outbox: Outbox, around: Surroundings, captions: "Captions | None"
     ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
-        """Return the workers of control socket, metrics and fleet, and the observers that belong to them."""
+        """Return the workers of control socket, metrics, captions and fleet, and their observers."""
         devices, journal = self._parts.devices, JournalTail()
         counts = MetricCounts(devices.clock.now())
         metrics = KioskMetrics(counts, devices.clock.now, partial(self._readings, around))
@@ -170,12 +182,22 @@ class Kiosk:
             self.sound.announcements,
             FeatureViews(devices.fleet, around.subjects, around.presence),
         )
-        remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
+        remote = RemoteControl(
+            view,
+            counts,
+            self.sound.meters,
+            devices.clock,
+            fit=fit(settings),
+            captions=captions.follow if captions is not None else None,
+        )
         workers: dict[str, Worker] = {
             "control": partial(journal.follow, partial(devices.control.serve, remote.handle)),
             "metrics": partial(devices.metrics.serve, metrics.families),
+            **build_captions.workers(captions, devices.caption_screens),
         }
         observers = [counts.observe, remote.observe]
+        if captions is not None:
+            observers.append(captions.observe)
         if (fleet := fleet_link(settings, self._parts, remote, self._budget, self._buttons)) is not None:
             workers["fleet"] = fleet.run
             observers.append(fleet.observe)

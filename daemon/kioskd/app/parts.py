@@ -78,6 +78,7 @@ class Devices:
     metrics: ports.MetricsEndpoint = field(default_factory=NoMetrics)
     fleet: ports.FleetBroker | None = None
     """The broker of the fleet; None if this kiosk belongs to none."""
+    caption_screens: Sequence[ports.CaptionScreen] = ()
     wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local
     """Returns the local date and time."""
     time: ports.TimeEvidence | None = None

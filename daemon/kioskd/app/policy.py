@@ -28,6 +28,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "announcements": None,
     "tools": None,
     "metrics": None,
+    "captions": None,
     "privacy": None,
     "fleet": None,
 }

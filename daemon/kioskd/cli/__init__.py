@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "key": "ask for the service key, try it, and store it as an encrypted credential",
     "status": "show the state of the running daemon",
     "watch": "show the running daemon live: state, levels, link, last events",
+    "captions": "print what the visitor and the kiosk say, live, in step with the sound",
     "reload": "make the running daemon read its configuration again, or name every fault in it",
     "wake": "begin a conversation, as the button does",
     "sleep": "end the conversation",

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             "kept": [one._asdict() for one in keeps(settings)],
             "never": NEVER,
             "service_keeps": service_keeps(settings),
+            "captions": shows(settings),
         }
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
@@ -143,6 +144,21 @@ def keeps(settings: Settings) -> Iterator[Kept]:
             yield Kept(what, f"{record.folder} (readable only by the daemon)", how_long)
 
 
+def shows(settings: Settings) -> str:
+    """Return the sentences about captions; empty if they are off."""
+    if not settings.captions.on:
+        return ""
+    port, terminal = settings.captions.port, settings.captions.terminal
+    places = [f"at http://127.0.0.1:{port}/"] if port else []
+    places += [f"on {terminal}"] if terminal is not None else []
+    places.append("by `kioskd captions`")
+    return (
+        f"Captions show the words of both sides as text, {' and '.join(places)}. Every person who sees that "
+        "screen can read them, and so can every program of this machine that opens the page. They are in "
+        "memory only, are cleared when the kiosk falls asleep, and are stored nowhere."
+    )
+
+
 def service_keeps(settings: Settings) -> str:
     """Return the sentence that names the terms of the service."""
     _, terms = _service(settings)
@@ -198,6 +214,9 @@ def _words(settings: Settings) -> Iterator[str]:
         yield from _item(f"{each.what}: in {each.where}; {each.how_long}.")
     if settings.privacy.transcripts is None and settings.privacy.recordings is None:
         yield from _item("No words and no sound of conversations: transcripts and recordings are off.")
+    if settings.captions.on:
+        yield ""
+        yield from textwrap.wrap(shows(settings), WIDTH)
     yield ""
     yield "The daemon neither sends nor stores these data:"
     for line in NEVER:

@@ -56,6 +56,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield _row("presence", status["presence"])
     if (announcements := status.get("announcements")) is not None:
         yield _row("announcements", announcement_words(announcements))
+    if status.get("captions") == "on":
+        yield _row("captions", "on")
     for one in status.get("tools_left_out", ()):
         yield _row("tool left out", client.legible(left_out_words(one)))
     for words in status.get("tool_conditions", ()):

@@ -35,7 +35,7 @@ def groups(context: CheckContext) -> Sequence[Finding]:
         return [NO_USER]
     if user.uid == 0:
         return [skipped("the service runs as root, which can open everything")]
-    known = _groups(context.machine)
+    known = group_numbers(context.machine)
     wanted = [access.group for access in _wanted(context.settings)]
     missing = [name for name in wanted if name in known and known[name][0] not in user.groups]
     remedy = "sudo usermod -aG {} {}; sudo systemctl restart kioskd"
@@ -80,7 +80,9 @@ def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Findin
     if name.startswith("/sys"):
         remedy = "install systemd/kioskd.rules (scripts/install.sh does), then: sudo udevadm trigger"
     elif gid not in user.groups and gid != 0:
-        group = next((group for group, (number, _) in _groups(machine).items() if number == gid), str(gid))
+        group = next(
+            (group for group, (number, _) in group_numbers(machine).items() if number == gid), str(gid)
+        )
         remedy = f"sudo usermod -aG {group} {user.name}; sudo systemctl restart kioskd"
     else:
         # No user should join root's group. If the user is in the device's group already, the group lacks the
@@ -94,7 +96,7 @@ def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Findin
 def owners(path: Path, machine: Machine) -> str:
     """Return the owner, group and mode of `path` in words."""
     status = path.stat()
-    names = {gid: group for group, (gid, _) in _groups(machine).items()}
+    names = {gid: group for group, (gid, _) in group_numbers(machine).items()}
     group = names.get(status.st_gid, status.st_gid)
     return f"user {status.st_uid}, group {group}, mode {stat.S_IMODE(status.st_mode):o}"
 
@@ -111,12 +113,13 @@ def account(context: CheckContext) -> UnixAccount | None:
     for line in (machine.text("/etc/passwd") or "").splitlines():
         user, _, uid, gid, *_ = [*line.split(":"), "", "", "", ""]
         if user == name:
-            others = (number for number, members in _groups(machine).values() if name in members)
+            others = (number for number, members in group_numbers(machine).values() if name in members)
             return UnixAccount(name, int(uid), frozenset({int(gid), *others}))
     return None
 
 
-def _groups(machine: Machine) -> dict[str, tuple[int, frozenset[str]]]:
+def group_numbers(machine: Machine) -> dict[str, tuple[int, frozenset[str]]]:
+    """Return the number and the members of each group, by name."""
     found = {}
     for line in (machine.text("/etc/group") or "").splitlines():
         name, _, gid, members = [*line.split(":"), "", "", ""][:4]

@@ -42,7 +42,7 @@ HARMLESS: Final = frozenset(
         *("thinking", "wake", "wakeword", "wakeword_sensitivity", "turn_taking", "pace", "uplink"),
         *("speech_start", "speech_end", "interruptions", "device", "echo", "asleep", "cues", "source"),
         *("when", "does", "double", "pull", "active", "from", "to", "transcripts", "recordings"),
-        *("quiet_hours", "token_proof", "layout", "at", "days"),
+        *("quiet_hours", "token_proof", "layout", "at", "days", "terminal"),
     }
 )
 """Settings whose texts are choices, names of devices, or times."""

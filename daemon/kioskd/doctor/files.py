@@ -100,7 +100,8 @@ def _write_fault(
 def _named(context: CheckContext) -> Iterator[tuple[str, Path]]:
     """Yield each file that the daemon reads, with the name of its setting."""
     yield "the settings", context.path
-    written = {path for _, path in _records(context)}
+    written: set[Path | None] = {path for _, path in _records(context)}
+    written.add(context.settings.captions.terminal)
     for loc, path in paths(context.settings):
         if path not in written:
             yield named(loc), path

@@ -89,6 +89,8 @@ class Playout:
         """
         self.volume = volume
         """0 silent, 100 unchanged; acts on the next pull, without a step. Written by the producer."""
+        self.flushed_at = 0
+        """The value of `bytes_out` when the last flush was asked for. Written by the producer."""
         # Each of these has one side for the producer and one for the consumer.
         self._incoming = ReplyWriter(bound_s)
         self._replies = ReplyReader(self._incoming, on_mark)
@@ -124,6 +126,16 @@ class Playout:
         return pcm.duration_s(self._incoming.bytes_in - self._replies.bytes_out, pcm.DOWNLINK_HZ)
 
     @property
+    def bytes_in(self) -> int:
+        """Bytes of replies ever queued: the end of the replies' common stream."""
+        return self._incoming.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of replies ever pulled or voided: the place in that stream that is heard now."""
+        return self._replies.bytes_out
+
+    @property
     def dropped_bytes(self) -> int:
         """Bytes dropped because they exceeded the bound."""
         return self._incoming.dropped_bytes
@@ -150,6 +162,7 @@ class Playout:
 
     def flush(self, reply: int) -> None:
         """Drop the unheard rest of `reply` and all before it, also what still arrives of them."""
+        self.flushed_at = self._replies.bytes_out
         self._incoming.flush(reply)
 
     def say(self, prompt: bytes) -> int:

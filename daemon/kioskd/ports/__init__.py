@@ -8,6 +8,7 @@ return at once.
 from kioskd.media import pcm
 from kioskd.ports.audio import GROUP_FRAMES, AudioSource, Microphone, Speaker
 from kioskd.ports.camera import Camera, RunningCamera
+from kioskd.ports.captions import CaptionScreen, FollowCaptions
 from kioskd.ports.controls import DARK, MOST_LINE_CHARS, Button, Edge, Lamp, Light, LineReader
 from kioskd.ports.fleet import BrokerMessage, FleetBroker
 from kioskd.ports.live import (
@@ -45,11 +46,13 @@ __all__ = [
     "Button",
     "Camera",
     "Cancellable",
+    "CaptionScreen",
     "Clock",
     "Connection",
     "ControlServer",
     "Edge",
     "FleetBroker",
+    "FollowCaptions",
     "GenerationEnded",
     "GoAway",
     "Interrupted",

@@ -16,6 +16,7 @@ from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera, MemoryRead
 from kioskd.adapters.remote.control_socket import ControlSocket
 from kioskd.adapters.systemd import notifier
 from kioskd.ports import Clock
+from kioskd.rehearsal.caption_notes import NotedCaptions
 from kioskd.rehearsal.event_log import EventLog, RehearsalObserver
 from kioskd.rehearsal.fake_microphone import FakeMicrophone, RecordedMicrophone
 from kioskd.rehearsal.fake_speaker import FakeSpeaker, RecordedSpeaker
@@ -71,6 +72,7 @@ def scripted_environment(
         presence=_presence(settings, buttons),
         camera=_camera(settings, pictures),
         control=ControlSocket(control, clock),
+        caption_screens=[NotedCaptions(event_log)],
     )
     service = app.LiveService(
         app.live(settings, key, tools.offered, tools.trial),
@@ -109,7 +111,12 @@ def real_environment(settings: Settings, key: SecretStr | None, folder: Path) ->
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
     live = app.live(settings, key, tools.offered, tools.trial)
     devices = replace(
-        devices, microphone=microphone, speaker=speaker, buttons=specs, control=ControlSocket(control, clock)
+        devices,
+        microphone=microphone,
+        speaker=speaker,
+        buttons=specs,
+        control=ControlSocket(control, clock),
+        caption_screens=[NotedCaptions(event_log), *devices.caption_screens],
     )
     service = replace(real.service, live=live, keys=None, tools=tools)
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))

@@ -75,6 +75,7 @@ def measure(record: RehearsalRecord) -> Summary:
             "barge_in_to_silence_ms",
             _to_silence_ms(record, [onset for onset, _ in record.spoken("interrupt")]),
         ),
+        **_with_median("caption_off_ms", _caption_off_ms(record)),
         **_with_median("press_to_silence_ms", _to_silence_ms(record, _touches(record))),
         stop_ms=round(record.stopped_in_s * 1000, 1),
         latest_ms=round(max(record.track.late_s, record.heard.late_s) * 1000, 1),
@@ -233,6 +234,23 @@ def _to_silence_ms(record: RehearsalRecord, moments: Iterable[float]) -> Iterato
             if note.t > moment and note.data["reply"] == reply:
                 last = record.heard.last_audible_between(moment, note.t + SLACK_S)
                 yield 0.0 if last is None else (last - moment) * 1000
+
+
+def _caption_off_ms(record: RehearsalRecord) -> Iterator[float]:
+    """Yield for each caption that was cut the time between its last word and the silence.
+
+    The simulator spreads the words of a reply evenly over its sound.
+    """
+    for note in record.find("kiosk", "caption cut"):
+        began = [each.t for each in record.find("kiosk", "reply began") if each.t <= note.t]
+        sent = [each.data for each in record.find("service", "reply_began") if began and each.t <= began[-1]]
+        if not sent:
+            continue
+        silent = record.heard.last_audible_between(began[-1], note.t + SLACK_S)
+        if silent is not None and sent[-1]["words"]:
+            word_s = float(str(sent[-1]["lasts_s"])) / int(str(sent[-1]["words"]))
+            heard_s, shown = silent - began[-1], int(str(note.data["words"]))
+            yield max(0.0, (shown - 1) * word_s - heard_s, heard_s - shown * word_s) * 1000
 
 
 def tools_at_once(notes: Sequence[LoggedEvent]) -> int:

@@ -121,6 +121,12 @@ class Summary(BaseModel):
     barge_in_to_silence_ms: float | None
     """From the first audible sample of an interruption to the last audible sample of the reply."""
     barge_in_to_silence_ms_all: tuple[float, ...]
+    caption_off_ms: float | None
+    """From the last word of a silenced reply's caption to the silence. 0: that word was being heard.
+
+    Median.
+    """
+    caption_off_ms_all: tuple[float, ...]
     press_to_silence_ms: float | None
     """From a press into a reply to that reply's last audible sample."""
     press_to_silence_ms_all: tuple[float, ...]

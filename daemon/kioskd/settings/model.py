@@ -12,6 +12,7 @@ from kioskd.adapters.source import Library, Source
 from kioskd.settings.announcements import AnnouncementsSettings
 from kioskd.settings.buttons_lamps import ControlsSettings
 from kioskd.settings.camera import CameraSettings
+from kioskd.settings.captions import CaptionsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.fleet import FleetSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
@@ -66,6 +67,7 @@ class Settings(Section):
     each of config/examples/tools-*.yaml is a complete example. `kioskd tools list` prints the tools that the
     model gets."""
     announcements: AnnouncementsSettings = AnnouncementsSettings()
+    captions: CaptionsSettings = CaptionsSettings()
     limits: LimitsSettings = LimitsSettings()
     privacy: PrivacySettings = PrivacySettings()
     metrics: MetricsSettings = MetricsSettings()

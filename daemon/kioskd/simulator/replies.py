@@ -73,7 +73,14 @@ class ReplyStream:
             first, self._sent = self._sent == 0, sent
             turn.reply_s = self.sent_s
             if first:
-                self._connection.emit("reply_began", session=session.id, place=index, meanwhile=meanwhile)
+                self._connection.emit(
+                    "reply_began",
+                    session=session.id,
+                    place=index,
+                    meanwhile=meanwhile,
+                    lasts_s=pcm.duration_s(len(self._sound), pcm.DOWNLINK_HZ),
+                    words=len((self._text or "").split()),
+                )
             await self._connection.send({"serverContent": content})
             if first:
                 await self._connection.trigger("reply")

@@ -35,6 +35,7 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Code, ConfigError, KioskError
 from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.captions.caption_board import Caption, CaptionBoard
 from kioskd.flow.controls.kiosk_view import AnnouncementWish, FeatureViews, KioskView
 from kioskd.flow.controls.remote import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, RemoteControl
 from kioskd.flow.link.outbox import Background
@@ -42,7 +43,7 @@ from kioskd.flow.reporting.journal import status
 from kioskd.flow.reporting.metrics import MetricCounts, Readings, families
 from kioskd.flow.subjects.subjects import Subject, Subjects
 from kioskd.media import picture
-from kioskd.ports import MetricFamily
+from kioskd.ports import FollowCaptions, MetricFamily
 
 READINGS = Readings(link={}, sent=0, resent=0, dropped=0, gap_bytes=0, overflow_bytes=0, volume=70)
 
@@ -104,7 +105,8 @@ class Kiosk:
             announcements=self.announcer,
             features=FeatureViews(subjects=self.subjects, presence=self.presence),
         )
-        self.control = RemoteControl(view, self.tally, self.meters, self.clock, fit=_fitted)
+        self._view = view
+        self.use_captions(None)
         self.state = State()
         self.status = "none"
         self.tools_left_out: list[dict[str, str]] = []
@@ -122,6 +124,11 @@ class Kiosk:
         self.unseen = ""
         self.file_faults: list[str] = []
         self.post(Started())
+
+    def use_captions(self, follow: FollowCaptions | None) -> None:
+        self.control = RemoteControl(
+            self._view, self.tally, self.meters, self.clock, fit=_fitted, captions=follow
+        )
 
     @property
     def words(self) -> str:
@@ -508,6 +515,28 @@ async def test_the_number_of_watchers_is_bounded_and_other_requests_still_work(k
         await kiosk.clock.advance(0)
         assert "watch already" in (await kiosk.asks("watch"))["why"]
         assert (await kiosk.asks("status"))["ok"]
+    async with watching(kiosk) as watcher:
+        assert watcher.seen[0]["ok"]
+
+
+async def test_captions_that_are_off_are_refused(kiosk: Kiosk) -> None:
+    assert "captions.stream: true" in (await kiosk.asks("captions"))["why"]
+    assert (await kiosk.asks("status"))["captions"] == "off"
+
+
+async def test_captions_are_sent_with_each_change_and_their_readers_are_bounded() -> None:
+    kiosk = Kiosk()
+    board = CaptionBoard(kiosk.clock, {"state": "asleep"})
+    kiosk.use_captions(board.follow)
+    readers = [Watcher() for _ in range(WATCHERS)]
+    read = [kiosk.control.handle({"do": "captions"}, b"", one.answer, privileged=False) for one in readers]
+    async with running(*read):
+        await kiosk.clock.advance(0)
+        board.add(Caption("visitor", "Hello."))
+        await kiosk.clock.advance(0)
+        assert [line["text"] for line in readers[0].seen[-1]["lines"]] == ["Hello."]
+        assert "watch already" in (await kiosk.asks("captions"))["why"]
+        assert (await kiosk.asks("status"))["captions"] == "on"
     async with watching(kiosk) as watcher:
         assert watcher.seen[0]["ok"]
 

@@ -34,6 +34,8 @@ CLIENTS_EACH: Final = 4
 """Clients of one group member at a time."""
 WATCHERS_EACH: Final = 2
 """Clients of one group member that may watch at a time."""
+_WATCHING: Final = ("watch", "captions")
+"""Requests that are answered until the client leaves."""
 REQUEST_S: Final = 10.0
 """Seconds for a client to send a request, or to leave after an answer."""
 PICTURE_S: Final = 20.0
@@ -159,7 +161,7 @@ class ControlSocket:
                 return
             if size:
                 await self._receive_picture(stream, size, peer, partial(carry_out, request), answer)
-            elif request.get("do") == "watch" and peer is _Peer.MEMBER:
+            elif request.get("do") in _WATCHING and peer is _Peer.MEMBER:
                 await self._watch_within_share(uid, partial(carry_out, request, b""), answer)
             else:
                 await carry_out(request, b"", answer)

@@ -2,7 +2,8 @@
 
 A request is one line of JSON, an object: `{"do": "volume", "percent": 40}`. If it has `bytes`, as many bytes
 follow it: `{"do": "show", "bytes": 123456}`. The answer is one line of JSON, too, with `ok`; if that is
-false, `why` has the reason in words. `watch` is answered by one line after another. A connection may carry
+false, `why` has the reason in words. `watch` and `captions` are answered by one line after
+another. A connection may carry
 several requests, one by one.
 
 `{"do": "say", "text": "...", "bytes": N}` queues an announcement, with a recording or without one. Its answer

@@ -1,11 +1,12 @@
 """Commands of remote control. The socket decides who is allowed to send them."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, NoReturn
 
 from pydantic import SecretStr
 
@@ -30,7 +31,7 @@ from kioskd.flow.audio.level_meters import LevelMeters
 from kioskd.flow.controls.kiosk_view import AnnouncementWish, KioskView, SubjectsView
 from kioskd.flow.reporting.journal import described, wrong
 from kioskd.flow.reporting.metrics import MetricCounts
-from kioskd.ports import Clock, SendLine
+from kioskd.ports import Clock, FollowCaptions, SendLine
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,12 @@ class RemoteControl:
         clock: Clock,
         *,
         fit: Callable[[bytes], Awaitable[bytes]],
+        captions: FollowCaptions | None = None,
     ) -> None:
-        """`fit` converts a picture for the service, or raises ValueError with the cause."""
+        """`fit` converts a picture for the service, or raises ValueError with the cause. `captions`: None if
+        they are off.
+        """
+        self._captions = captions
         self._kiosk = kiosk
         self._tally = tally
         self._meters = meters
@@ -81,6 +86,8 @@ class RemoteControl:
         self._fit = fit
         self._watchers: Counter[bool] = Counter()
         """The clients that watch, by whether they are owners. Owners have places of their own."""
+        self._metered = 0
+        """The clients that are sent the levels."""
         self._decoding = asyncio.Lock()
         """Only one picture is decoded at a time: two large ones do not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
@@ -107,7 +114,12 @@ class RemoteControl:
                         )
                     }
                 case {"do": "watch"}:
-                    await self._watch(answer, privileged=privileged)
+                    with self._place_to_watch(privileged=privileged):
+                        await self._watch(answer)
+                    return
+                case {"do": "captions"}:
+                    with self._place_to_watch(privileged=privileged):
+                        await self._follow_captions(answer)
                     return
                 case {"do": "say"}:
                     told = dict(await self._say(request, attachment))
@@ -147,6 +159,7 @@ class RemoteControl:
             "camera": kiosk.pictures.status,
             "subject": _key(features.subjects),
             "presence": None if features.presence is None else features.presence.status,
+            "captions": "off" if self._captions is None else "on",
             "announcements": kiosk.announcements.status(),
             "tools_left_out": kiosk.tools.left_out(),
             "tool_conditions": list(kiosk.tools.conditions()),
@@ -303,11 +316,20 @@ class RemoteControl:
             late.cancel()
             self._waiting.pop(id(event), None)
 
-    async def _watch(self, answer: SendLine, *, privileged: bool) -> None:
-        """Send the status ten times a second, until the client leaves."""
+    @contextlib.contextmanager
+    def _place_to_watch(self, *, privileged: bool) -> Iterator[None]:
+        """Take one of the places of the clients that watch, for the time of the block."""
         if self._watchers[privileged] >= WATCHERS:
             raise RequestRefused(f"{WATCHERS} other clients watch already; stop one of them")
         self._watchers[privileged] += 1
+        try:
+            yield
+        finally:
+            self._watchers[privileged] -= 1
+
+    async def _watch(self, answer: SendLine) -> NoReturn:
+        """Send the status ten times a second, until the client leaves."""
+        self._metered += 1
         self._meters.watch(on=True)
         seen = 0
         try:
@@ -316,9 +338,17 @@ class RemoteControl:
                 await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
                 await self._clock.sleep(TICK_S)
         finally:
-            self._watchers[privileged] -= 1
-            if not self._watchers.total():
+            self._metered -= 1
+            if not self._metered:
                 self._meters.watch(on=False)
+
+    async def _follow_captions(self, answer: SendLine) -> NoReturn:
+        """Send the captions, until the client leaves."""
+        if self._captions is None:
+            raise RequestRefused(
+                "captions are off; set captions.stream: true in the configuration, and restart kioskd"
+            )
+        await self._captions(lambda message: answer({"ok": True, **message}))
 
 
 def _key(subjects: SubjectsView | None) -> str | None:

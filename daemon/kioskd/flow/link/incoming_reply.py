@@ -51,6 +51,11 @@ class IncomingReply:
         self.session_useless = False
         """Whether the present session gives no sound. It is left, so its resumption handles are ignored."""
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest reply; 0 before the first one."""
+        return self._reply
+
     def connect(self, *, resumed: bool) -> None:
         self._void_until = 0.0
         self._interrupted = self.session_useless = False

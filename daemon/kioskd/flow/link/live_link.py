@@ -112,6 +112,11 @@ class LiveLink:
         """All connections by their fate, and all tokens that the service bills."""
         return self._log.counts
 
+    @property
+    def newest_reply(self) -> int:
+        """The number of the newest reply; 0 before the first one."""
+        return self._replies.newest
+
     def dial(self, order: Dial) -> None:
         """Close the present connection, then dial. The newest order counts."""
         self._order = order

@@ -1,0 +1,1 @@
+"""Screens for captions: a page for a browser on this machine, and a terminal."""

@@ -1,0 +1,1 @@
+"""Captions: shows the words of both sides, in step with the sound that is heard."""
