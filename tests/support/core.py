@@ -43,15 +43,18 @@ from kioskd.core.events import (
     Device,
     DeviceCame,
     DeviceGone,
+    EndNear,
     EndRequested,
     Event,
     GoingAway,
     HandleIssued,
     Heartbeat,
     MicrophoneSilent,
+    MoreTimeRequested,
     MuteRequested,
     NetworkChanged,
     Pressed,
+    ProfileChosen,
     PromptOver,
     ReplyBegan,
     ReplyInterrupted,
@@ -93,6 +96,9 @@ ALWAYS_ON: Final = Policy(always_on=True)
 BARGING_IN: Final = Policy(
     half_duplex=False, barge_in=True, uplink_mode=UplinkMode.VOICE, camera=CameraMode.SPEECH
 )
+SLOW: Final = "slow"
+EXTENDING: Final = Policy(warn_s=60.0, idle_warn_s=5.0, extensions=2, extension_s=300.0, stretch={SLOW: 2.5})
+"""Policy that warns of each end by time, and lets the visitor put it off."""
 HELD: Final = Policy(uplink_mode=UplinkMode.HELD, camera=CameraMode.CONVERSATION, follow_up_s=0.0)
 
 T = TypeVar("T")
@@ -220,6 +226,9 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         SettingsChanged(),
         Restored(CONVERSATION + 5, LATER_HANDLE),
         *(Woken(cause) for cause in WakeCause),
+        Woken(WakeCause.REMOTE, profile=SLOW),
+        MoreTimeRequested(),
+        ProfileChosen(SLOW),
         SleepRequested(),
         ReplySilenced(),
         TalkBegan(),
@@ -243,6 +252,8 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         PromptOver(),
         Closing(Code.BUDGET),
         Closing(None),
+        EndNear(near=True),
+        EndNear(near=False),
         MicrophoneSilent(deaf=True),
         MicrophoneSilent(deaf=False),
         StorageFailed("No space left on device"),
@@ -256,7 +267,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
     )
 
 
-EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD)
+EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD, EXTENDING)
 
 # In a quiet moment draining ends at once, unless there were too many rollovers in a row.
 EVERY_STATE: Final = (
@@ -282,6 +293,11 @@ EVERY_STATE: Final = (
     speaking(suspected=True),
     dataclasses.replace(speaking(), starved=REPLY),
     dataclasses.replace(speaking(calls=1), starved=REPLY),
+    *(builder(warned=True, woken_by_person=True) for builder in AWAKE),
+    speaking(warned=True, overtime=True),
+    listening(warned=True, leaving=True, extended=EXTENDING.extensions),
+    listening(idle_warned=True, spoke=True, profile=SLOW),
+    dataclasses.replace(listening(woken_by_person=True), near=True),
     listening(leaving=True),
     listening(leaving=True, calls=1),
     listening(calls=1, gated=True),

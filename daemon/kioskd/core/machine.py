@@ -38,6 +38,7 @@ from kioskd.core.events import (
     Device,
     DeviceCame,
     DeviceGone,
+    EndNear,
     Event,
     MicrophoneSilent,
     MuteRequested,
@@ -58,7 +59,7 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
-from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, lasting, levels
+from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, idle, lasting, levels, warned
 from kioskd.core.link_state import Link, LinkPhase, LinkTrouble, dial
 from kioskd.core.policy import Policy
 from kioskd.core.rollover import roll_over
@@ -70,10 +71,6 @@ __all__ = ["Levels", "State", "effects_of_policy", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested, ReplyBegan)
 """Events that stop a spoken prompt."""
-
-ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
-"""Events that answer a tool which waits for the button. While the tool waits, a press does nothing else, even
-if it comes too soon to count as an answer."""
 
 CHIMING: Final = (Pressed, Woken, TalkBegan, SnapshotRequested)
 """Events that wake the kiosk with a chime: the visitor is near, and may not see the lamp."""
@@ -89,7 +86,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     """
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
-    if state.confirming and event in ALLOWING:
+    if state.confirming and _allows(event):
         return state, (Confirm(getattr(event, "down_s", None)),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
@@ -116,14 +113,32 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     if came_up and turn.asked:
         turn = replace(turn, asked=False, phase=turn.phase if turn.voice else turns.TurnPhase.THINKING)
 
-    effects: list[Effect] = [*pulses, *_reach(state.link, link)]
+    effects: list[Effect] = [*pulses, *_reach(state.link, link, turn.profile)]
     if greet:
         effects.append(Greet())
     if isinstance(event, SnapshotRequested) and turn.awake:
         effects.append(TakeSnapshot())
     # After a reply the turn itself waits for the room's echo to fade.
-    after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
+    after = replace(
+        noted,
+        turn=turn,
+        link=link,
+        ringing=noted.ringing and not turn.sounding,
+        near=noted.near and turn.awake,
+    )
+    if turn.idle_warned and not idle(after):  # the silence is over
+        after = replace(after, turn=replace(turn, idle_warned=False))
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
+
+
+def _allows(event: Event) -> bool:
+    """Return whether `event` answers a tool that waits for the button.
+
+    While the tool waits, a press does nothing else, even if it comes too soon to count as an answer.
+    """
+    return isinstance(event, Pressed | TalkBegan) or (
+        isinstance(event, Woken) and event.cause is WakeCause.BUTTON
+    )
 
 
 def effects_of_policy(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
@@ -157,12 +172,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"deaf": deaf}
         case MuteRequested(muted):
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
-        case Closing(code, opens):
-            changed = {"closed": code, "opens": opens}
-        case StorageFailed(why, where):
-            changed = {"unkept": f"{where}: {why}" if where else why}
-        case SettingsRefused(why, since):
-            changed = {"refused": f"{why} (since {since})" if since else why}
+        case Closing() | EndNear() | StorageFailed() | SettingsRefused():
+            changed = _of_owner(event)
         case Armed(what):
             changed = {"armed": what}
         case ConfirmationRequested(wanted, name):
@@ -172,6 +183,19 @@ def _note(state: State, event: Event) -> State:
         case TimerFired(Timer.TAIL):
             changed = {"ringing": False}
     return replace(state, **changed) if changed else state
+
+
+def _of_owner(event: Closing | EndNear | StorageFailed | SettingsRefused) -> dict[str, Any]:
+    """Return what changes with the owner's limits, disk or settings file."""
+    match event:
+        case Closing(code, opens):
+            return {"closed": code, "opens": opens}
+        case EndNear(near):
+            return {"near": near}
+        case StorageFailed(why, where):
+            return {"unkept": f"{where}: {why}" if where else why}
+        case SettingsRefused(why, since):
+            return {"refused": f"{why} (since {since})" if since else why}
 
 
 def _missing(
@@ -224,9 +248,18 @@ def _tell_people(
     elif asks:
         after = replace(after, prompt=QUESTION)
         told.append(AskConfirmation())
-    anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
-    told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
+    told.extend(difference(levels(before, policy), levels(after, policy), anew=_anew(before, after, event)))
     return after, tuple(told)
+
+
+def _anew(before: State, after: State, event: Event | None) -> frozenset[Timer]:
+    """Return the timers that start again from zero, because the visitor is there or has got more time."""
+    anew: frozenset[Timer] = frozenset()
+    if isinstance(event, STAYING) or (before.turn.idle_warned and not after.turn.idle_warned):
+        anew |= {Timer.IDLE, Timer.IDLE_WARN}
+    if after.turn.extended > before.turn.extended:
+        anew |= {Timer.IDLE, Timer.IDLE_WARN, Timer.LONGEST, Timer.WARN}
+    return anew
 
 
 def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
@@ -291,7 +324,16 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
         return Cue.WAKE if isinstance(event, CHIMING) else None
     if before.turn.awake and not after.turn.awake and _somebody(before, after):
         return Cue.ERROR if after.link.trouble is LinkTrouble.REFUSED else Cue.END
-    return None
+    return _warning_cue(before, after, event)
+
+
+def _warning_cue(before: State, after: State, event: Event | None) -> Cue | None:
+    """Return the chime of a warning, or that of a press which put the end off."""
+    if warned(after) is warned(before):
+        return None
+    if warned(after):
+        return Cue.WARN
+    return Cue.WAKE if isinstance(event, Pressed | Woken) else None
 
 
 def _while_asleep(state: State, event: Event, link: Link) -> Link:
@@ -303,8 +345,9 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     return link
 
 
-def _reach(before: Link, after: Link) -> Iterator[Effect]:
+def _reach(before: Link, after: Link, profile: str) -> Iterator[Effect]:
     if after.epoch != before.epoch:
-        yield Dial(after.epoch, after.handle, recall=after.reached_service and after.handle is None)
+        recall = after.reached_service and after.handle is None
+        yield Dial(after.epoch, after.handle, recall, profile)
     elif before.phase is not LinkPhase.DOWN and after.phase is LinkPhase.DOWN:
         yield HangUp()

@@ -182,7 +182,7 @@ class Expectation(Section):
     """
     prompt: Annotated[Code, PlainValidator(_code)] | None = None
     """In place of `what`: the code of a prompt that was heard. Without a bound: at least once."""
-    cue: Literal["wake", "end", "mute", "unmute", "error"] | None = None
+    cue: Literal["wake", "end", "mute", "unmute", "error", "warn"] | None = None
     """In place of `what`: a chime that was heard. Without a bound: at least once."""
     is_: float | None = Field(default=None, alias="is")
     """The exact number."""
