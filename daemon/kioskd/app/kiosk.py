@@ -7,10 +7,10 @@ from functools import partial
 from typing import NoReturn
 
 from kioskd import journal_ids, logs, ports
-from kioskd.app.build import lamp_workers, live_link, picture_service, storage
+from kioskd.app.build import lamp_workers, live_link, picture_service, storage, visitor_time
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
-from kioskd.app.policy import budget, core_policy, session_of
+from kioskd.app.policy import budget, core_policy, notices, session_of
 from kioskd.app.sound import sound
 from kioskd.app.tool_host import ToolHost, ToolSet
 from kioskd.core import effects
@@ -90,11 +90,15 @@ class Kiosk:
         outbox = Outbox(pacer, clock, recorder.wrote)
         self._pictures = picture_service(settings, parts, pacer, post, outbox.put)
         self._buttons = ButtonEvents(post)
-        self._tools = self._make_tools(outbox)
         self._budget = BudgetEnforcer(
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
-            notice=settings.limits.notice, day=self._storage.day,
+            notices=notices(settings), day=self._storage.day,
         )  # fmt: skip
+        self._time = visitor_time(
+            settings, post, self.sound, outbox, timer_left_s=self._timers.left_s,
+            limit_left_s=lambda: self._budget.left_s,
+        )  # fmt: skip
+        self._tools = self._make_tools(outbox)
         self._link = live_link(
             settings,
             parts,
@@ -143,6 +147,7 @@ class Kiosk:
             pictures=self._pictures,
             buttons=self._buttons,
             prompts=service.prompts,
+            time=self._time,
         )
 
     def _make_remote(
@@ -162,6 +167,7 @@ class Kiosk:
             journal,
             self._owner,
             metrics,
+            self._time,
             self._tools.left_out,
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
@@ -186,6 +192,7 @@ class Kiosk:
                 self._link.observe,
                 Journal(logs.set_common_fields).observe,
                 self._budget.observe,
+                self._time.observe,
                 self._storage.recorder.observe,
                 *own,
                 *self._tools.observers,
@@ -242,7 +249,7 @@ class Kiosk:
             effects.Confirm: self._tools.confirmation.allow,
             effects.AskConfirmation: lambda _effect: downlink.question(self._tools.confirmation.sound),
             effects.ShowStatus: self._display.show,
-            effects.KeepHandle: lambda effect: resumption.keep(effect.conversation, effect.handle),
+            effects.KeepHandle: lambda kept: resumption.keep(kept.conversation, kept.handle, kept.profile),
             effects.ForgetHandle: lambda _effect: resumption.forget(),
         }
 
@@ -307,7 +314,7 @@ class Kiosk:
         settings, old = new.settings, self._owner.settings
         self._owner.settings = settings
         self._engine.use_policy(core_policy(settings))
-        self._budget.use_settings(budget(settings), settings.limits.notice)
+        self._budget.use_settings(budget(settings), notices(settings))
         self._link.use(SessionStart(new.live, settings.assistant.greeting or "", new.pictures))
         self.sound.volume.use_default(settings.speaker.volume)
         self._mailbox.post(SettingsChanged(session_void=session_of(settings) != session_of(old)))

@@ -42,6 +42,8 @@ class Sound:
     volume: Volume
     word_detectors: Sequence[LoadingDetector]
     """The detector of the wake words, at most one. It works after its `run` has loaded it."""
+    use_pause: Callable[[int], None]
+    """Sets the milliseconds of silence that end the visitor's words."""
 
 
 def sound(
@@ -72,6 +74,7 @@ def sound(
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
     words = word_detectors(settings)
+    listener = speech_events(settings, post, echo, words, downlink)
     held = uplink_mode(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
@@ -88,12 +91,13 @@ def sound(
             own_voice=lambda: downlink.voice_reverberates if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
-        speech_events=speech_events(settings, post, echo, words, downlink),
+        speech_events=listener,
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
         after_ms=HELD_AFTER_MS if held else 0,
         on_sent=on_sent,
     )
-    return Sound(uplink, downlink, meters, Volume(preferences, downlink.playout), words)
+    volume = Volume(preferences, downlink.playout)
+    return Sound(uplink, downlink, meters, volume, words, listener.use_pause)
 
 
 def word_detectors(settings: Settings) -> list[LoadingDetector]:
@@ -120,7 +124,7 @@ def speech_events(
         wakers[WakeCause.WAKEWORD] = detector
     return SpeechEvents(
         post,
-        voice=VoiceDetector(_judge(settings), pause_ms(conversation)),
+        voice=VoiceDetector(_judge(settings), pause_ms(settings)),
         wakers=wakers,
         # Also used if voices end no reply: the rest of an echo must not count as the visitor's voice.
         interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),

@@ -23,6 +23,9 @@ QUIETS: Final = 15
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command that this parser is for."""
     match parser.get_default("command"):
+        case "wake":
+            text = "the visitor's profile, a name in assistant.profiles; default: none"
+            parser.add_argument("--profile", metavar="NAME", help=text)
         case "volume":
             text = "0 to 100, within speaker.volume_floor and volume_ceiling"
             parser.add_argument("percent", type=_percent, metavar="N", help=text)
@@ -40,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     request: dict[str, object] = {"do": arguments.command}
     attachment = b""
     match arguments.command:
+        case "wake" if arguments.profile is not None:
+            request["profile"] = arguments.profile
         case "volume":
             request["percent"] = arguments.percent
         case "ask":

@@ -24,6 +24,8 @@ class Kiosk:
         self.ended = 0
         self.camera_is_there = True
         self.has_looked = False
+        self.left_s: float | None = 299.6
+        self.profile = "default"
 
     def end_conversation(self) -> None:
         self.ended += 1
@@ -37,6 +39,13 @@ class Kiosk:
         if not self.camera_is_there:
             raise DeviceLost("camera: not there; plug it in")
         return b"\xff\xd8jpeg"
+
+    async def more_time(self) -> float | None:
+        return self.left_s
+
+    def choose_profile(self, profile: str) -> str:
+        self.profile = profile
+        return f"Speak as for {profile}."
 
 
 @pytest.fixture

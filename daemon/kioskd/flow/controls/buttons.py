@@ -15,13 +15,15 @@ log = logging.getLogger(__name__)
 
 ACTS: Final[dict[button_gesture.ButtonRole, Callable[[float | None], Event]]] = {
     "toggle": events.Pressed,
-    "wake": lambda down_s: events.Woken(events.WakeCause.BUTTON, down_s),
     "end": lambda _down_s: events.SleepRequested(),
     "mute": lambda _down_s: events.MuteRequested(),
     "look": lambda _down_s: events.SnapshotRequested(),
     "hush": lambda _down_s: events.ReplySilenced(),
 }
-"""The core's event for each use of a button, made from the time at which the finger pressed it."""
+"""The core's event for each use of a button, made from the time at which the finger pressed it.
+
+The event of `wake` also has the button's profile.
+"""
 
 
 class ButtonEvents:
@@ -186,6 +188,8 @@ class ButtonWorker:
     def _tell(self, outcomes: button_gesture.GestureEvents) -> None:
         for outcome in outcomes:
             match outcome:
+                case button_gesture.ButtonAct("wake", down_s):
+                    self._post(events.Woken(events.WakeCause.BUTTON, down_s, self._rules.profile))
                 case button_gesture.ButtonAct(does, down_s):
                     self._post(ACTS[does](down_s))
                 case button_gesture.HoldBegan(down_s):

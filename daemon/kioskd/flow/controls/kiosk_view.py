@@ -37,6 +37,21 @@ class UplinkView(Protocol):
         """The seconds of audio that wait to be sent."""
 
 
+class TimeView(Protocol):
+    """The visitor's time and profile."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all profiles; none if the settings have no profile."""
+
+    @property
+    def profile(self) -> str | None:
+        """The name of the visitor's profile; None without a conversation, or without profiles."""
+
+    def ends_in_s(self) -> float | None:
+        """Return the seconds until this conversation ends by time; None: no end is set."""
+
+
 class VolumeControl(Protocol):
     """The volume."""
 
@@ -105,5 +120,6 @@ class KioskView:
     journal: JournalControl
     owner: OwnerControl
     metrics: MetricsView
+    time: TimeView
     tools_left_out: Callable[[], Sequence[Mapping[str, str]]]
     """Returns the tools that the service rejects, each with its name, place and cause."""

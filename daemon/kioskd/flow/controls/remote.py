@@ -116,6 +116,7 @@ class RemoteControl:
         state, now = tally.state, self._clock.now()
         awake = state.turn.awake
         up_s = None if tally.up_since is None else round(now - tally.up_since, 1)
+        ends_in_s = kiosk.time.ends_in_s()
         return {
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
@@ -123,6 +124,8 @@ class RemoteControl:
             "troubles": [described(each) for each in tally.show.troubles],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
+            "profile": kiosk.time.profile,
+            "ends_in_s": None if ends_in_s is None else round(ends_in_s, 1),
             "link": {
                 "phase": state.link.phase.name.lower(),
                 "epoch": state.link.epoch,
@@ -148,7 +151,7 @@ class RemoteControl:
         told: dict[str, object] = {}
         match request:
             case {"do": "wake"}:
-                _must_be_awake(await self._step(Woken(WakeCause.REMOTE)))
+                await self._wake(request.get("profile"))
             case {"do": "sleep"}:
                 await self._step(SleepRequested())
             case {"do": "hush"}:
@@ -175,6 +178,14 @@ class RemoteControl:
                 )
         log.info("command from the control socket: do=%s", request["do"])
         return {"state": str(self._tally.show.shown), "words": self._kiosk.display.words, **told}
+
+    async def _wake(self, profile: object) -> None:
+        names = self._kiosk.time.names
+        if profile is not None and profile not in names:
+            known = f"use one of {', '.join(names)}" if names else "the settings have none"
+            raise RequestRefused(f"there is no such profile: {known} (assistant.profiles)")
+        chosen = None if profile is None else str(profile)
+        _must_be_awake(await self._step(Woken(WakeCause.REMOTE, profile=chosen)))
 
     async def _ask(self, text: str) -> None:
         text = sanitize.text(text)
