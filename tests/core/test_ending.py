@@ -255,8 +255,9 @@ def test_a_conversation_begins_with_the_default_profile() -> None:
     assert [dial.profile for dial in of_type(Dial, effects)] == [DEFAULT_PROFILE]
 
 
-def test_a_profile_chosen_at_the_wake_is_dialed() -> None:
-    state, effects = run(asleep(), Woken(WakeCause.BUTTON, profile=SLOW), policy=EXTENDING)
+@pytest.mark.parametrize("event", [Pressed(profile=SLOW), Woken(WakeCause.BUTTON, profile=SLOW)])
+def test_a_profile_chosen_at_the_wake_is_dialed(event: Event) -> None:
+    state, effects = run(asleep(), event, policy=EXTENDING)
     assert state.turn.profile == SLOW
     assert [dial.profile for dial in of_type(Dial, effects)] == [SLOW]
 

@@ -142,7 +142,10 @@ def names(model: type[Section]) -> dict[str, object]:
         in_list = str(field.annotation).startswith("tuple")
         section = None if in_list else re.search(r"\b([A-Z]\w+Settings)\b", str(field.annotation))
         sections = {each.__name__: each for each in Section.__subclasses__()}
-        shape[field.alias or name] = names(sections[section[1]]) if section else None
+        if str(field.annotation).startswith("dict"):
+            shape[field.alias or name] = {}  # it has no section yet
+        else:
+            shape[field.alias or name] = names(sections[section[1]]) if section else None
     return shape
 
 

@@ -72,6 +72,8 @@ class Pressed:
 
     down_s: float | None = field(default=None, compare=False)
     """Time of the press in seconds of the shell's clock; None: unknown."""
+    profile: str | None = None
+    """Name of the visitor's profile, if the press wakes the kiosk. None: the default one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def wake(turn: Turn, event: object, policy: Policy) -> TurnStep:
     """Begin a conversation, and forget the one before. A timer's wake repeats no unanswered greeting."""
     woken_by_person = isinstance(event, BY_PERSON)
     greeted = turn.greeted and not woken_by_person
-    profile = (isinstance(event, Woken) and event.profile) or DEFAULT_PROFILE
+    profile = (isinstance(event, Pressed | Woken) and event.profile) or DEFAULT_PROFILE
     return Turn(
         TurnPhase.LISTENING,
         turn.conversation + 1,

@@ -39,10 +39,10 @@ class ButtonSettings(Section):
     """Action of two presses within 0.4 seconds, in place of `does`. The kiosk then answers a single press 0.4
     seconds later, and keeps what the visitor says meanwhile (see `microphone.preroll_ms`). `does: hold`
     begins at once all the same. If not set, two presses are two single presses."""
-    profile: Name | None = Field(default=None, examples=["easy_language"])
-    """Profile of the visitor who presses this button, by its name in `assistant.profiles`, only with `does:
-    wake` or `double: wake`. default is no profile. Such a press also changes the profile of a conversation
-    that goes on. If not set, the button leaves the profile as it is."""
+    profile: Name | None = Field(default=None, examples=["default"])
+    """Profile of a visitor who wakes the kiosk by this button: its name in `assistant.profiles`, or default
+    for none. It is for the actions toggle and wake. wake also changes the profile of a conversation that goes
+    on. If not set, a new conversation has no profile, and wake leaves the profile as it is."""
     mute_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 2.0
     """Seconds to hold the button and let go to mute or unmute the kiosk. 0 switches that off. With `does:
     hold` it has no effect."""
@@ -61,8 +61,9 @@ class ButtonSettings(Section):
     @field_validator("profile")
     @classmethod
     def _of_a_wake(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and "wake" not in (info.data.get("does", "wake"), info.data.get("double")):
-            raise said("has no effect: this button does not wake by itself; set does to wake, or remove it")
+        acts = {info.data.get("does", "wake"), info.data.get("double")}
+        if value is not None and not acts & {"toggle", "wake"}:
+            raise said("has no effect: it is for toggle and wake; set does to one of them, or remove it")
         return value
 
     @field_validator("mute_s", "restart_s")

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
@@ -12,6 +12,9 @@ from kioskd.yamlconf.value_types import alone, shown
 
 Shape = dict[tuple[str, ...], list[str]]
 """Names of the settings of each section, by the section's path."""
+
+ANY_NAME: Final = "NAME"
+"""The part of a section's path that stands for a name of the owner's own choice."""
 
 SHORTEST: Final = 3
 """Letters that count as the beginning of a name."""
@@ -43,9 +46,17 @@ def shape_of(model: type[Section], path: tuple[str, ...] = ()) -> Shape:
     """Return the names in `model`, which stands at `path`, and in all sections within it."""
     shape = {path: [field.alias or name for name, field in model.model_fields.items()]}
     for name, field in model.model_fields.items():
+        place = (*path, field.alias or name)
+        if get_origin(field.annotation) is dict:
+            place = (*place, ANY_NAME)
         for inner in _sections(field.annotation):
-            shape |= shape_of(inner, (*path, field.alias or name))
+            shape |= shape_of(inner, place)
     return shape
+
+
+def _names_at(path: tuple[str, ...], shape: Shape) -> list[str]:
+    """Return the names of the settings in the section at `path`."""
+    return shape.get(path) or shape.get((*path[:-1], ANY_NAME), [])
 
 
 def _sections(annotation: Any) -> Iterator[type[Section]]:
@@ -66,7 +77,7 @@ def _nearest(word: str, choices: Sequence[str], cutoff: float = 0.6) -> str | No
 
 def _unknown(path: Sequence[str | int], shape: Shape) -> str:
     *section, name = (part for part in path if isinstance(part, str))
-    siblings = shape.get(tuple(section), [])
+    siblings = _names_at(tuple(section), shape)
     owners = [".".join(owner) or "no section" for owner, names in shape.items() if name in names]
     if owners:
         return f"is not a setting here: {name} belongs under {' or '.join(owners)}; move it"
@@ -113,7 +124,7 @@ def _of_type(kind: str, value: object, loc: Sequence[str | int], shape: Shape) -
     if symptom is None:
         return None
     needed, remedy = _NEEDED[symptom]
-    names = shape.get(tuple(part for part in loc if isinstance(part, str)), [])
+    names = _names_at(tuple(part for part in loc if isinstance(part, str)), shape)
     if symptom in _ALONE and isinstance(value, dict | list | tuple):
         remedy = alone(value)
     elif symptom in ("int", "float") and (number := re.fullmatch(r"([0-9]{1,12}) ?(\D{0,9})", str(value))):

@@ -58,7 +58,7 @@ class ResumptionFile:
                 age_s = _since_boot_s() - float(kept["at"])
                 conversation, handle = int(kept["conversation"]), kept["handle"]
                 sendable = isinstance(handle, str) and handle.isascii() and handle.isprintable()
-                profile = kept["profile"]
+                profile = kept.get("profile", "default")  # an older version keeps none
                 makes_sense = 0 < conversation <= MOST_CONVERSATIONS and sendable and handle != ""
                 makes_sense = makes_sense and isinstance(profile, str) and len(profile) <= LONGEST_NAME
                 if makes_sense and kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
