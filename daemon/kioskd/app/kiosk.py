@@ -94,11 +94,7 @@ class Kiosk:
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
             notices=notices(settings), day=self._storage.day,
         )  # fmt: skip
-        self._time = visitor_time(
-            settings, post, self.sound, outbox, timer_left_s=self._timers.left_s,
-            limit_left_s=lambda: self._budget.left_s,
-        )  # fmt: skip
-        self._tools = self._make_tools(outbox)
+        self._tools = self._make_tools(settings, outbox)
         self._link = live_link(
             settings,
             parts,
@@ -136,8 +132,12 @@ class Kiosk:
             self._timers.cancel_all()
             logs.set_common_fields({})
 
-    def _make_tools(self, outbox: Outbox) -> ToolHost:
+    def _make_tools(self, settings: Settings, outbox: Outbox) -> ToolHost:
         service, clock = self._parts.service, self._parts.devices.clock
+        time = visitor_time(
+            settings, self._mailbox.post, self.sound, outbox, timer_left_s=self._timers.left_s,
+            limit_left_s=lambda: self._budget.left_s,
+        )  # fmt: skip
         return ToolHost(
             service.tools or ToolSet(Settings(), {}, clock),
             self._mailbox.post,
@@ -147,7 +147,7 @@ class Kiosk:
             pictures=self._pictures,
             buttons=self._buttons,
             prompts=service.prompts,
-            time=self._time,
+            time=time,
         )
 
     def _make_remote(
@@ -167,7 +167,7 @@ class Kiosk:
             journal,
             self._owner,
             metrics,
-            self._time,
+            self._tools.time,
             self._tools.left_out,
         )
         remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
@@ -192,7 +192,6 @@ class Kiosk:
                 self._link.observe,
                 Journal(logs.set_common_fields).observe,
                 self._budget.observe,
-                self._time.observe,
                 self._storage.recorder.observe,
                 *own,
                 *self._tools.observers,

@@ -161,6 +161,8 @@ class ToolHost:
         """
         self._tools = tools
         self._pictures = pictures
+        self.time = time
+        """The visitor's time and profile."""
         self.more_time, self.choose_profile = time.more_time, time.choose
         """Puts off the end of the conversation, and changes the visitor's profile. See `KioskControls`."""
         self._looked = 0
@@ -177,7 +179,7 @@ class ToolHost:
 
     @property
     def observers(self) -> Sequence[Observer]:
-        return self.confirmation.observe, self.runner.observe, self.notes.observe
+        return self.time.observe, self.confirmation.observe, self.runner.observe, self.notes.observe
 
     @property
     def workers(self) -> Mapping[str, Worker]:

@@ -1,7 +1,7 @@
 """The two ends by time: how long they take, when the visitor is warned, and what an extension changes.
 
-A conversation ends by time when it has lasted `longest_s`, or when nobody has said anything for a while. The
-first end can be put off as often as the policy allows. The second end begins anew with each sign of life.
+A conversation ends by time when it has lasted `longest_s`, or after a silence. The visitor can put off the
+first end as often as the policy allows. Each sign of life puts off the second one.
 """
 
 from typing import Final

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 DEFAULT_PROFILE: Final = "default"
-"""Name of the profile of a visitor for whom nobody chose one."""
+"""Name of the profile of visitors for whom no other was chosen."""
 
 
 class UplinkMode(enum.Enum):

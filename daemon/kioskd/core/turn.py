@@ -207,7 +207,7 @@ def extendable(turn: Turn, policy: Policy) -> bool:
 
 
 def extend(turn: Turn, _event: object, policy: Policy) -> TurnStep:
-    """Give the visitor more time, if that is possible. Whoever asks for it is not leaving."""
+    """Give the visitor more time, if that is possible. A visitor who asks for it is not leaving."""
     if not extendable(turn, policy):
         return turn, ()
     return replace(
@@ -222,7 +222,7 @@ def extend(turn: Turn, _event: object, policy: Policy) -> TurnStep:
 
 
 def stay(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
-    """Note that the visitor is still there: the silence begins anew."""
+    """Note that the visitor is still there: the silence begins again."""
     return replace(turn, idle_warned=False), ()
 
 

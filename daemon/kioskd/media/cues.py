@@ -4,8 +4,9 @@ The pitches are known for the microphone's sake: `media.cue_filter` takes exactl
 signal. So no visitor has to wait for the end of a chime before the first word. Each tone rises and falls
 along a cosine, because a slow change keeps its spectral line narrow.
 
-Each cue has its own shape: high and up, high and down, low and up, low and down, one note twice, and two
-discordant notes at once. So people can tell them apart who hear no high notes, or cannot name a note.
+Each cue has its own shape: high and up, high and down, low and up, or low and down. A warning is one note
+twice, and a failure is two discordant notes at once. So people can tell them apart who hear no high notes, or
+cannot name a note.
 """
 
 import array

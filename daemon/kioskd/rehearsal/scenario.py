@@ -42,7 +42,7 @@ STATES: Final = frozenset(get_args(_State))
 # fmt: off
 Condition = Literal[
     _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard",
-    "reply_silenced", "prompt_over", "picture_arrived", "asking",
+    "reply_silenced", "prompt_over", "picture_arrived", "asking", "warned",
 ]
 # fmt: on
 """A condition for which a visitor can wait: a state that the kiosk shows, or an event."""

@@ -168,7 +168,7 @@ class ExtensionSettings(Section):
     The kiosk warns of the end with a chime, on the lamp, and through the model. After the warning, a press of
     a button with `does: toggle` or `does: wake` gives more time. So does the model's tool `more_time`, when
     the visitor asks. The kiosk also warns 5 seconds before it ends a silent conversation, or at most a
-    quarter of the silence. A press then starts the silence anew, and counts as no extension. No visitor can
+    quarter of the silence. A press then starts the silence again, and counts as no extension. No visitor can
     put off limits of the day and quiet hours.
     """
 
@@ -203,9 +203,9 @@ class ConversationSettings(Section):
     on this device: it hears only sound, and nothing but speech is sent then. It needs the extra
     kioskd[voice], so run scripts/install.sh again. A button that is held to talk decides by itself."""
     pace: Pace = "normal"
-    """Pace of the visitors. With slow, a pause of up to 1.5 seconds does not end a visitor's turn, unless
-    they hold a button to talk. `idle_s`, `follow_up_s`, `limits.warn_s` and `extensions.by_s` are 2.5 times
-    as long."""
+    """Pace of the visitors. With slow, a pause of up to 1.5 seconds does not end a visitor's turn. That part
+    has no effect with a button that is held to talk. With slow, `idle_s`, `follow_up_s`,
+    `limits.warn_s` and `extensions.by_s` are 2.5 times as long."""
     idle_s: Annotated[float, Range(3, 3600, "the time a visitor has to begin to speak")] = 20.0
     """Seconds of silence from both sides until the kiosk sleeps. 20 lets a visitor think, and does not bill
     an empty room for long."""

@@ -89,7 +89,7 @@ class GeminiConfig:
     trial: ToolTrial = field(default_factory=ToolTrial)
     """Knowledge about tools that the service rejects. Pass it on when the settings are read again."""
     profiles: Mapping[str, SessionProfile] = field(default_factory=dict)
-    """What the profiles of visitors change, by name."""
+    """The settings that differ by the visitor's profile, by its name."""
 
     def of(self, profile: str) -> "GeminiConfig":
         """Return the settings for a visitor with this profile."""
