@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from kioskd import app
+from kioskd.app import policy
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
+from kioskd.flow.storage.budget import Notices
 from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
@@ -16,8 +18,8 @@ from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 
 
-def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
-    assert app.core_policy(Settings()) == Policy()
+def test_the_defaults_of_the_settings_are_those_of_the_core_and_a_warning() -> None:
+    assert app.core_policy(Settings()) == Policy(warn_s=60.0)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +84,9 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
     ],
 )
 def test_each_setting_changes_its_rule_and_no_other(settings: Settings, changed: dict[str, Any]) -> None:
-    policy, default = app.core_policy(settings), Policy()
+    made, default = app.core_policy(settings), Policy(warn_s=60.0)
 
-    assert {name: getattr(policy, name) for name in Policy.__slots__} == {
+    assert {name: getattr(made, name) for name in Policy.__slots__} == {
         name: changed.get(name, getattr(default, name)) for name in Policy.__slots__
     }
 
@@ -137,3 +139,43 @@ def test_every_section_lists_its_settings_that_need_a_restart() -> None:
     assert set(Settings.model_fields) - set(app.AT_START) == {"service", "limits"}
     for section, names in app.AT_START.items():
         assert names is None or names < set(type(getattr(Settings(), section)).model_fields)
+
+
+PACED = Settings.model_validate(
+    {
+        "conversation": {"extensions": {"most": 2, "by_s": 100}},
+        "assistant": {"profiles": {"slow": {"pace": "slow"}, "kids": {"voice": "Leda"}}},
+        "controls": {"button": {"source": "gpio:c/1"}},
+        "tools": ({"kind": "builtin"},),
+    }
+)
+
+
+def test_extensions_and_slow_profiles_reach_the_core() -> None:
+    assert app.core_policy(PACED) == Policy(
+        wake_buttons=frozenset({"gpio:c/1"}),
+        warn_s=60.0,
+        idle_warn_s=5.0,
+        extensions=2,
+        extension_s=100.0,
+        stretch={"slow": 2.5},
+    )
+
+
+def test_a_slow_pace_stretches_the_times_of_all_profiles_that_have_no_other() -> None:
+    slow = PACED.model_copy(update={"conversation": ConversationSettings(pace="slow")})
+    assert app.core_policy(slow).stretch == {"default": 2.5, "slow": 2.5, "kids": 2.5}
+    assert policy.budget(slow).warn_s == 150.0
+    assert (policy.pause_ms(slow), policy.pause_ms(PACED)) == (1500, 600)
+    assert policy.pause_ms(PACED, "slow") == 1500
+
+
+def test_the_notice_names_the_ways_to_more_time() -> None:
+    both = policy.notices(PACED)
+    assert "press the button or ask you for it" in both.extendable
+    assert "call more_time" in both.extendable
+    assert (both.final, both.extensions) == (PACED.limits.notice, 2)
+    by_button = policy.notices(PACED.model_copy(update={"tools": ()}))
+    assert "they can press the button." in by_button.extendable
+    assert "more_time" not in by_button.extendable
+    assert policy.notices(Settings()) == Notices(Settings().limits.notice)

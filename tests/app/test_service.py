@@ -82,3 +82,14 @@ def test_an_unknown_model_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     app.live(Settings(), SecretStr(KEY))
     assert caplog.text == ""
+
+
+async def test_a_profile_adds_its_instructions_and_its_pace() -> None:
+    easy = {"instructions": "Use short words.", "voice": "Leda", "pace": "slow"}
+    settings = {"assistant": {"instructions": "Be brief.", "profiles": {"easy": easy}}}
+    plain, changed = [(await setup_of(settings, profile=name))[0] for name in ("default", "easy")]
+    assert "Be brief.\n\nUse short words." in changed["systemInstruction"]["parts"][0]["text"]
+    assert "Use short words." not in plain["systemInstruction"]["parts"][0]["text"]
+    assert "Leda" in str(changed["generationConfig"]["speechConfig"])
+    assert "silence_duration_ms" in str(changed["realtimeInputConfig"])
+    assert "silence_duration_ms" not in str(plain["realtimeInputConfig"])

@@ -58,6 +58,13 @@ def test_every_command_sends_one_request(
     assert capsys.readouterr().err == "kioskd: not done: not now\n"
 
 
+def test_wake_sends_the_profile_of_the_visitor(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(place, answer()) as asked:
+        assert main(["wake", "--profile", "easy", "--socket", str(place)]) == Exit.OK
+    assert json.loads(asked[0]) == {"do": "wake", "profile": "easy"}
+    assert capsys.readouterr().out == "Asleep\n"
+
+
 def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

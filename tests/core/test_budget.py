@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kioskd.core.budget import DAY_S, Budget, BudgetVerdict, ConversationCost, Moment, Spent, judge, roll
+from kioskd.core.budget import DAY_S, Budget, BudgetVerdict, Moment, Spent, judge, roll
 from kioskd.errors import Code
 
 NOON = Moment(7, 12 * 3600.0)
@@ -25,10 +25,10 @@ def verdict(
     *,
     seconds: float = 0.0,
     tokens: int = 0,
-    talk: ConversationCost | None = None,
+    talk_tokens: int = 0,
     now: Moment = NOON,
 ) -> BudgetVerdict:
-    return judge(budget, Spent(now.day, seconds, tokens), talk or ConversationCost(), now)
+    return judge(budget, Spent(now.day, seconds, tokens), talk_tokens, now)
 
 
 # Days
@@ -59,20 +59,20 @@ def test_a_day_in_the_far_future_is_over_after_24_hours() -> None:
 
 def test_lost_figures_close_the_kiosk_until_the_next_day() -> None:
     lost = Spent(7, unknown=True)
-    assert judge(HOUR, roll(lost, NOON, 1.0), ConversationCost(), NOON).closed is Code.BUDGET
-    assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), ConversationCost(), Moment(8, 0.0)).closed is None
+    assert judge(HOUR, roll(lost, NOON, 1.0), 0, NOON).closed is Code.BUDGET
+    assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), 0, Moment(8, 0.0)).closed is None
 
 
 def test_lost_figures_do_not_close_a_kiosk_without_daily_limits() -> None:
-    assert judge(NIGHT, Spent(7, unknown=True), ConversationCost(), NOON).closed is None
+    assert judge(NIGHT, Spent(7, unknown=True), 0, NOON).closed is None
 
 
 # Limits
 
 
 def test_without_limits_the_verdict_never_changes() -> None:
-    assert verdict(Budget(), seconds=1e9, tokens=10**9, talk=ConversationCost(1e9, 10**9)) == BudgetVerdict(
-        None, over=False, near=False, next_s=math.inf
+    assert verdict(Budget(), seconds=1e9, tokens=10**9, talk_tokens=10**9) == BudgetVerdict(
+        None, over=False, near=False, left_s=math.inf, next_s=math.inf
     )
 
 
@@ -89,7 +89,9 @@ def test_without_limits_the_verdict_never_changes() -> None:
 def test_a_notice_comes_before_the_days_minutes_are_spent(
     seconds: float, closed: Code | None, near: bool, next_s: float
 ) -> None:
-    assert verdict(HOUR, seconds=seconds) == BudgetVerdict(closed, over=False, near=near, next_s=next_s)
+    assert verdict(HOUR, seconds=seconds) == BudgetVerdict(
+        closed, over=False, near=near, left_s=3600.0 - seconds, next_s=next_s
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,21 +109,21 @@ def test_a_notice_comes_before_the_days_tokens_are_spent(
     ("tokens", "over", "near"), [(949, False, False), (950, False, True), (1000, True, True)]
 )
 def test_a_conversations_tokens_end_it_without_closing_the_kiosk(tokens: int, over: bool, near: bool) -> None:
-    found = verdict(Budget(tokens_per_conversation=1000), talk=ConversationCost(5.0, tokens))
+    found = verdict(Budget(tokens_per_conversation=1000), talk_tokens=tokens)
     assert (found.closed, found.over, found.near) == (None, over, near)
 
 
-def test_the_budget_announces_the_end_of_a_long_conversation_and_the_core_ends_it() -> None:
-    budget = Budget(seconds_per_conversation=600)
-    assert not verdict(budget, talk=ConversationCost(539.0)).near
-    assert verdict(budget, talk=ConversationCost(540.0)).near
-    assert not verdict(budget, talk=ConversationCost(600.0)).over
-
-
 def test_the_notice_of_a_short_limit_comes_in_its_last_quarter() -> None:
-    budget = Budget(seconds_per_conversation=60)
-    assert not verdict(budget, talk=ConversationCost(44.0)).near
-    assert verdict(budget, talk=ConversationCost(45.0)).near
+    budget = Budget(seconds_per_day=60)
+    assert not verdict(budget, seconds=44.0).near
+    assert verdict(budget, seconds=45.0).near
+
+
+def test_the_time_left_is_that_of_the_nearest_limit() -> None:
+    assert verdict(HOUR, seconds=3000.0).left_s == 600.0
+    assert verdict(replace(HOUR, quiet=NIGHT.quiet), now=at("21:58:00")).left_s == 120.0
+    assert verdict(HOUR, seconds=3700.0).left_s == 0.0
+    assert verdict(Budget(tokens_per_day=10)).left_s == math.inf
 
 
 def test_notices_can_be_switched_off() -> None:
@@ -184,7 +186,6 @@ def test_quiet_hours_come_before_a_spent_budget_as_the_reason() -> None:
 budgets = st.builds(
     Budget,
     seconds_per_day=st.sampled_from([0.0, 600.0, 7200.0]),
-    seconds_per_conversation=st.sampled_from([0.0, 60.0, 600.0]),
     quiet=st.lists(
         st.tuples(st.integers(0, 1439), st.integers(0, 1439)).filter(lambda span: span[0] != span[1]),
         max_size=3,
@@ -193,15 +194,13 @@ budgets = st.builds(
 )
 
 
-@given(budgets, st.floats(0, 7200), st.floats(0, 600), st.floats(0, DAY_S - 1), st.floats(0, 1))
-@example(Budget(seconds_per_day=7200.0), 7199.999999999999, 0.0, 0.0, 1.0)
+@given(budgets, st.floats(0, 7200), st.floats(0, DAY_S - 1), st.floats(0, 1))
+@example(Budget(seconds_per_day=7200.0), 7199.999999999999, 0.0, 1.0)
 def test_the_verdict_does_not_change_before_the_stated_time(
-    budget: Budget, seconds: float, talked: float, second: float, share: float
+    budget: Budget, seconds: float, second: float, share: float
 ) -> None:
-    first = judge(budget, Spent(7, seconds), ConversationCost(talked), Moment(7, second))
+    first = judge(budget, Spent(7, seconds), 0, Moment(7, second))
     # A microsecond less: sums of seconds are rounded, and may reach a limit that is nearer than that.
     later_s = min(max(first.next_s - 1e-6, 0.0), DAY_S - 1 - second) * share
-    later = judge(
-        budget, Spent(7, seconds + later_s), ConversationCost(talked + later_s), Moment(7, second + later_s)
-    )
+    later = judge(budget, Spent(7, seconds + later_s), 0, Moment(7, second + later_s))
     assert (later.closed, later.over, later.near) == (first.closed, first.over, first.near)

@@ -60,6 +60,8 @@ KINDS = (
         Timer.TAIL,
         Timer.GATE,
         Timer.LONGEST,
+        Timer.WARN,
+        Timer.IDLE_WARN,
         Timer.GRACE,
         Timer.AGAIN,
     ),

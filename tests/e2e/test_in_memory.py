@@ -90,10 +90,10 @@ async def test_the_first_word_survives_a_client_library_that_is_still_loading() 
 
         @asynccontextmanager
         async def connect(
-            self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+            self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
         ) -> AsyncIterator[Connection]:
             await self.warm_up()
-            async with super().connect(handle, recall) as connection:
+            async with super().connect(handle, recall, profile) as connection:
                 yield connection
 
     it = Kiosk(QUIET, watchdog_s=None)
@@ -543,7 +543,7 @@ class StuckLive(ScriptedLive):
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
     ) -> AsyncIterator[Connection]:
         yield StuckConnection(resumed=handle is not None)
 

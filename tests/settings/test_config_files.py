@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support import packages
 from tests.support.generated import generate
+from tests.support.settings import subclasses
 
 from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.cross_checks import joint_faults
@@ -103,7 +104,7 @@ EACH = dict(each_uncommented(LINES))
 
 VERTEX = {"service": {"provider": "vertex", "project": "my-project"}}
 CERTIFIED = {"service": {"token_url": "https://tokens.example", "token_certificate": "device.pem"}}
-NAMED_BY_OWNER = {"subjects"}
+NAMED_BY_OWNER = {"subjects", "profiles"}
 NEEDS: Mapping[str, Mapping[str, Any]] = {
     "project:": VERTEX,
     "location:": VERTEX,
@@ -135,12 +136,6 @@ def test_each_example_is_valid_without_its_comment_sign(example: str) -> None:
 def test_settings_without_a_default_have_an_example() -> None:
     assert len(EACH) > 25
     assert [name for name in NEEDS if not any(example.startswith(name) for example in EACH)] == []
-
-
-def subclasses(model: type[Section]) -> Iterator[type[Section]]:
-    for each in model.__subclasses__():
-        yield each
-        yield from subclasses(each)
 
 
 def names(model: type[Section]) -> dict[str, object]:

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from tests.support.settings import refusal, taken
 
+from kioskd.core import policy
+from kioskd.settings.conversation import DEFAULT_PROFILE, ExtensionSettings
+from kioskd.settings.model import Settings
+
 
 @pytest.mark.parametrize(
     ("section", "values"),
@@ -90,3 +94,34 @@ def test_invalid_values_are_rejected_with_the_expected_form(
     message = refusal(section, **values)
     assert words in message
     assert "pass@" not in message
+
+
+def test_profiles_and_extensions_are_taken() -> None:
+    profiles = {
+        "easy_language": {"instructions": "Use short words."},
+        "slow2": {"pace": "slow", "voice": "Leda"},
+    }
+    assert taken("assistant", profiles=profiles).model_dump(exclude_unset=True) == {"profiles": profiles}
+    made = Settings.model_validate({"conversation": {"extensions": {}}})
+    assert made.conversation.extensions == ExtensionSettings(most=10, by_s=300.0)
+    assert taken("conversation", extensions={"most": 0}) != taken("conversation")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("assistant", {"profiles": {"Easy": {"pace": "slow"}}}, "is not a name; write small letters"),
+        ("assistant", {"profiles": {"default": {"pace": "slow"}}}, "is the name of having no profile"),
+        ("assistant", {"profiles": {"easy": {}}}, "is empty, and would change nothing"),
+        ("conversation", {"extensions": {"by_s": 5}}, "5 is below 20"),
+        ("conversation", {"extensions": {"most": -1}}, "-1 is below 0"),
+    ],
+)
+def test_profiles_and_extensions_that_make_no_sense_are_rejected(
+    section: str, values: dict[str, Any], words: str
+) -> None:
+    assert words in refusal(section, **values)
+
+
+def test_the_core_and_the_settings_have_one_name_for_no_profile() -> None:
+    assert DEFAULT_PROFILE == policy.DEFAULT_PROFILE

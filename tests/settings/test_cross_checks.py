@@ -169,3 +169,44 @@ def test_a_camera_without_a_way_to_ask_for_a_picture_is_noted(file: Path, more: 
     file.write_text("camera: {source: picamera}\n" + more, encoding="utf-8")
     said = notes(load(file), KEY)
     assert [note.split(":")[0] for note in said] == ["camera.when"] * noted
+
+
+PROFILED = "assistant: {profiles: {easy: {pace: slow}}}\n"
+
+
+@pytest.mark.parametrize("does", ["does: toggle", "does: wake", "does: mute, double: wake"])
+@pytest.mark.parametrize("profile", ["easy", "default"])
+def test_a_button_can_choose_a_profile(file: Path, does: str, profile: str) -> None:
+    text = PROFILED + button(f"{does}, profile: {profile}")
+    assert faults_of(file, text + "conversation: {wake: [start]}\n") == []
+
+
+def test_a_button_can_choose_only_a_profile_of_the_settings(file: Path) -> None:
+    (fault,) = faults_of(file, PROFILED + button("does: wake, profile: eesy"))
+    what = "eesy is no profile; write one of default, easy, or add it to assistant.profiles"
+    assert fault == f"2:62 controls.button.profile: {what}"
+
+
+def test_a_button_that_wakes_nobody_chooses_no_profile(file: Path) -> None:
+    (fault,) = faults_of(file, PROFILED + button("does: end, profile: easy"))
+    assert "controls.button.profile: has no effect: it is for toggle and wake" in fault
+
+
+EXTENDED = "conversation: {wake: [start], extensions: {most: 3}}\n"
+
+
+@pytest.mark.parametrize("way", [button("does: toggle"), button("does: wake"), "tools: [{kind: builtin}]\n"])
+def test_a_button_or_the_model_can_give_more_time(file: Path, way: str) -> None:
+    assert faults_of(file, EXTENDED + way) == []
+
+
+@pytest.mark.parametrize(
+    "way", [button("does: end"), button("does: hold"), "tools: [{kind: builtin, more_time: false}]\n"]
+)
+def test_extensions_that_nobody_can_ask_for_are_rejected(file: Path, way: str) -> None:
+    (fault,) = faults_of(file, EXTENDED + way)
+    assert "conversation.extensions: has no effect: nobody can ask for more time" in fault
+
+
+def test_a_pace_stretches_times_also_with_a_talk_button(file: Path) -> None:
+    assert faults_of(file, button("does: hold") + "conversation: {pace: slow}\n") == []

@@ -40,7 +40,7 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
         ("speaker", {"volume_floor": 101}, "101 is above 100"),
         ("speaker", {"volume_ceiling": 19}, "19 is below volume_floor (20)"),
         ("speaker", {"cues": "wake"}, "is not a list of chimes"),
-        ("speaker", {"cues": ("beep",)}, "'wake', 'end', 'mute' or 'error'"),
+        ("speaker", {"cues": ("beep",)}, "'wake', 'end', 'mute', 'error' or 'warn'"),
         ("microphone", {"device": "hw:1,0"}, "write a name that kioskd devices prints, or hw:CARD=NAME"),
         ("microphone", {"device": "hw:1"}, "is the number of a card"),
         ("speaker", {"device": "plughw:0"}, "is the number of a card"),
@@ -66,7 +66,7 @@ def test_parts_of_the_canceller_need_the_canceller(part: str) -> None:
 @pytest.mark.parametrize(
     ("text", "cues"),
     [
-        ("true", ("wake", "end", "mute", "error")),
+        ("true", ("wake", "end", "mute", "error", "warn")),
         ("false", ()),
         ("[]", ()),
         ("[error, wake]", ("error", "wake")),

@@ -108,7 +108,10 @@ GOOD = """\
 def test_every_kind_is_read(file: Path) -> None:
     builtin, http, command, mqtt, museum, shop, python = tools_of(file, GOOD)
     assert isinstance(builtin, BuiltinSettings)
-    assert builtin.names == ("end_conversation", "set_volume", "time_and_place", "remember_note")
+    assert builtin.names == (
+        *("end_conversation", "set_volume", "time_and_place", "remember_note"),
+        *("more_time", "choose_profile"),
+    )
     assert isinstance(http, HttpSettings)
     assert http.parameters["properties"]["sizes"] == {"type": "array", "items": {"type": "integer"}}
     assert http.parameters["additionalProperties"] is False

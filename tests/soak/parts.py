@@ -85,7 +85,7 @@ class CountingLive:
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
     ) -> AsyncIterator[Connection]:
         """See `ports.Live`."""
         counted: CountedConnection | None = None

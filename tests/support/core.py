@@ -45,6 +45,7 @@ from kioskd.core.events import (
     Device,
     DeviceCame,
     DeviceGone,
+    EndNear,
     EndRequested,
     Event,
     GoingAway,
@@ -52,10 +53,12 @@ from kioskd.core.events import (
     Heartbeat,
     MicrophoneSilent,
     ModelPrompted,
+    MoreTimeRequested,
     MuteRequested,
     NetworkChanged,
     PresenceChanged,
     Pressed,
+    ProfileChosen,
     PromptOver,
     ReplyBegan,
     ReplyInterrupted,
@@ -98,6 +101,9 @@ ALWAYS_ON: Final = Policy(always_on=True)
 BARGING_IN: Final = Policy(
     half_duplex=False, barge_in=True, uplink_mode=UplinkMode.VOICE, camera=CameraMode.SPEECH
 )
+SLOW: Final = "slow"
+EXTENDING: Final = Policy(warn_s=60.0, idle_warn_s=5.0, extensions=2, extension_s=300.0, stretch={SLOW: 2.5})
+"""Policy that warns of each end by time, and lets the visitor put it off."""
 HELD: Final = Policy(uplink_mode=UplinkMode.HELD, camera=CameraMode.CONVERSATION, follow_up_s=0.0)
 
 T = TypeVar("T")
@@ -230,6 +236,9 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ModelPrompted(),
         PresenceChanged(present=True),
         PresenceChanged(present=False),
+        Woken(WakeCause.REMOTE, profile=SLOW),
+        MoreTimeRequested(),
+        ProfileChosen(SLOW),
         SleepRequested(),
         ReplySilenced(),
         TalkBegan(),
@@ -254,6 +263,8 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         AnnouncementDue(),
         Closing(Code.BUDGET),
         Closing(None),
+        EndNear(near=True),
+        EndNear(near=False),
         MicrophoneSilent(deaf=True),
         MicrophoneSilent(deaf=False),
         StorageFailed("No space left on device"),
@@ -267,7 +278,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
     )
 
 
-EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD)
+EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD, EXTENDING)
 
 # In a quiet moment draining ends at once, unless there were too many rollovers in a row.
 EVERY_STATE: Final = (
@@ -293,6 +304,11 @@ EVERY_STATE: Final = (
     speaking(suspected=True),
     dataclasses.replace(speaking(), starved=REPLY),
     dataclasses.replace(speaking(calls=1), starved=REPLY),
+    *(builder(warned=True, woken_by_person=True) for builder in AWAKE),
+    speaking(warned=True, overtime=True),
+    listening(warned=True, leaving=True, extended=EXTENDING.extensions),
+    listening(idle_warned=True, spoke=True, profile=SLOW),
+    dataclasses.replace(listening(woken_by_person=True), near=True),
     listening(leaving=True),
     listening(leaving=True, calls=1),
     listening(calls=1, gated=True),

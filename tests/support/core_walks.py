@@ -30,14 +30,17 @@ from kioskd.core.events import (
     Device,
     DeviceCame,
     DeviceGone,
+    EndNear,
     Event,
     GoingAway,
     HandleIssued,
     Heartbeat,
     MicrophoneSilent,
+    MoreTimeRequested,
     MuteRequested,
     NetworkChanged,
     Pressed,
+    ProfileChosen,
     PromptOver,
     ReplyBegan,
     ReplyInterrupted,
@@ -85,6 +88,16 @@ POLICIES: Final = (
         for half_duplex, talk, camera in product(
             (True, False), UplinkMode, (CameraMode.CONVERSATION, CameraMode.SPEECH)
         )
+    ),
+    *(
+        Policy(
+            half_duplex=half_duplex,
+            warn_s=60.0,
+            idle_warn_s=5.0,
+            extensions=2,
+            stretch={"slow": 2.5},
+        )
+        for half_duplex in (True, False)
     ),
 )
 
@@ -220,6 +233,9 @@ class Walk:
         if state.turn.phase is turns.TurnPhase.SPEAKING:
             yield VoiceSuspected(suspected=not state.turn.suspected)
             yield ReplyStarved(state.turn.reply if state.starved is None else None)
+        if state.turn.warned or state.turn.idle_warned:
+            yield from (Pressed(), MoreTimeRequested(), ProfileChosen("slow"))
+            yield EndNear(near=not state.near)
         if state.turn.awake:
             yield CallsChanged(state.link.epoch, pending=state.turn.calls + 1, blocking=state.turn.calls % 2)
         if state.turn.calls:
@@ -373,6 +389,9 @@ class Walk:
                 assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), (
                     "in trouble, but no timer tries again"
                 )
+        assert not self.state.near or turn.awake, "asleep, but near the end of a conversation"
+        assert not turn.idle_warned or Timer.IDLE in wanted.timers, "warned of a silence that is over"
+        assert turn.extended <= max(0, *(each.extensions for each in POLICIES)), "gives too much time"
         if turn.awake and link.handle is not None:
             assert wanted.resumption is not None, "the handle is not stored for a restart"
         assert not (link.leaving and turn.quiet), "a quiet moment was not used for a rollover"

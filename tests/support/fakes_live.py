@@ -224,7 +224,11 @@ class ScriptedConnection(_Changing):
 class ScriptedDial:
     """Dial that waits for the script's answer."""
 
-    def __init__(self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()) -> None:
+    def __init__(
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
+    ) -> None:
+        self.profile = profile
+        """Name of the visitor's profile."""
         self.handle = handle
         """Handle of the session to resume; None for a new session."""
         self.recall = tuple(recall)
@@ -290,10 +294,10 @@ class ScriptedLive(_Changing):
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
     ) -> AsyncIterator[Connection]:
         """Dial, wait for the script's answer, and yield the connection; see `ports.Live.connect`."""
-        dial = ScriptedDial(handle, recall)
+        dial = ScriptedDial(handle, recall, profile)
         self._dials.append(dial)
         self._change()
         try:

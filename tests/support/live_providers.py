@@ -155,13 +155,18 @@ async def google(
 # The owner's settings, as they are sent to the service.
 
 
-async def setup_of(settings: dict[str, Any], key: str | None = KEY) -> tuple[dict[str, Any], str]:
-    """Return the setup message of a kiosk with these settings, and the path of its request."""
+async def setup_of(
+    settings: dict[str, Any], key: str | None = KEY, profile: str = "default"
+) -> tuple[dict[str, Any], str]:
+    """Return the setup message of a kiosk with these settings, and the path of its request.
+
+    `profile` names the visitor's profile.
+    """
     setups: Setups = []
     async with service(setups) as server:
         at = {"endpoint": server.endpoint, "ca_file": certificate().ca_file}
         given = settings | {"service": settings.get("service", {}) | at}
         live = app.live(Settings.model_validate(given), SecretStr(key) if key else None)
-        async with live.connect(None):
+        async with live.connect(None, (), profile):
             pass
     return setups[0], server.paths[0]

@@ -1,5 +1,6 @@
 """One section of the settings, accepted or rejected."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,3 +22,10 @@ def refusal(section: str, **values: Any) -> str:
         Settings.model_validate({section: values})
     (error,) = caught.value.errors()
     return error["msg"]
+
+
+def subclasses(model: type[Section]) -> Iterator[type[Section]]:
+    """Yield all classes below `model`."""
+    for each in model.__subclasses__():
+        yield each
+        yield from subclasses(each)

@@ -24,6 +24,16 @@ GROUP, LIST = "{a: 1}", "[a, b]"
             "did you mean volume_ceiling, under speaker?",
         ),
         (
+            "assistant: {profiles: {easy: {voise: Leda}}}",
+            "assistant.profiles.easy.voise",
+            "did you mean voice?",
+        ),
+        (
+            "assistant: {profiles: {easy: {speed: 2}}}",
+            "assistant.profiles.easy.speed",
+            "this section has instructions, voice, pace",
+        ),
+        (
             "controls: {button: {source: led, pin: 17}}",
             "controls.button.pin",
             "this section has source, does, double",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pydantic import Field
+from tests.support.settings import subclasses
 
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import KINDS
@@ -65,7 +66,7 @@ def test_a_section_without_a_text_under_its_field_has_the_text_of_its_class() ->
 
 def test_the_json_schema_has_the_same_texts_as_the_models() -> None:
     sections = Settings.model_json_schema(schema_generator=Described)["$defs"]
-    models = {model.__name__: model for model in (*Section.__subclasses__(), *kind_settings())}
+    models = {model.__name__: model for model in (*subclasses(Section), *kind_settings())}
     assert len(sections) > 20
     for name, section in sections.items():
         texts = descriptions(models[name])

@@ -29,7 +29,7 @@ class NoResumption:
     def recover(self) -> None:
         """Return None."""
 
-    def keep(self, conversation: int, handle: SecretStr) -> None:
+    def keep(self, conversation: int, handle: SecretStr, profile: str) -> None:
         """Do nothing."""
 
     def forget(self) -> None:

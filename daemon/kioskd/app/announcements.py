@@ -175,7 +175,7 @@ class AnnouncementHost:
                 state=lambda: self._state,
                 play=partial(self._downlink.announce, volume=self._settings.announcements.volume),
                 quiet=self._quiet,
-                caption=lambda text, language: self.caption(text, language),
+                caption=self.caption,
             )
             timetable = Timetable(clock, self._devices.wall, self._devices.time)
             self._made = _Made(voice(self._settings, clock), announcer, timetable)

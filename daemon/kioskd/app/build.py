@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from kioskd import __version__, ports
 from kioskd.app.parts import Parts
-from kioskd.app.policy import budget
+from kioskd.app.policy import budget, pause_ms
 from kioskd.app.sound import Sound
-from kioskd.core.events import Event
+from kioskd.core.events import Event, Timer
 from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents
 from kioskd.flow.controls.lamps import LampWorker
 from kioskd.flow.controls.remote import RemoteControl
+from kioskd.flow.controls.visitor_time import VisitorTime
 from kioskd.flow.link.connection_log import ConnectionLog
 from kioskd.flow.link.incoming_reply import IncomingReply
 from kioskd.flow.link.live_link import ConnectionUser, LiveLink, SessionStart
@@ -109,6 +110,27 @@ def lamp_workers(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker
         )
         for spec in devices.lamps
     ]
+
+
+def visitor_time(
+    settings: Settings,
+    post: Callable[[Event], None],
+    sound: Sound,
+    outbox: Outbox,
+    *,
+    timer_left_s: Callable[[Timer], float | None],
+    limit_left_s: Callable[[], float | None],
+) -> VisitorTime:
+    """Return the visitor's time and profile; see `VisitorTime`."""
+    profiles = settings.assistant.profiles
+    return VisitorTime(
+        post,
+        timer_left_s=timer_left_s,
+        limit_left_s=limit_left_s,
+        tell=outbox.put,
+        profiles={name: profile.instructions or "" for name, profile in profiles.items()},
+        use_pace=lambda profile: sound.use_pause(pause_ms(settings, profile)),
+    )
 
 
 def live_link(

@@ -48,7 +48,11 @@ if TYPE_CHECKING:
 def hand(button: ports.Button, settings: ButtonSettings) -> ButtonSpec:
     """Return `button` with the gestures of its settings."""
     rules = button_gesture.GestureRules(
-        does=settings.does, double=settings.double, mute_s=settings.mute_s, restart_s=settings.restart_s
+        does=settings.does,
+        double=settings.double,
+        profile=settings.profile,
+        mute_s=settings.mute_s,
+        restart_s=settings.restart_s,
     )
     return ButtonSpec(button, rules, f"button {settings.source}")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kioskd import journal_ids, logs, ports
 from kioskd.app import captions as build_captions
-from kioskd.app.build import fleet_link, lamp_workers, live_link, picture_service, storage
+from kioskd.app.build import fleet_link, lamp_workers, live_link, picture_service, storage, visitor_time
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
-from kioskd.app.policy import budget, core_policy, session_of
+from kioskd.app.policy import budget, core_policy, notices, session_of
 from kioskd.app.sound import sound
 from kioskd.app.surroundings import Surroundings, surroundings
 from kioskd.app.tool_host import ToolHost, ToolSet
@@ -95,13 +95,17 @@ class Kiosk:
         outbox = Outbox(pacer, clock, recorder.wrote)
         self._pictures = picture_service(settings, parts, pacer, post, outbox.put)
         self._buttons = ButtonEvents(post)
-        self._tools = self._make_tools(outbox)
         self._budget = BudgetEnforcer(
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
-            notice=settings.limits.notice, day=self._storage.day,
+            notices=notices(settings), day=self._storage.day,
         )  # fmt: skip
+        self._tools = self._make_tools(settings, outbox)
         captions = build_captions.captions(
-            settings, clock, self.sound.downlink.playout, lambda: self._link.newest_reply
+            settings,
+            clock,
+            self.sound.downlink.playout,
+            lambda: self._link.newest_reply,
+            ends_in_s=self._tools.time.ends_in_s,
         )
         if captions is not None:
             self.sound.announcements.caption = captions.announce
@@ -148,8 +152,12 @@ class Kiosk:
             self._timers.cancel_all()
             logs.set_common_fields({})
 
-    def _make_tools(self, outbox: Outbox) -> ToolHost:
+    def _make_tools(self, settings: Settings, outbox: Outbox) -> ToolHost:
         service, clock = self._parts.service, self._parts.devices.clock
+        time = visitor_time(
+            settings, self._mailbox.post, self.sound, outbox, timer_left_s=self._timers.left_s,
+            limit_left_s=lambda: self._budget.left_s,
+        )  # fmt: skip
         return ToolHost(
             service.tools or ToolSet(Settings(), {}, clock),
             self._mailbox.post,
@@ -159,6 +167,7 @@ class Kiosk:
             pictures=self._pictures,
             buttons=self._buttons,
             prompts=service.prompts,
+            time=time,
         )
 
     def _make_remote(
@@ -179,8 +188,9 @@ class Kiosk:
             self._owner,
             metrics,
             self._tools,
-            self.sound.announcements,
-            FeatureViews(devices.fleet, around.subjects, around.presence),
+            FeatureViews(
+                self._tools.time, self.sound.announcements, devices.fleet, around.subjects, around.presence
+            ),
         )
         remote = RemoteControl(
             view,
@@ -277,7 +287,7 @@ class Kiosk:
             effects.Announce: self.sound.announcements.announce,
             effects.AskConfirmation: lambda _effect: downlink.question(self._tools.confirmation.sound),
             effects.ShowStatus: self._display.show,
-            effects.KeepHandle: lambda effect: resumption.keep(effect.conversation, effect.handle),
+            effects.KeepHandle: lambda kept: resumption.keep(kept.conversation, kept.handle, kept.profile),
             effects.ForgetHandle: lambda _effect: resumption.forget(),
         }
 
@@ -343,7 +353,7 @@ class Kiosk:
         settings, old = new.settings, self._owner.settings
         self._owner.settings = settings
         self._engine.use_policy(core_policy(settings))
-        self._budget.use_settings(budget(settings), settings.limits.notice)
+        self._budget.use_settings(budget(settings), notices(settings))
         self._link.use(SessionStart(new.live, settings.assistant.greeting or "", new.pictures))
         self.sound.volume.use_default(settings.speaker.volume)
         self._mailbox.post(SettingsChanged(session_void=session_of(settings) != session_of(old)))

@@ -4,20 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kioskd.core.budget import Budget
-from kioskd.core.policy import CameraMode, Policy, UplinkMode
-from kioskd.settings.conversation import ConversationSettings
+from kioskd.core.policy import DEFAULT_PROFILE, CameraMode, Policy, UplinkMode
+from kioskd.flow.storage.budget import Notices
+from kioskd.settings.conversation import ExtensionSettings, Pace
 from kioskd.settings.cross_checks import WAKING
 from kioskd.settings.limits import span
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
+from kioskd.tools.registry import kind_of
 from kioskd.yamlconf.section import Section
 
 AT_START: Final[Mapping[str, frozenset[str] | None]] = {
-    "assistant": frozenset({"language"}),
+    "assistant": frozenset({"language", "profiles"}),
     "conversation": frozenset(
         {
             *("wake", "wakeword", "wakeword_sensitivity", "turn_taking", "pace", "silence_ms"),
-            *("interruptions", "uplink"),
+            *("interruptions", "uplink", "extensions"),
         }
     ),
     "microphone": None,
@@ -65,6 +67,7 @@ def _changed(section: str, then: object, now: object) -> list[str]:
 def core_policy(settings: Settings) -> Policy:
     conversation = settings.conversation
     half_duplex = settings.microphone.half_duplex
+    more = conversation.extensions or ExtensionSettings(most=0)
     return Policy(
         half_duplex=half_duplex,
         greeting=settings.assistant.greeting is not None,
@@ -76,9 +79,24 @@ def core_policy(settings: Settings) -> Policy:
         idle_s=conversation.idle_s,
         follow_up_s=conversation.idle_s if conversation.follow_up_s is None else conversation.follow_up_s,
         longest_s=conversation.longest_s,
+        warn_s=settings.limits.warn_s,
+        idle_warn_s=IDLE_WARN_S if more.most else 0.0,
+        extensions=more.most,
+        extension_s=more.by_s,
+        stretch=_stretch(settings),
         think_s=conversation.think_s,
         age_s=settings.service.renew_s,
     )
+
+
+IDLE_WARN_S: Final = 5.0
+"""Seconds before the end of a silent conversation at which the visitor is warned: time for one press."""
+
+
+def _stretch(settings: Settings) -> dict[str, float]:
+    """Return the factor of the visitor's times for each profile that does not have the normal ones."""
+    names = (DEFAULT_PROFILE, *settings.assistant.profiles)
+    return {name: SLOW_MS / NORMAL_MS for name in names if pace_of(settings, name) == "slow"}
 
 
 def _wake_buttons(settings: Settings) -> frozenset[str]:
@@ -96,13 +114,33 @@ def budget(settings: Settings) -> Budget:
     return Budget(
         seconds_per_day=limits.minutes_per_day * 60.0,
         tokens_per_day=limits.tokens_per_day,
-        seconds_per_conversation=settings.conversation.longest_s,
         tokens_per_conversation=limits.tokens_per_conversation,
         quiet=tuple(span(text) for text in limits.quiet_hours),
-        warn_s=limits.warn_s,
+        warn_s=limits.warn_s * _stretch(settings).get(DEFAULT_PROFILE, 1.0),
         warn_percent=limits.warn_percent,
     )
 
+
+def notices(settings: Settings) -> Notices:
+    """Return the instructions by which the model warns a visitor of the end."""
+    more = settings.conversation.extensions
+    if more is None or not more.most:
+        return Notices(settings.limits.notice)
+    by_word = any("more_time" in kind_of(tool).names(tool) for tool in settings.tools)
+    by_button = any({each.does, each.double} & {"toggle", "wake"} for each in settings.controls.all_buttons)
+    ways = [*(["press the button"] if by_button else []), *(["ask you for it"] if by_word else [])]
+    text = EXTENDABLE.format(ways=" or ".join(ways)) + (BY_WORD if by_word else "")
+    return Notices(settings.limits.notice, text, more.most)
+
+
+EXTENDABLE: Final = (
+    "(This comes from the kiosk, not from the visitor.) The conversation has to end soon, unless the visitor "
+    "wants more time. Tell the visitor so in one short sentence, in the language that you speak with them. "
+    "Say that they can {ways}. Do not say goodbye yet."
+)
+"""The notice of an end that the visitor can put off."""
+
+BY_WORD: Final = " If they ask for more time, call more_time."
 
 _CAMERA_MODES: Final = {
     "conversation": CameraMode.CONVERSATION,
@@ -139,9 +177,16 @@ SLOW_MS: Final = 1500
 NORMAL_MS: Final = 600
 
 
-def pause_ms(conversation: ConversationSettings) -> int:
+def pause_ms(settings: Settings, profile: str = DEFAULT_PROFILE) -> int:
     """Return the milliseconds of silence that end the visitor's words in the kiosk's own voice detection."""
-    return conversation.silence_ms or (SLOW_MS if conversation.pace == "slow" else NORMAL_MS)
+    pace = pace_of(settings, profile)
+    return settings.conversation.silence_ms or (SLOW_MS if pace == "slow" else NORMAL_MS)
+
+
+def pace_of(settings: Settings, profile: str = DEFAULT_PROFILE) -> Pace:
+    """Return the pace of the visitors who have this profile."""
+    own = settings.assistant.profiles.get(profile)
+    return (own and own.pace) or settings.conversation.pace
 
 
 def session_of(settings: Settings) -> str:

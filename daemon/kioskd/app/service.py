@@ -3,12 +3,13 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
 from kioskd import live_models, ports, proxies
-from kioskd.app.policy import SLOW_MS, own_turns
+from kioskd.app.policy import SLOW_MS, own_turns, pace_of
+from kioskd.core.policy import DEFAULT_PROFILE
 from kioskd.flow.link.turn_endings import ReadAloud
 from kioskd.settings.credentials import device_key
 from kioskd.settings.load import wanted_features
@@ -62,6 +63,7 @@ def live(
         GeminiConfig,
         GeminiLive,
         SessionOptions,
+        SessionProfile,
         ToolTrial,
         Vertex,
     )
@@ -76,13 +78,22 @@ def live(
     if gone := live_models.probably_shut_down(service.model):
         log.warning("%s", gone)
     compression = conversation.compression_tokens
-    slow = conversation.pace == "slow"
     profile = live_models.profile(service.model)
     # A "seed_only" model gets requested pictures as video, so each picture must count in its turn.
     all_pictures = _sends_pictures(settings) or profile.client_content == "seed_only"
     vertex = None
     if service.provider == "vertex" and service.project is not None:
         vertex = Vertex(service.project, service.location or "global", service.credentials_file)
+
+    def at_pace(name: str) -> tuple[Literal["low", "high"] | None, int | None]:
+        """Return the settings of the service's detector for the end of speech, at a profile's pace."""
+        slow = pace_of(settings, name) == "slow"
+        return (
+            conversation.speech_end or ("low" if slow else None),
+            conversation.silence_ms or (SLOW_MS if slow else None),
+        )
+
+    speech_end, silence_ms = at_pace(DEFAULT_PROFILE)
     return GeminiLive(
         GeminiConfig(
             key=key,
@@ -101,6 +112,14 @@ def live(
             language=assistant.language,
             tools=tools,
             trial=trial or ToolTrial(),
+            profiles={
+                name: SessionProfile(
+                    "\n\n".join(filter(None, (assistant.instructions, own.instructions))),
+                    own.voice or assistant.voice,
+                    *at_pace(name),
+                )
+                for name, own in assistant.profiles.items()
+            },
             options=SessionOptions(
                 own_turns=own_turns(settings),
                 turn_coverage="activity_and_pictures" if all_pictures else "activity",
@@ -109,9 +128,9 @@ def live(
                 thinking=assistant.thinking or profile.thinking_default,
                 vocabulary=assistant.vocabulary,
                 speech_start=conversation.speech_start,
-                speech_end=conversation.speech_end or ("low" if slow else None),
+                speech_end=speech_end,
                 padding_ms=conversation.padding_ms,
-                silence_ms=conversation.silence_ms or (SLOW_MS if slow else None),
+                silence_ms=silence_ms,
                 interruptions=conversation.interruptions,
                 search=conversation.search,
                 compression_trigger=compression.trigger if compression else None,

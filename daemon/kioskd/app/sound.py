@@ -44,6 +44,8 @@ class Sound:
     announcements: AnnouncementHost
     word_detectors: Sequence[LoadingDetector]
     """The detector of the wake words, at most one. It works after its `run` has loaded it."""
+    use_pause: Callable[[int], None]
+    """Sets the milliseconds of silence that end the visitor's words."""
 
 
 def sound(
@@ -74,6 +76,7 @@ def sound(
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
     words = word_detectors(settings)
+    listener = speech_events(settings, post, echo, words, downlink)
     held = uplink_mode(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
@@ -90,14 +93,14 @@ def sound(
             own_voice=lambda: downlink.voice_reverberates if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
-        speech_events=speech_events(settings, post, echo, words, downlink),
+        speech_events=listener,
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
         after_ms=HELD_AFTER_MS if held else 0,
         on_sent=on_sent,
     )
     volume = Volume(preferences, downlink.playout)
     announcements = AnnouncementHost(settings, parts, post, downlink)
-    return Sound(uplink, downlink, meters, volume, announcements, words)
+    return Sound(uplink, downlink, meters, volume, announcements, words, listener.use_pause)
 
 
 def word_detectors(settings: Settings) -> list[LoadingDetector]:
@@ -124,7 +127,7 @@ def speech_events(
         wakers[WakeCause.WAKEWORD] = detector
     return SpeechEvents(
         post,
-        voice=VoiceDetector(_judge(settings), pause_ms(conversation)),
+        voice=VoiceDetector(_judge(settings), pause_ms(settings)),
         wakers=wakers,
         # Also used if voices end no reply: the rest of an echo must not count as the visitor's voice.
         interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),

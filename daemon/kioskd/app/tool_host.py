@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd import live_models, ports
 from kioskd.core.events import Event
+from kioskd.core.policy import DEFAULT_PROFILE
 from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents
+from kioskd.flow.controls.visitor_time import VisitorTime
 from kioskd.flow.controls.volume import Volume
 from kioskd.flow.runtime.engine import Observer
 from kioskd.flow.runtime.workers import Worker
@@ -34,6 +36,23 @@ LOOK_S: Final = 9.0
 """The most seconds that a tool waits for a picture: a little less than its usual deadline, to report why."""
 
 
+def useless_tools(settings: Settings, *, camera: bool) -> frozenset[str]:
+    """Return the names of the kiosk's own tools that a kiosk with these settings has no use for."""
+    extensions = settings.conversation.extensions
+    useful = {
+        "look": camera,
+        "more_time": bool(extensions and extensions.most),
+        "choose_profile": bool(settings.assistant.profiles),
+    }
+    return frozenset(name for name, is_useful in useful.items() if not is_useful)
+
+
+def profile_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of all profiles; none if the settings have no profile."""
+    profiles = settings.assistant.profiles
+    return (DEFAULT_PROFILE, *profiles) if profiles else ()
+
+
 class ToolSet:
     """The tools that the model is allowed to call. They can be declared before the kiosk exists."""
 
@@ -49,6 +68,7 @@ class ToolSet:
         self.clock = clock
         self._model = settings.service.model
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
+        self._settings = settings
         self._hidden = secret_files(settings)
         self._box: Toolbox | None = None
         self._trial: ToolTrial | None = None
@@ -97,7 +117,8 @@ class ToolSet:
         Raises:
             ConfigError: a secret or an entry point is missing.
         """
-        context = BuildContext(self._environ, host, self.clock, self._hidden, camera=camera)
+        useless, profiles = useless_tools(self._settings, camera=camera), profile_names(self._settings)
+        context = BuildContext(self._environ, host, self.clock, self._hidden, useless, profiles)
         made = assemble(self._tools, context, rehearsed=self._rehearsed)
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return self._box
@@ -120,6 +141,7 @@ class ToolHost:
         pictures: "PictureService | NoPictureService",
         buttons: ButtonEvents,
         prompts: ports.Prompts,
+        time: VisitorTime,
     ) -> None:
         """Make the tools.
 
@@ -132,12 +154,17 @@ class ToolHost:
             pictures: The camera, for the tool that looks.
             buttons: The buttons that confirm a call.
             prompts: The voice that asks for confirmation.
+            time: The visitor's time and profile.
 
         Raises:
             ConfigError: a secret or an entry point is missing.
         """
         self._tools = tools
         self._pictures = pictures
+        self.time = time
+        """The visitor's time and profile."""
+        self.more_time, self.choose_profile = time.more_time, time.choose
+        """Puts off the end of the conversation, and changes the visitor's profile. See `KioskControls`."""
         self._looked = 0
         """The visitor's last turn in which a tool gave the model a picture."""
         self.notes = ConversationNotes()
@@ -152,7 +179,7 @@ class ToolHost:
 
     @property
     def observers(self) -> Sequence[Observer]:
-        return self.confirmation.observe, self.runner.observe, self.notes.observe
+        return self.time.observe, self.confirmation.observe, self.runner.observe, self.notes.observe
 
     @property
     def workers(self) -> Mapping[str, Worker]:

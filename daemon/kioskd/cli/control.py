@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         case "wake":
             text = "choose the subject of this name, as a reader's line does"
             parser.add_argument("--about", metavar="KEY", help=text)
+            text = "the visitor's profile, a name in assistant.profiles; default: none"
+            parser.add_argument("--profile", metavar="NAME", help=text)
         case "volume":
             text = "0 to 100, within speaker.volume_floor and volume_ceiling"
             parser.add_argument("percent", type=_percent, metavar="N", help=text)
@@ -42,8 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     request: dict[str, object] = {"do": arguments.command}
     attachment = b""
     match arguments.command:
-        case "wake" if arguments.about is not None:
-            request["about"] = arguments.about
+        case "wake":
+            chosen = {"about": arguments.about, "profile": arguments.profile}
+            request |= {name: value for name, value in chosen.items() if value is not None}
         case "volume":
             request["percent"] = arguments.percent
         case "ask":

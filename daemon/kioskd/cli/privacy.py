@@ -84,6 +84,7 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         }[camera.when]
         yield Leaving(f"pictures of at most {camera.size} pixels a side", service, when)
     given = ["the assistant's instructions"]
+    given += ["those of the visitor's profile"] if settings.assistant.profiles else []
     given += ["the greeting"] if settings.assistant.greeting else []
     given += [f"{len(settings.assistant.pictures)} of your pictures"] if settings.assistant.pictures else []
     yield Leaving(", ".join(given), service, "when a conversation begins")
@@ -122,7 +123,8 @@ def keeps(settings: Settings) -> Iterator[Kept]:
     yield Kept("the last words of both sides", "memory", "until the conversation ends")
     if settings.subjects:
         yield Kept("the subject of the conversation", "memory", "until the conversation ends")
-    number = "the conversation's number and the handle that resumes its session"
+    profile = ", the name of the visitor's profile" if settings.assistant.profiles else ""
+    number = f"the conversation's number{profile} and the handle that resumes its session"
     yield Kept(number, "/run/kioskd (in memory, readable only by the daemon)", "until the conversation ends")
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
     calls = any(tool.per_day for tool in settings.tools)
@@ -200,7 +202,9 @@ def _sound_when(settings: Settings) -> str:
         "remote": "`kioskd wake`",
     }
     woken = " or ".join(ways[way] for way in settings.conversation.wake)
-    lasts = f"and lasts {settings.conversation.longest_s:g} s at most"
+    rules = policy.core_policy(settings)
+    slowest = max((1.0, *rules.stretch.values()))
+    lasts = f"and lasts {rules.longest_s + rules.extensions * rules.extension_s * slowest:g} s at most"
     return f"{when}. A conversation is started by {woken}, {lasts}"
 
 

@@ -128,7 +128,12 @@ def listed(counts: Mapping[str, float]) -> str:
 def _conversation(status: Mapping[str, Any]) -> str:
     if status["conversation"] is None:
         return "none"
-    return f"number {status['conversation']}, turns so far {status['turn']}"
+    words = f"number {status['conversation']}, turns so far {status['turn']}"
+    if status.get("profile") is not None:
+        words += f", profile {client.legible(status['profile'])}"
+    if status.get("ends_in_s") is not None:
+        words += f", ends in {span(status['ends_in_s'])} at the latest"
+    return words
 
 
 def _history(counts: Mapping[str, Any]) -> str:

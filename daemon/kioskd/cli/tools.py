@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
+from kioskd.app.tool_host import profile_names, useless_tools
 from kioskd.cli import Exit, add_config
 from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
@@ -127,9 +128,9 @@ def _row(tool: Guard, declared: Declaration | NamedSettings) -> dict[str, object
 
 
 def _assembled(tools: Sequence[Guard], settings: Settings, clock: ports.Clock) -> list[Guarded]:
-    camera = settings.camera.on
-    hidden = secret_files(settings)
-    return assemble(tools, BuildContext(os.environ, _Alone(), clock, hidden, camera=camera))
+    useless, profiles = useless_tools(settings, camera=settings.camera.on), profile_names(settings)
+    context = BuildContext(os.environ, _Alone(), clock, secret_files(settings), useless, profiles)
+    return assemble(tools, context)
 
 
 def _handed_over(tools: Sequence[Guard]) -> str:
@@ -227,3 +228,14 @@ class _Alone:
     async def look(self) -> bytes:
         """Refuse."""
         raise KioskError("this command cannot call look, which needs the running daemon; use kioskd look")
+
+    async def more_time(self) -> float:
+        """Refuse."""
+        raise KioskError("this command cannot call more_time, which needs a conversation; press the button")
+
+    def choose_profile(self, profile: str) -> str:
+        """Refuse."""
+        raise KioskError(
+            "this command cannot call choose_profile, which needs the running daemon; "
+            f"use kioskd wake --profile {profile}"
+        )

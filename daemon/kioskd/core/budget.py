@@ -1,5 +1,8 @@
 """Judges what may still be spent by day, by conversation and by the clock: figures in, a verdict out.
 
+The longest time of one conversation is not judged here: the core's own timers know it, and visitors can put
+it off.
+
 A day is a local date and begins with nothing spent. A clock may jump, so a day ends in two ways only. Either
 the date is later than the day of the figures. Or the date is earlier, and has been for 24 hours: the clock
 was set back, or the network has not set it yet. So a wrong clock gives no second budget. And a kiosk whose
@@ -11,12 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kioskd.core.ending import SHORT
 from kioskd.errors import Code
 
 DAY_S: Final = 86_400.0
-
-SHORT: Final = 0.25
-"""Largest share of a time limit that counts as near its end: 15 seconds of a limit of one minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,6 @@ class Budget:
     seconds_per_day: float = 0.0
     """Seconds of connected conversation."""
     tokens_per_day: int = 0
-    seconds_per_conversation: float = 0.0
-    """The core's own timer ends the conversation; this copy serves the notice before the end."""
     tokens_per_conversation: int = 0
     quiet: tuple[tuple[int, int], ...] = ()
     """Quiet hours as (from, to) in minutes of the local day; a `to` before `from` belongs to the next day."""
@@ -68,14 +67,6 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationCost:
-    """Usage of the present conversation so far; all zeros mean that no conversation is going on."""
-
-    seconds: float = 0.0
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class BudgetVerdict:
     """Result of `judge`."""
 
@@ -85,6 +76,8 @@ class BudgetVerdict:
     """The present conversation has used up its tokens."""
     near: bool
     """A limit will soon end the conversation."""
+    left_s: float
+    """Seconds until a limit by time ends a connected conversation; `math.inf`: none does."""
     next_s: float
     """Seconds until time alone may change this verdict; `math.inf`: never."""
 
@@ -102,8 +95,11 @@ def roll(spent: Spent, now: Moment, passed_s: float) -> Spent:
     return Spent(now.day) if behind_s >= DAY_S else replace(spent, behind_s=behind_s)
 
 
-def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> BudgetVerdict:
-    """Return the verdict on a conversation of cost `talk`; `spent` must belong to the present day."""
+def judge(budget: Budget, spent: Spent, tokens: int, now: Moment) -> BudgetVerdict:
+    """Return the verdict on a conversation that has used `tokens`; `spent` must belong to the present day.
+
+    Without a conversation, `tokens` is 0.
+    """
     spans = [_ahead(now.second, span) for span in budget.quiet]
     hours_s = (
         0.0 if any(inside for inside, _, _ in spans) else min((to for _, to, _ in spans), default=math.inf)
@@ -112,19 +108,18 @@ def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> 
     left = [
         (hours_s, budget.warn_s),
         *_in_time(budget.seconds_per_day, spent.seconds, budget.warn_s),
-        *_in_time(budget.seconds_per_conversation, talk.seconds, budget.warn_s),
     ]
     closed = None
     if hours_s <= 0:
         closed = Code.HOURS
     elif budget.daily and (spent.unknown or _used_up(budget, spent)):
         closed = Code.BUDGET
-    over = bool(budget.tokens_per_conversation) and talk.tokens >= budget.tokens_per_conversation
+    over = bool(budget.tokens_per_conversation) and tokens >= budget.tokens_per_conversation
     few = any(
-        limit and tokens >= limit * budget.warn_percent / 100
-        for limit, tokens in (
+        limit and used >= limit * budget.warn_percent / 100
+        for limit, used in (
             (budget.tokens_per_day, spent.tokens),
-            (budget.tokens_per_conversation, talk.tokens),
+            (budget.tokens_per_conversation, tokens),
         )
     )
     near = few and budget.warn_percent < 100
@@ -134,6 +129,7 @@ def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> 
         closed=closed,
         over=over,
         near=near or any(left_s <= warn_s > 0 for left_s, warn_s in left),
+        left_s=max(0.0, min(left_s for left_s, _ in left)),
         next_s=min(changes, default=math.inf),
     )
 

@@ -39,6 +39,8 @@ class GestureRules:
     does: ButtonRole = "toggle"
     double: ButtonRole | None = None
     """Action of two presses in a row, in place of the single ones; None: each press acts alone."""
+    profile: str | None = None
+    """Name of the profile of a visitor who wakes the kiosk by this button; None: the button chooses none."""
     double_s: float = 0.4
     """The second press must come within this time of the first one."""
     mute_s: float = 2.0

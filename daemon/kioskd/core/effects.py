@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from kioskd.core.events import Timer
+from kioskd.core.policy import DEFAULT_PROFILE
 from kioskd.core.troubles import Trouble
 from kioskd.errors import Code
 
@@ -51,6 +52,7 @@ class Cue(enum.StrEnum):
     MUTE = "mute"
     UNMUTE = "unmute"
     ERROR = "error"
+    WARN = "warn"
 
 
 class Overlay(enum.StrEnum):
@@ -61,6 +63,8 @@ class Overlay(enum.StrEnum):
     """A tool waits for a press of the button."""
     ANNOUNCING = "announcing"
     """The kiosk speaks an announcement of its owner."""
+    ENDING = "ending"
+    """The kiosk listens, and the conversation will soon end by time."""
     ARMED_MUTE = "armed_mute"
     """Releasing the button mutes or unmutes."""
     ARMED_RESTART = "armed_restart"
@@ -146,12 +150,13 @@ class Dial:
     """Close any connection, then open a new one; report with its epoch. By: live_link.
 
     A `handle` resumes the session. `recall`: a session without a handle is sent the transcript of the session
-    before.
+    before. `profile` names the visitor's profile.
     """
 
     epoch: int
     handle: SecretStr | None
     recall: bool = False
+    profile: str = DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,7 @@ class KeepHandle:
 
     conversation: int
     handle: SecretStr
+    profile: str = DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from kioskd.core.devices import Device as Device  # noqa: PLC0414 - other modules import it from here
+from kioskd.core.policy import DEFAULT_PROFILE
 from kioskd.errors import Code, Remedy
 
 
@@ -24,7 +25,11 @@ class Timer(enum.Enum):
     TAIL = enum.auto()
     """The kiosk has stopped speaking, and the room's echo has faded."""
     LONGEST = enum.auto()
-    """The conversation has lasted `longest_s`."""
+    """The conversation has lasted `longest_s`, or the time of its last extension."""
+    WARN = enum.auto()
+    """The end by `LONGEST` is near."""
+    IDLE_WARN = enum.auto()
+    """The end by `IDLE` is near."""
     GRACE = enum.auto()
     """After `longest_s` the last reply has not ended in time, or the model's farewell has not come."""
     GATE = enum.auto()
@@ -71,6 +76,8 @@ class Pressed:
 
     down_s: float | None = field(default=None, compare=False)
     """Time of the press in seconds of the shell's clock; None: unknown."""
+    profile: str | None = None
+    """Name of the visitor's profile, if the press wakes the kiosk. None: the default one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,20 @@ class Woken:
     """The key of the subject that the person has chosen; empty: none."""
     greets: bool = False
     """Whether this call brings a greeting of its own, also if the owner wants none otherwise."""
+    profile: str | None = None
+    """Name of the visitor's profile. None: a new conversation begins with the default one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoreTimeRequested:
+    """The visitor has asked the model for more time. From: visitor_time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChosen:
+    """The rest of this conversation follows another profile. From: visitor_time."""
+
+    profile: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +286,13 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class EndNear:
+    """One of the owner's limits will soon end the conversation, or no longer will. From: budget."""
+
+    near: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionUp:
     """The service accepted the connection. From: live_link."""
 
@@ -313,11 +341,13 @@ class SettingsChanged:
 class Restored:
     """The daemon was killed during a conversation and is back. From: app, before any other event.
 
-    `handle` resumes the session; `conversation` is the number of the conversation.
+    `handle` resumes the session; `conversation` is the number of the conversation. `profile` is that of its
+    visitor.
     """
 
     conversation: int
     handle: SecretStr
+    profile: str = DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +424,8 @@ ReplyEvent = ReplyBegan | ReplyInterrupted | ReplySounded | ReplyPlayed
 HandEvent = (
     Pressed
     | Woken
+    | MoreTimeRequested
+    | ProfileChosen
     | SleepRequested
     | ReplySilenced
     | TalkBegan
@@ -432,6 +464,7 @@ KioskEvent = (
     | PromptOver
     | AnnouncementDue
     | Closing
+    | EndNear
     | SettingsRefused
     | DeviceEvent
 )

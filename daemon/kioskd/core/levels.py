@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kioskd.core import ending
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
@@ -56,6 +57,8 @@ class State:
     """Reason why no conversation may begin."""
     opens: str = ""
     """Local time at which the kiosk opens again; see `Closing`."""
+    near: bool = False
+    """One of the owner's limits will soon end this conversation."""
     unkept: str = ""
     """Reason why state cannot be written to disk; the kiosk serves all the same."""
     refused: str = ""
@@ -101,7 +104,9 @@ class Levels:
 def levels(state: State, policy: Policy) -> Levels:
     """Return the conditions that should hold in `state`."""
     turn, handle = state.turn, state.link.handle
-    resumption = KeepHandle(turn.conversation, handle) if turn.awake and handle is not None else None
+    resumption = (
+        KeepHandle(turn.conversation, handle, turn.profile) if turn.awake and handle is not None else None
+    )
     show = replace(_show(state, policy), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
@@ -114,6 +119,22 @@ def levels(state: State, policy: Policy) -> Levels:
         speaker=turn.awake,
         duck=turn.suspected,
     )
+
+
+def warned(state: State) -> bool:
+    """Return whether a person in the conversation should know that it will soon end."""
+    turn = state.turn
+    return turn.attended and (turn.warned or turn.idle_warned or state.near)
+
+
+def idle(state: State) -> bool:
+    """Return whether the kiosk waits for the visitor to say something.
+
+    In an outage the kiosk cannot answer, so a silent visitor is not idle. While the model waits for a tool,
+    the visitor waits, too. During an announcement, the visitor cannot answer.
+    """
+    outage = state.link.reached_service and offline(state.link)
+    return state.turn.quiet and not outage and state.prompt != ANNOUNCEMENT
 
 
 def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -> Iterator[Effect]:
@@ -189,8 +210,10 @@ _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
 def _show(state: State, policy: Policy) -> ShowStatus:
     speaks = Overlay.ANNOUNCING if state.prompt == ANNOUNCEMENT else Overlay.NONE
-    overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, speaks)
     shown, wrong = _shown(state, policy), troubles(state, policy)
+    overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, speaks)
+    if overlay is Overlay.NONE and shown is KioskStatus.LISTENING and warned(state):
+        overlay = Overlay.ENDING
     if not wrong:
         return ShowStatus(shown, overlay=overlay)
     return ShowStatus(shown, wrong[0].code, overlay, wrong[0].what, more=wrong[1:])
@@ -254,12 +277,7 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
         case turns.TurnPhase.ASLEEP:
             yield from _timers_asleep(state, policy)
         case turns.TurnPhase.LISTENING:
-            # In an outage the kiosk cannot answer, so a silent visitor is not idle. While the model waits for
-            # a tool, the visitor waits, too. During an announcement, the visitor cannot answer.
-            outage = state.link.reached_service and offline(state.link)
-            if turn.quiet and not outage and state.prompt != ANNOUNCEMENT:
-                idle_s = policy.follow_up_s if turn.answered else policy.idle_s
-                yield Timer.IDLE, 0.0 if state.away else idle_s
+            yield from _idle_timers(state, policy)
         case turns.TurnPhase.THINKING:
             if not turn.calls:
                 yield Timer.THINK, policy.think_s
@@ -275,7 +293,26 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     if turn.gated:
         yield Timer.GATE, policy.gate_s
     if turn.awake and not turn.overtime:
-        yield Timer.LONGEST, policy.longest_s
+        yield from _longest_timers(turn, policy)
+
+
+def _idle_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    if not idle(state):
+        return
+    turn = state.turn
+    if state.away:
+        yield Timer.IDLE, 0.0
+        return
+    yield Timer.IDLE, ending.idle_s(turn, policy)
+    warn_s = ending.idle_warned_after_s(turn, policy)
+    if warn_s is not None and turn.attended and not turn.idle_warned:
+        yield Timer.IDLE_WARN, warn_s
+
+
+def _longest_timers(turn: Turn, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    yield Timer.LONGEST, ending.limit_s(turn, policy)
+    if (warn_s := ending.warned_after_s(turn, policy)) is not None and not turn.warned:
+        yield Timer.WARN, warn_s
 
 
 def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:

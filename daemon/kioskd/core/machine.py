@@ -40,6 +40,7 @@ from kioskd.core.events import (
     Device,
     DeviceCame,
     DeviceGone,
+    EndNear,
     Event,
     MicrophoneSilent,
     MuteRequested,
@@ -70,10 +71,12 @@ from kioskd.core.levels import (
     Levels,
     State,
     difference,
+    idle,
     lasting,
     levels,
     may_announce,
     shuts,
+    warned,
 )
 from kioskd.core.link_state import Link, LinkPhase, LinkTrouble, dial
 from kioskd.core.policy import Policy
@@ -90,10 +93,6 @@ HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested
 BREAKING_OFF: Final = (Pressed, Woken, TalkBegan, SnapshotRequested, ReplySilenced)
 """Events that stop an announcement: a person near the kiosk wants something else."""
 
-ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
-"""Events that answer a tool which waits for the button. While the tool waits, a press does nothing else, even
-if it comes too soon to count as an answer."""
-
 CHIMING: Final = (Pressed, Woken, TalkBegan, SnapshotRequested)
 """Events that wake the kiosk with a chime: the visitor is near, and may not see the lamp."""
 
@@ -108,7 +107,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     """
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
-    if state.confirming and event in ALLOWING:
+    if state.confirming and _allows(event):
         return state, (Confirm(getattr(event, "down_s", None)),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
@@ -136,17 +135,34 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     if came_up and turn.asked:
         turn = replace(turn, asked=False, phase=turn.phase if turn.voice else turns.TurnPhase.THINKING)
 
-    effects: list[Effect] = [*pulses, *_reach(state.link, link)]
+    effects: list[Effect] = [*pulses, *_reach(state.link, link, turn.profile)]
     if greet:
         effects.append(Greet())
     if isinstance(event, SnapshotRequested) and turn.awake:
         effects.append(TakeSnapshot())
     # After a reply in half duplex the turn itself waits for the room's echo to fade.
-    ringing = noted.ringing and not (policy.half_duplex and turn.sounding)
-    after = replace(noted, turn=turn, link=link, ringing=ringing)
+    after = replace(
+        noted,
+        turn=turn,
+        link=link,
+        ringing=noted.ringing and not (policy.half_duplex and turn.sounding),
+        near=noted.near and turn.awake,
+    )
     if after.away and (not turn.awake or turn.conversation != state.turn.conversation):
         after = replace(after, away=False)
+    if turn.idle_warned and not idle(after):  # the silence is over
+        after = replace(after, turn=replace(turn, idle_warned=False))
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
+
+
+def _allows(event: Event) -> bool:
+    """Return whether `event` answers a tool that waits for the button.
+
+    While the tool waits, a press does nothing else, even if it comes too soon to count as an answer.
+    """
+    return isinstance(event, Pressed | TalkBegan) or (
+        isinstance(event, Woken) and event.cause is WakeCause.BUTTON
+    )
 
 
 def effects_of_policy(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
@@ -180,12 +196,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"deaf": deaf}
         case MuteRequested(muted):
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
-        case Closing(code, opens):
-            changed = {"closed": code, "opens": opens}
-        case StorageFailed(why, where):
-            changed = {"unkept": f"{where}: {why}" if where else why}
-        case SettingsRefused(why, since):
-            changed = {"refused": f"{why} (since {since})" if since else why}
+        case Closing() | EndNear() | StorageFailed() | SettingsRefused():
+            changed = _of_owner(event)
         case Armed(what):
             changed = {"armed": what}
         case ConfirmationRequested(wanted, name):
@@ -203,6 +215,19 @@ def _seen(state: State, event: Event) -> Mapping[str, bool]:
     if isinstance(event, PresenceChanged):
         return {"away": state.turn.awake and not event.present}
     return {"away": False} if state.away and isinstance(event, (VoiceBegan, *turns.BY_PERSON)) else {}
+
+
+def _of_owner(event: Closing | EndNear | StorageFailed | SettingsRefused) -> dict[str, Any]:
+    """Return what changes with the owner's limits, disk or settings file."""
+    match event:
+        case Closing(code, opens):
+            return {"closed": code, "opens": opens}
+        case EndNear(near):
+            return {"near": near}
+        case StorageFailed(why, where):
+            return {"unkept": f"{where}: {why}" if where else why}
+        case SettingsRefused(why, since):
+            return {"refused": f"{why} (since {since})" if since else why}
 
 
 def _missing(
@@ -265,8 +290,7 @@ def _tell_people(
     elif isinstance(event, AnnouncementDue) and may_announce(after):
         after = replace(after, prompt=ANNOUNCEMENT)
         told.append(Announce())
-    anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
-    told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
+    told.extend(difference(levels(before, policy), levels(after, policy), anew=_anew(before, after, event)))
     return after, tuple(told)
 
 
@@ -274,6 +298,16 @@ def _called(event: Event | None) -> bool:
     """Return whether a person has called the kiosk. One who walks past a sensor has not."""
     passes = isinstance(event, Woken) and event.cause is WakeCause.PRESENCE
     return isinstance(event, turns.BY_PERSON) and not passes
+
+
+def _anew(before: State, after: State, event: Event | None) -> frozenset[Timer]:
+    """Return the timers that start again from zero, because the visitor is there or has got more time."""
+    anew: frozenset[Timer] = frozenset()
+    if isinstance(event, STAYING) or (before.turn.idle_warned and not after.turn.idle_warned):
+        anew |= {Timer.IDLE, Timer.IDLE_WARN}
+    if after.turn.extended > before.turn.extended:
+        anew |= {Timer.IDLE, Timer.IDLE_WARN, Timer.LONGEST, Timer.WARN}
+    return anew
 
 
 def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
@@ -340,7 +374,16 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
         return Cue.WAKE if isinstance(event, CHIMING) else None
     if before.turn.awake and not after.turn.awake and _somebody(before, after):
         return Cue.ERROR if after.link.trouble is LinkTrouble.REFUSED else Cue.END
-    return None
+    return _warning_cue(before, after, event)
+
+
+def _warning_cue(before: State, after: State, event: Event | None) -> Cue | None:
+    """Return the chime of a warning, or that of a press which put the end off."""
+    if warned(after) is warned(before):
+        return None
+    if warned(after):
+        return Cue.WARN
+    return Cue.WAKE if isinstance(event, Pressed | Woken) else None
 
 
 def _cue_of_scan(after: State, event: Event | None) -> Cue | None:
@@ -359,8 +402,9 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     return link
 
 
-def _reach(before: Link, after: Link) -> Iterator[Effect]:
+def _reach(before: Link, after: Link, profile: str) -> Iterator[Effect]:
     if after.epoch != before.epoch:
-        yield Dial(after.epoch, after.handle, recall=after.reached_service and after.handle is None)
+        recall = after.reached_service and after.handle is None
+        yield Dial(after.epoch, after.handle, recall, profile)
     elif before.phase is not LinkPhase.DOWN and after.phase is LinkPhase.DOWN:
         yield HangUp()

@@ -1,7 +1,12 @@
 """The owner's settings in the terms of the core."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+DEFAULT_PROFILE: Final = "default"
+"""Name of the profile of visitors for whom no other was chosen."""
 
 
 class UplinkMode(enum.Enum):
@@ -43,6 +48,16 @@ class Policy:
     follow_up_s: float = 20.0
     """Time for the visitor to respond to a reply; before the first reply `idle_s` counts."""
     longest_s: float = 600.0
+    warn_s: float = 0.0
+    """Time before the end by `longest_s` at which the visitor is warned; 0: never."""
+    idle_warn_s: float = 0.0
+    """Time before the end by silence at which the visitor is warned; 0: never."""
+    extensions: int = 0
+    """How often a visitor can have more time in one conversation; 0: a press ends it, warned or not."""
+    extension_s: float = 300.0
+    """Time that a conversation still lasts after an extension."""
+    stretch: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Factor of the visitor's times by the name of the profile; 1 for a name that is not here."""
     think_s: float = 12.0
     """Longest wait for a silent model; gemini-3.8-live may choose not to answer at all."""
     stall_s: float = 4.0
@@ -79,3 +94,7 @@ class Policy:
     """Longest wait in a quiet moment for the handle after a reply; some services do not always issue one."""
     margin_s: float = 10.0
     """Time before the announced end at which a connection is replaced, quiet or not."""
+
+    def stretch_of(self, profile: str) -> float:
+        """Return the factor of a profile's times."""
+        return self.stretch.get(profile, 1.0)

@@ -16,7 +16,9 @@ from kioskd.core.events import (
     EndRequested,
     EventKind,
     ModelPrompted,
+    MoreTimeRequested,
     Pressed,
+    ProfileChosen,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
@@ -34,9 +36,10 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
     VoiceSuspected,
+    WakeCause,
     Woken,
 )
-from kioskd.core.policy import Policy, UplinkMode
+from kioskd.core.policy import DEFAULT_PROFILE, Policy, UplinkMode
 
 
 class TurnPhase(enum.Enum):
@@ -89,11 +92,27 @@ class Turn:
     """The conversation has reached `longest_s`, and ends with the reply that is playing."""
     leaving: bool = False
     """The model has taken leave, and the visitor has said nothing since."""
+    profile: str = DEFAULT_PROFILE
+    """Name of the visitor's profile in this conversation."""
+    warned: bool = False
+    """The end by `longest_s` is near."""
+    idle_warned: bool = False
+    """The end by silence is near; the silence goes on."""
+    extended: int = 0
+    """How often the visitor has got more time in this conversation."""
+    stretch: float = 1.0
+    """Factor of the times of the present end by `longest_s`. It is fixed at the wake and at an extension, so
+    that another profile gives no time away."""
 
     @property
     def awake(self) -> bool:
         """Whether a conversation is going on."""
         return self.phase is not TurnPhase.ASLEEP
+
+    @property
+    def attended(self) -> bool:
+        """Whether a person has taken part in this conversation."""
+        return self.awake and (self.woken_by_person or self.spoke)
 
     @property
     def quiet(self) -> bool:
@@ -125,10 +144,11 @@ BY_PERSON: Final = (Pressed, Woken, TalkBegan, TextSubmitted, SnapshotRequested)
 """Events by which a person wakes the kiosk."""
 
 
-def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
+def wake(turn: Turn, event: object, policy: Policy) -> TurnStep:
     """Begin a conversation, and forget the one before. A timer's wake repeats no unanswered greeting."""
     woken_by_person = isinstance(event, BY_PERSON)
     greeted = turn.greeted and not woken_by_person
+    profile = (isinstance(event, Pressed | Woken) and event.profile) or DEFAULT_PROFILE
     return Turn(
         TurnPhase.LISTENING,
         turn.conversation + 1,
@@ -136,6 +156,8 @@ def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
         woken_by_person=woken_by_person,
         greeted=greeted,
         greets=isinstance(event, Woken) and event.greets,
+        profile=profile,
+        stretch=policy.stretch_of(profile),
     ), ()
 
 
@@ -154,9 +176,16 @@ def wake_if_always_on(turn: Turn, event: Started, policy: Policy) -> TurnStep:
     return wake(turn, event, policy) if policy.always_on else (turn, ())
 
 
-def go_on(turn: Turn, event: Restored, _policy: Policy) -> TurnStep:
+def go_on(turn: Turn, event: Restored, policy: Policy) -> TurnStep:
     """Go on with the conversation of the killed process; its visitor was greeted then."""
-    return Turn(TurnPhase.LISTENING, conversation=event.conversation, reply=turn.reply, greeted=True), ()
+    return Turn(
+        TurnPhase.LISTENING,
+        conversation=event.conversation,
+        reply=turn.reply,
+        greeted=True,
+        profile=event.profile,
+        stretch=policy.stretch_of(event.profile),
+    ), ()
 
 
 def sleep(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
@@ -174,6 +203,70 @@ def silence(turn: Turn, event: object, policy: Policy) -> TurnStep:
     if policy.half_duplex:
         return replace(cut, phase=TurnPhase.REVERBERATING, voice=False), (Flush(turn.reply),)
     return replace(cut, phase=TurnPhase.LISTENING), (Flush(turn.reply),)
+
+
+def extendable(turn: Turn, policy: Policy) -> bool:
+    """Return whether the visitor can have more time now: the end is near, and the owner allows it."""
+    return turn.warned and turn.extended < policy.extensions
+
+
+def extend(turn: Turn, _event: object, policy: Policy) -> TurnStep:
+    """Give the visitor more time, if that is possible. A visitor who asks for it is not leaving."""
+    if not extendable(turn, policy):
+        return turn, ()
+    return replace(
+        turn,
+        extended=turn.extended + 1,
+        stretch=policy.stretch_of(turn.profile),
+        warned=False,
+        idle_warned=False,
+        overtime=False,
+        leaving=False,
+    ), ()
+
+
+def stay(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
+    """Note that the visitor is still there: the silence begins again."""
+    return replace(turn, idle_warned=False), ()
+
+
+def call_again(turn: Turn, event: Woken, policy: Policy) -> TurnStep:
+    """Note that the visitor is still there, and which profile they choose. A button also gives more time."""
+    if event.cause is WakeCause.BUTTON:
+        turn, _ = extend(turn, event, policy)
+    return replace(turn, idle_warned=False, profile=event.profile or turn.profile), ()
+
+
+def take_profile(turn: Turn, event: ProfileChosen, _policy: Policy) -> TurnStep:
+    """Follow another profile for the rest of this conversation."""
+    return replace(turn, profile=event.profile), ()
+
+
+def press_end(turn: Turn, event: Pressed, policy: Policy) -> TurnStep:
+    """End the conversation by the button. After a warning, give the visitor more time instead."""
+    if extendable(turn, policy):
+        return extend(turn, event, policy)
+    return stay(turn, event, policy) if turn.idle_warned and policy.extensions else sleep(turn, event, policy)
+
+
+def press_silence(turn: Turn, event: Pressed, policy: Policy) -> TurnStep:
+    """Stop the reply by the button. After a warning, give the visitor more time instead."""
+    return (extend if extendable(turn, policy) else silence)(turn, event, policy)
+
+
+def press_listen(turn: Turn, event: Pressed, policy: Policy) -> TurnStep:
+    """Listen before the room is quiet. After a warning, give the visitor more time instead."""
+    return (extend if extendable(turn, policy) else listen)(turn, event, policy)
+
+
+def warn(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
+    """Note that the end by `longest_s` is near."""
+    return replace(turn, warned=True), ()
+
+
+def warn_idle(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
+    """Note that the end by silence is near."""
+    return replace(turn, idle_warned=True), ()
 
 
 def listen(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
@@ -332,13 +425,15 @@ TABLE: Final[Mapping[EventKind, tuple[TurnCell, TurnCell, TurnCell, TurnCell, Tu
     #                   ASLEEP             LISTENING       THINKING        SPEAKING             REVERBERATING
     Restored:          (go_on,             IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Started:           (wake_if_always_on, IGNORE,         IGNORE,         IGNORE,              IGNORE),
-    Pressed:           (wake,              sleep,          sleep,          silence,             listen),
-    Woken:             (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    Pressed:           (wake,              press_end,      press_end,      press_silence,       press_listen),
+    Woken:             (wake,              call_again,     call_again,     call_again,          call_again),
+    MoreTimeRequested: (IGNORE,            extend,         extend,         extend,              extend),
+    ProfileChosen:     (IGNORE,            take_profile,   take_profile,   take_profile,        take_profile),
     SleepRequested:    (IGNORE,            sleep,          sleep,          sleep,               sleep),
     ReplySilenced:     (IGNORE,            IGNORE,         IGNORE,         silence,             IGNORE),
     TalkBegan:         (wake_to_talk,      talk,           talk,           talk_over,           talk_over),
     TalkEnded:         (IGNORE,            release,        IGNORE,         end_voice,           end_voice),
-    SnapshotRequested: (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    SnapshotRequested: (wake,              stay,           IGNORE,         IGNORE,              IGNORE),
     TextSubmitted:     (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
     ModelPrompted:     (IGNORE,            think_of_typed, think_of_typed, note_typed,          note_typed),
     VoiceBegan:        (IGNORE,            hear_voice,     hear_voice,     hear_voice_in_reply, IGNORE),
@@ -352,11 +447,13 @@ TABLE: Final[Mapping[EventKind, tuple[TurnCell, TurnCell, TurnCell, TurnCell, Tu
     CallsChanged:      (IGNORE,            count_calls,    count_calls,    count_calls,         count_calls),
     EndRequested:      (IGNORE,            take_leave,     take_leave,     take_leave,          take_leave),
     Timer.IDLE:        (IGNORE,            sleep,          IGNORE,         IGNORE,              IGNORE),
+    Timer.IDLE_WARN:   (IGNORE,            warn_idle,      IGNORE,         IGNORE,              IGNORE),
     Timer.THINK:       (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
     Timer.STALLED:     (IGNORE,            IGNORE,         IGNORE,         finish_reply,        IGNORE),
     Timer.TAIL:        (IGNORE,            IGNORE,         IGNORE,         IGNORE,              listen),
     Timer.GATE:        (IGNORE,            open_gate,      open_gate,      open_gate,           open_gate),
     Timer.LONGEST:     (IGNORE,            sleep,          sleep,          let_finish,          sleep),
+    Timer.WARN:        (IGNORE,            warn,           warn,           warn,                warn),
     Timer.GRACE:       (IGNORE,            sleep,          sleep,          sleep,               IGNORE),
     Timer.AGAIN:       (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
 }

@@ -4,8 +4,9 @@ The pitches are known for the microphone's sake: `media.cue_filter` takes exactl
 signal. So no visitor has to wait for the end of a chime before the first word. Each tone rises and falls
 along a cosine, because a slow change keeps its spectral line narrow.
 
-Each cue has its own shape: high and up, high and down, low and up, low and down, and two discordant notes at
-once. So people can tell them apart who hear no high notes, or cannot name a note.
+Each cue has its own shape: high and up, high and down, low and up, or low and down. A warning is one note
+twice, and a failure is two discordant notes at once. So people can tell them apart who hear no high notes, or
+cannot name a note.
 """
 
 import array
@@ -41,6 +42,8 @@ class CueSound(enum.Enum):
     """I hear again."""
     ERROR = "error"
     """That did not work."""
+    WARN = "warn"
+    """The conversation will soon end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ _TONES: Final[Mapping[CueSound, tuple[_Tone, ...]]] = {
     CueSound.END: (_Tone(_HIGHER, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.14)),
     CueSound.MUTE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_LOW, 0.08, 0.16)),
     CueSound.UNMUTE: (_Tone(_LOW, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.16)),
+    CueSound.WARN: (_Tone(_HIGH, 0.0, 0.1), _Tone(_HIGH, 0.14, 0.1)),
     CueSound.ERROR: (_Tone(_LOW, 0.0, 0.25), _Tone(_LOW * math.sqrt(2), 0.0, 0.25)),
 }
 

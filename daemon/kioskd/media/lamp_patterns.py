@@ -66,6 +66,8 @@ OVERLAYS: Final[Mapping[str, Pattern]] = {
     "asking": Pattern(_beat(0.5, 0.2, 0.5, 0.8), WHITE),
     # One long flash and one short flash.
     "announcing": Pattern(_beat(0.6, 0.4, 0.15, 0.4), BLUE),
+    # Lit as in `listening`, with three winks in a row.
+    "ending": Pattern(_beat(1.0, 0.15, 0.15, 0.15, 0.15, 0.15), GREEN),
     # A flicker that is mostly lit, and one that is mostly dark: a person with a finger on the button sees it
     # in half a second.
     "armed_mute": Pattern(_beat(0.35, 0.1), RED),
@@ -73,7 +75,7 @@ OVERLAYS: Final[Mapping[str, Pattern]] = {
     # Lit as in `listening`, with a wink every four seconds: speech is being recorded.
     "recording": Pattern(_beat(4.0, 0.2), GREEN),
 }
-"""Patterns that hide the state: a question to the visitor, the armed action, or a running recording."""
+"""Patterns that hide the state: a question to the visitor, a near end, the armed action, or a recording."""
 
 TELLING: Final = frozenset({"asleep", "offline", "closed", "fault"})
 """In these states the lamp blinks the code of a trouble, if there is one: the kiosk serves no visitor."""

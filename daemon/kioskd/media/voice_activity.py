@@ -90,11 +90,16 @@ class VoiceDetector:
             pause_ms: silence that ends a voice; at least 200, the window of a beginning.
         """
         self._judge = judge or SpectralJudge()
+        self._voiced: collections.deque[bool] = collections.deque()
+        self.use_pause(pause_ms)
+        self.reset()
+
+    def use_pause(self, pause_ms: int) -> None:
+        """End a voice after this silence from now on, also a voice that has begun."""
         self._pause_frames = max(pause_ms // pcm.FRAME_MS, BEGIN_WINDOW)
         self._silent_frames = self._pause_frames - self._judge.held_frames
         voiced = min(int(END_SHARE * self._pause_frames), END_VOICED)
-        self._voiced: collections.deque[bool] = collections.deque(maxlen=self._silent_frames + voiced)
-        self.reset()
+        self._voiced = collections.deque(self._voiced, maxlen=self._silent_frames + voiced)
 
     @property
     def speaking(self) -> bool:

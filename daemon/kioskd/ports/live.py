@@ -284,12 +284,13 @@ class Live(Protocol):
         """
 
     def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
     ) -> AbstractAsyncContextManager[Connection]:
         """Dial, set up, and yield a `Connection`; close it on leaving, within 2 s whatever the peer does.
 
         A `handle` resumes its session. Without one a new session begins, and first gets the transcript of the
-        old one (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s
+        old one (`recall`, oldest first), without answering it. `profile` names the visitor's profile; a name
+        that the settings do not have changes nothing. Entering ends within 20 s (10 s to open, 10 s
         to set up). It takes longer if a refused setup is dialed again in another way. Cancelling leaves
         nothing open.
 

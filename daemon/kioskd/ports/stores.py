@@ -11,10 +11,10 @@ from kioskd.errors import Code
 class ResumptionStore(Protocol):
     """Store that lets a conversation outlive a killed process."""
 
-    def recover(self) -> tuple[int, SecretStr] | None:
-        """Return the number and handle of the conversation that another process left, and delete them."""
+    def recover(self) -> tuple[int, SecretStr, str] | None:
+        """Return number, handle and profile of the conversation that another process left; delete them."""
 
-    def keep(self, conversation: int, handle: SecretStr) -> None:
+    def keep(self, conversation: int, handle: SecretStr, profile: str) -> None:
         """Store this conversation in place of the last one."""
 
     def forget(self) -> None:

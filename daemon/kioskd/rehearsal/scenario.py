@@ -43,6 +43,7 @@ STATES: Final = frozenset(get_args(_State))
 Condition = Literal[
     _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard",
     "reply_silenced", "prompt_over", "announcement_began", "announcement_over", "picture_arrived", "asking",
+    "warned",
 ]
 # fmt: on
 """A condition for which a visitor can wait: a state that the kiosk shows, or an event."""
@@ -202,7 +203,7 @@ class Expectation(Section):
     """
     prompt: Annotated[Code, PlainValidator(_code)] | None = None
     """In place of `what`: the code of a prompt that was heard. Without a bound: at least once."""
-    cue: Literal["wake", "end", "mute", "unmute", "error"] | None = None
+    cue: Literal["wake", "end", "mute", "unmute", "error", "warn"] | None = None
     """In place of `what`: a chime that was heard. Without a bound: at least once."""
     is_: float | None = Field(default=None, alias="is")
     """The exact number."""

@@ -195,6 +195,7 @@ _HAPPENINGS: Final[Mapping[str, tuple[str, str, Mapping[str, object]]]] = {
     "announcement_over": ("daemon", "PromptOver", {}),
     "picture_arrived": ("service", "picture", {}),
     "asking": ("daemon", "ConfirmWanted", {"wanted": True}),
+    "warned": ("daemon", "Chime", {"cue": "warn"}),
 }
 """The log entry for each condition that is neither a state nor the name of the kiosk's own log entry."""
 

@@ -41,6 +41,10 @@ class ButtonSettings(Section):
     """Action of two presses within 0.4 seconds, in place of `does`. The kiosk then answers a single press 0.4
     seconds later, and keeps what the visitor says meanwhile (see `microphone.preroll_ms`). `does: hold`
     begins at once all the same. If not set, two presses are two single presses."""
+    profile: Name | None = Field(default=None, examples=["default"])
+    """Profile of a visitor who wakes the kiosk by this button: its name in `assistant.profiles`, or default
+    for none. It is for the actions toggle and wake. wake also changes the profile of a conversation that goes
+    on. If not set, a new conversation has no profile, and wake leaves the profile as it is."""
     mute_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 2.0
     """Seconds to hold the button and let go to mute or unmute the kiosk. 0 switches that off. With `does:
     hold` it has no effect."""
@@ -55,6 +59,14 @@ class ButtonSettings(Section):
     ground, and high for one between the line and 3.3 V."""
     debounce_ms: Annotated[int, Range(0, 500, "contacts bounce for a few ms")] = 20
     """Milliseconds for which the line must keep its level before the level counts, only for gpio."""
+
+    @field_validator("profile")
+    @classmethod
+    def _of_a_wake(cls, value: str | None, info: ValidationInfo) -> str | None:
+        acts = {info.data.get("does", "wake"), info.data.get("double")}
+        if value is not None and not acts & {"toggle", "wake"}:
+            raise said("has no effect: it is for toggle and wake; set does to one of them, or remove it")
+        return value
 
     @field_validator("mute_s", "restart_s")
     @classmethod
@@ -203,9 +215,10 @@ class LampSettings(Section):
     """Program and its arguments, in place of `source`. The kiosk runs it at each change, with the state as
     one more argument. It sets three variables in the program's environment, each only where it applies.
     KIOSKD_CODE is the code of a fault. KIOSKD_OVERLAY is asking (a tool waits for a press), announcing (the
-    kiosk speaks an announcement), armed_mute, armed_restart or recording. The two armed states say what
-    letting the button go would do. With recording, the kiosk listens and stores what it hears. KIOSKD_ASKING
-    is the name of the tool that waits."""
+    kiosk speaks an announcement), ending, armed_mute, armed_restart or recording. With ending, the kiosk
+    listens, and the conversation will soon end by time. The two armed states say what letting the button go
+    would do. With recording, the kiosk listens and stores what it hears. KIOSKD_ASKING is the name of the
+    tool that waits."""
     active: Literal["high", "low"] = "high"
     """Level of the line while the lamp is lit, only for gpio and rgb."""
     brightness: Annotated[int, Range(1, 100, "it is a percentage")] = 100

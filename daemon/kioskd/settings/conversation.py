@@ -1,8 +1,16 @@
 """Settings of the assistant and of a conversation."""
 
+import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from kioskd.live_models import ThinkingLevel
 from kioskd.yamlconf.section import Section
@@ -14,6 +22,7 @@ from kioskd.yamlconf.value_types import (
     Range,
     VoiceName,
     WakeWord,
+    at_each,
     said,
     shown,
 )
@@ -32,6 +41,37 @@ WakeWords = Annotated[
     BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
 ]
 """One wake word or two."""
+
+
+Pace = Literal["normal", "slow"]
+
+DEFAULT_PROFILE: Final = "default"
+"""Name of the profile that has no settings of its own."""
+
+_PROFILE_NAME: Final = "[a-z][a-z0-9_]{0,39}"
+
+
+class ProfileSettings(Section):
+    """A profile of a visitor. It changes how the kiosk speaks with them, in one conversation only.
+
+    A profile needs at least one of these settings. All others stay as they are.
+    """
+
+    instructions: Annotated[OwnerText, StringConstraints(max_length=5_000)] | None = Field(
+        default=None, examples=["Use short words and short sentences. Explain each unusual word."]
+    )
+    """Instructions to the model for these visitors, added to `assistant.instructions`."""
+    voice: VoiceName | None = Field(default=None, examples=["Leda"])
+    """Voice for these visitors. If not set, it is `assistant.voice`. A profile that is chosen in
+    mid-conversation gets its voice with the next connection."""
+    pace: Pace | None = Field(default=None, examples=["slow"])
+    """Pace of these visitors, as in `conversation.pace`. If not set, `conversation.pace` applies."""
+
+    @model_validator(mode="after")
+    def _some_change(self) -> "ProfileSettings":
+        if not self.model_fields_set:
+            raise said("is empty, and would change nothing; write instructions, voice or pace, or remove it")
+        return self
 
 
 class AssistantSettings(Section):
@@ -72,6 +112,29 @@ class AssistantSettings(Section):
     service bills each once a conversation, and again with each turn as a part of its memory. The kiosk sends
     one at a time, when no sound waits. On a slow line it leaves out a picture that waited for 30 s, and logs
     that."""
+    profiles: dict[str, ProfileSettings] = Field(
+        default_factory=dict,
+        max_length=16,
+        examples=[{"easy_language": {"instructions": "Use short words.", "pace": "slow"}}],
+    )
+    """Profiles of visitors, by name. Each has some of the settings below `assistant.profiles.NAME`. A visitor
+    has one for one conversation. A button chooses it (`does: wake` with `profile`), or the command `kioskd
+    wake --profile NAME`. The model chooses it with its tool `choose_profile`, when the visitor asks. Names
+    have small letters, digits and _. The name default stands for no profile."""
+
+    @field_validator("profiles")
+    @classmethod
+    def _names_to_call_them(cls, value: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+        form = "is not a name; write small letters, digits and _, for example easy_language"
+        taken = "is the name of having no profile; write another name"
+        faults = [
+            ((name,), taken if name == DEFAULT_PROFILE else form)
+            for name in value
+            if name == DEFAULT_PROFILE or not re.fullmatch(_PROFILE_NAME, name)
+        ]
+        if faults:
+            raise at_each(faults)
+        return value
 
 
 class CompressionSettings(Section):
@@ -95,6 +158,23 @@ class CompressionSettings(Section):
         if value is not None and trigger is not None and value >= trigger:
             raise said(f"{value} is not below trigger ({trigger}): nothing would be shortened; write less")
         return value
+
+
+class ExtensionSettings(Section):
+    """More time for a visitor, before a conversation ends by time.
+
+    The kiosk warns of the end with a chime, on the lamp, and through the model. After the warning, a press of
+    a button with `does: toggle` or `does: wake` gives more time. So does the model's tool `more_time`, when
+    the visitor asks. The kiosk also warns 5 seconds before it ends a silent conversation, or at most a
+    quarter of the silence. A press then starts the silence again, and counts as no extension. No visitor can
+    put off limits of the day and quiet hours.
+    """
+
+    most: Annotated[int, Range(0, 100, "each extension is billed")] = 10
+    """How often a visitor can have more time in one conversation. 0 is never. The standard WCAG 2.2
+    asks for ten times or more."""
+    by_s: Annotated[float, Range(20, 3600, "the time that an extension gives")] = 300.0
+    """Seconds that the conversation still lasts after an extension, with `pace: slow` 2.5 times as many."""
 
 
 class ConversationSettings(Section):
@@ -124,9 +204,10 @@ class ConversationSettings(Section):
     """Judge of whether the visitor has finished speaking. service understands the words. local is a detector
     on this device: it hears only sound, and nothing but speech is sent then. It needs the extra
     kioskd[voice], so run scripts/install.sh again. A button that is held to talk decides by itself."""
-    pace: Literal["normal", "slow"] = "normal"
-    """Pace of the visitors' speech. With slow, a pause of up to 1.5 seconds does not end a visitor's turn.
-    slow has no effect with a button that is held to talk."""
+    pace: Pace = "normal"
+    """Pace of the visitors. With slow, a pause of up to 1.5 seconds does not end a visitor's turn. That part
+    has no effect with a button that is held to talk. With slow, `idle_s`, `follow_up_s`,
+    `limits.warn_s` and `extensions.by_s` are 2.5 times as long."""
     idle_s: Annotated[float, Range(3, 3600, "the time a visitor has to begin to speak")] = 20.0
     """Seconds of silence from both sides until the kiosk sleeps. 20 lets a visitor think, and does not bill
     an empty room for long."""
@@ -140,6 +221,8 @@ class ConversationSettings(Section):
     )
     """Seconds after which a conversation ends, whatever happens. It bounds the bill. It must not be less than
     `idle_s` and `follow_up_s`."""
+    extensions: ExtensionSettings | None = Field(default=None, examples=[{"most": 10, "by_s": 300}])
+    """More time for visitors who want it, before a conversation ends by time. If not set, there is none."""
     think_s: Annotated[float, Range(2, 120, "the time the model has to begin to answer")] = 12.0
     """Seconds of silence from the model after which it is the visitor's turn again. The model may choose not
     to answer. Where it does answer, it begins within a few seconds."""

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Set
 from typing import Final
 
 from kioskd.live_models import profile
+from kioskd.settings.conversation import DEFAULT_PROFILE
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import kind_of
 from kioskd.yamlconf.document import ValuePath
+from kioskd.yamlconf.value_types import shown
 
 WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
 """Actions of a button that wake the kiosk. look also needs a camera."""
@@ -30,6 +32,8 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
         what = "has no effect: with microphone.echo: half_duplex the kiosk does not listen while it speaks"
         yield ("conversation", "interruptions"), f"{what}; set echo to cancel or hardware, or remove this"
     yield from _scheduling_faults(settings)
+    yield from _profile_faults(settings)
+    yield from _extension_faults(settings, acts)
     if not acts & _CONFIRMING:
         unasked = "needs a button that can confirm; add a button whose does is toggle, hold or wake"
     elif not settings.controls.all_lamps:
@@ -96,6 +100,24 @@ def _sensor_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
         yield place, "has no effect: with conversation.wake: [start] the kiosk is awake; write greets: false"
 
 
+def _profile_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    names = {DEFAULT_PROFILE, *settings.assistant.profiles}
+    for place, button in settings.controls.placed_buttons.items():
+        if button.profile is not None and button.profile not in names:
+            what = f"{shown(button.profile)} is no profile; write one of {', '.join(sorted(names))}"
+            yield ("controls", *place, "profile"), f"{what}, or add it to assistant.profiles"
+
+
+def _extension_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePath, str]]:
+    extensions = settings.conversation.extensions
+    if extensions is None or not extensions.most:
+        return
+    by_word = any("more_time" in kind_of(tool).names(tool) for tool in settings.tools)
+    if not (by_word or acts & {"toggle", "wake"}):
+        what = "has no effect: nobody can ask for more time; add a button whose does is toggle or wake"
+        yield ("conversation", "extensions"), f"{what}, or add tools: [{{kind: builtin}}]"
+
+
 def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     model = settings.service.model
     functions, remedy = profile(model).functions, "remove it, or set another service.model"
@@ -109,7 +131,6 @@ def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
 def _talk_button_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     unused = "has no effect: the visitor's turn ends when the talk button is released; remove it"
     for name, value, what in (
-        ("pace", "slow", unused),
         (
             "turn_taking",
             "local",

@@ -35,13 +35,15 @@ class LimitsSettings(Section):
     """Spans of local time, as HH:MM-HH:MM, in which the kiosk is closed. Then nothing wakes it, and a
     conversation ends."""
     warn_s: Annotated[int, Range(0, 600, "an earlier notice would not be taken seriously")] = 60
-    """Seconds before the end of a conversation at which the visitor is warned. It is for ends by minutes, by
-    quiet hours and by `conversation.longest_s`. It is at most a quarter of the limit. 0 switches that off."""
+    """Seconds before the end of a conversation at which the visitor is warned: by the model, by a chime, and
+    on the lamp. It is for ends by minutes, by quiet hours and by `conversation.longest_s`. It is at most a
+    quarter of the limit. 0 switches that off."""
     warn_percent: Annotated[int, Range(1, 100, "it is a percentage")] = 95
     """Percent of a limit of tokens at which the visitor is warned. 100 switches that off."""
     notice: Annotated[OwnerText, StringConstraints(max_length=2_000)] = NOTICE
-    """Instruction to the model for that warning. Without a quiet moment, or without a connection, the kiosk
-    speaks a prompt at the end instead. It says why the kiosk is closed."""
+    """Instruction to the model for that warning, if no extension is left (see `conversation.extensions`).
+    Without a quiet moment, or without a connection, the kiosk speaks a prompt at the end instead. It says why
+    the kiosk is closed."""
 
 
 class RecordSettings(Section):

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, UnusedAt, said, shown
 
-CueName = Literal["wake", "end", "mute", "error"]
+CueName = Literal["wake", "end", "mute", "error", "warn"]
 CUES: Final[tuple[CueName, ...]] = get_args(CueName)
 
 
@@ -102,8 +102,9 @@ class SpeakerSettings(Section):
     then. auto plays on HDMI, S/PDIF, USB and Bluetooth. It pauses on other cards and on sound servers."""
     cues: Cues = CUES
     """List of the chimes that the kiosk plays: when a conversation begins (wake) and ends (end), when the
-    microphone is muted (mute), and when something fails (error). true is all of them, and false is none. The
-    daemon removes them from the sound that it sends to the Live service."""
+    microphone is muted (mute), and when something fails (error). One more chime sounds before a conversation
+    ends by time (warn). true is all of them, and false is none. The daemon removes them from the sound
+    that it sends to the Live service."""
     prompts: bool = True
     """Whether the kiosk speaks a prompt when it cannot reach the service, is closed, or hears nothing."""
     prompts_folder: Annotated[

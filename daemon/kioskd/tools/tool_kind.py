@@ -33,6 +33,12 @@ class KioskControls(Protocol):
         Raises DeviceLost if the camera delivers no picture.
         """
 
+    async def more_time(self) -> float | None:
+        """Put off the end of the conversation. Return the seconds until it; None: that cannot be done now."""
+
+    def choose_profile(self, profile: str) -> str:
+        """Use another profile until the conversation ends; return its instructions for the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
@@ -44,8 +50,10 @@ class BuildContext:
     clock: ports.Clock
     hidden: Sequence[Path] = ()
     """Files and folders that no program of a tool may read."""
-    camera: bool = True
-    """Whether the kiosk has a camera."""
+    useless: frozenset[str] = frozenset()
+    """Names of the kiosk's own tools that this kiosk has no use for, for example `look` without a camera."""
+    profiles: Sequence[str] = ()
+    """Names of the profiles that a visitor can have."""
 
 
 def program_of(tool: object) -> ProgramSettings | None:

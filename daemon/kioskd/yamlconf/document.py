@@ -222,9 +222,9 @@ def _place(node: yaml.Node) -> tuple[int, int]:
 
 def _named_by_owner(path: ValuePath) -> bool:
     """Return whether the owner chooses the names at `path`: a parameter of a tool can be called key or
-    token, and a subject has the line that its reader types."""
+    token. A subject has the line that its reader types, and a profile has any name."""
     of_tool = len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
-    return of_tool or path == ("subjects",)
+    return of_tool or path in {("subjects",), ("assistant", "profiles")}
 
 
 def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from tests.support.live_server import (
 )
 from websockets.asyncio.server import ServerConnection
 
-from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive
+from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive, SessionProfile
 from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.ports import (
     Connection,
@@ -461,3 +461,30 @@ def test_importing_the_adapter_does_not_import_the_sdk() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": str(daemon)}, timeout=240, check=False
     )
     assert done.returncode == 0
+
+
+async def test_a_profile_changes_its_part_of_the_setup_and_no_other() -> None:
+    setups: list[dict[str, Any]] = []
+
+    async def service(peer: ServerConnection) -> None:
+        setups.append(await accept_setup(peer))
+
+    easy = SessionProfile("Be brief.\n\nUse short words.", "Leda", "low", 1500)
+    async with live_server(service) as server, asyncio.timeout(60):
+        live = live_at(server, profiles={"easy": easy})
+        for profile in ("default", "easy", "gone"):
+            async with live.connect(None, (), profile):
+                pass
+    plain, changed, unknown = setups
+    assert unknown == plain
+    assert changed["systemInstruction"]["parts"][0]["text"].startswith(
+        "Be brief.\n\nUse short words.\n\nSpeak"
+    )
+    speech = changed["generationConfig"]["speechConfig"]
+    assert speech["voice_config"] == {"prebuilt_voice_config": {"voice_name": "Leda"}}
+    detection = changed["realtimeInputConfig"]["automatic_activity_detection"]
+    assert detection == {"end_of_speech_sensitivity": "END_SENSITIVITY_LOW", "silence_duration_ms": 1500}
+    for setup in (plain, changed):
+        for part in ("systemInstruction", "generationConfig", "realtimeInputConfig"):
+            del setup[part]
+    assert changed == plain

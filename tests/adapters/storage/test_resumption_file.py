@@ -56,17 +56,39 @@ def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None
 
 def test_another_process_gets_the_last_handle_once(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
-    mine.keep(7, SecretStr("an-older-handle"))
-    mine.keep(7, HANDLE)
+    mine.keep(7, SecretStr("an-older-handle"), "slow")
+    mine.keep(7, HANDLE, "slow")
 
     assert recovered(tmp_path) == (7, SECRET)
     assert recovered(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_profile_of_the_visitor_is_recovered(tmp_path: Path, silent: None) -> None:
+    resumption(tmp_path).keep(7, HANDLE, "slow")
+    found = resumption(tmp_path).recover()
+    assert found is not None
+    assert found[2] == "slow"
+
+
+@pytest.mark.parametrize("profile", [None, 7, "x" * 101])
+def test_a_profile_that_makes_no_sense_is_not_believed(tmp_path: Path, silent: None, profile: object) -> None:
+    resumption(tmp_path).keep(7, HANDLE, "slow")
+    rewrite(tmp_path, lambda kept: kept.update(profile=profile))
+    assert recovered(tmp_path) is None
+
+
+def test_the_file_of_a_version_without_profiles_is_recovered(tmp_path: Path, silent: None) -> None:
+    resumption(tmp_path).keep(7, HANDLE, "slow")
+    rewrite(tmp_path, lambda kept: kept.pop("profile"))
+    found = resumption(tmp_path).recover()
+    assert found is not None
+    assert found[2] == "default"
+
+
 def test_forget_deletes_the_file(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
-    mine.keep(7, HANDLE)
+    mine.keep(7, HANDLE, "slow")
     mine.forget()
     mine.forget()
 
@@ -77,7 +99,7 @@ def test_forget_deletes_the_file(tmp_path: Path, silent: None) -> None:
 def test_no_other_user_can_read_the_file(tmp_path: Path, silent: None) -> None:
     before = os.umask(0)
     try:
-        resumption(tmp_path).keep(7, HANDLE)
+        resumption(tmp_path).keep(7, HANDLE, "slow")
     finally:
         os.umask(before)
 
@@ -86,9 +108,9 @@ def test_no_other_user_can_read_the_file(tmp_path: Path, silent: None) -> None:
 
 def test_the_file_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
-    mine.keep(7, HANDLE)
+    mine.keep(7, HANDLE, "slow")
     with (tmp_path / NAME).open() as reader:  # a reader of the old file can read all of it
-        mine.keep(8, SecretStr("a-newer-handle"))
+        mine.keep(8, SecretStr("a-newer-handle"), "slow")
 
         assert json.load(reader)["conversation"] == 7
     assert recovered(tmp_path) == (8, "a-newer-handle")
@@ -99,7 +121,7 @@ def test_a_handle_that_is_too_old_or_from_before_a_reboot_is_dropped(
     tmp_path: Path, silent: None, age_s: float
 ) -> None:
     """A time ahead of the seconds since boot comes from an earlier boot."""
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - age_s))
 
     assert recovered(tmp_path) is None
@@ -107,14 +129,14 @@ def test_a_handle_that_is_too_old_or_from_before_a_reboot_is_dropped(
 
 
 def test_a_handle_just_below_the_age_limit_is_recovered(tmp_path: Path, silent: None) -> None:
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - (FRESH_S - 10)))
 
     assert recovered(tmp_path) == (7, SECRET)
 
 
 def test_a_handle_of_another_service_or_model_is_dropped(tmp_path: Path, silent: None) -> None:
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
 
     assert recovered(tmp_path, "gemini None None None another-model") is None
     assert list(tmp_path.iterdir()) == []
@@ -159,7 +181,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_a_file_with_impossible_values_is_dropped(
     tmp_path: Path, silent: None, wrong: dict[str, Any]
 ) -> None:
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
     rewrite(tmp_path, lambda kept: kept.update(wrong))
 
     assert recovered(tmp_path) is None
@@ -168,7 +190,7 @@ def test_a_file_with_impossible_values_is_dropped(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_another_user_is_dropped(tmp_path: Path, silent: None) -> None:
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
     os.chown(tmp_path / NAME, 65534, 65534)
 
     assert recovered(tmp_path) is None
@@ -178,7 +200,7 @@ def test_a_link_in_place_of_the_file_is_replaced_and_not_followed(tmp_path: Path
     other = tmp_path / "something of the owner's"
     other.write_text("precious")
     (tmp_path / NAME).symlink_to(other)
-    resumption(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE, "slow")
 
     assert other.read_text() == "precious"
     assert recovered(tmp_path) == (7, SECRET)
@@ -189,7 +211,7 @@ def test_a_directory_in_place_of_the_file_raises_nothing(tmp_path: Path) -> None
     mine = resumption(tmp_path)
 
     assert mine.recover() is None
-    mine.keep(7, HANDLE)
+    mine.keep(7, HANDLE, "slow")
     mine.forget()
 
 
@@ -199,7 +221,7 @@ def test_a_missing_directory_is_logged_once_and_the_daemon_goes_on(
     mine = resumption(tmp_path / "nowhere")
     assert mine.recover() is None
     for _ in range(3):
-        mine.keep(7, HANDLE)
+        mine.keep(7, HANDLE, "slow")
     mine.forget()
 
     [line] = caplog.messages
@@ -235,23 +257,23 @@ def test_a_full_disk_is_logged_once_and_no_file_remains(full: Path, caplog: pyte
     ballast = fill(full)
     mine = resumption(full)
     for _ in range(3):
-        mine.keep(7, HANDLE)
+        mine.keep(7, HANDLE, "slow")
 
     [line] = caplog.messages
     assert "cannot be stored" in line
     assert list(full.iterdir()) == [ballast]
 
     ballast.unlink()
-    mine.keep(7, HANDLE)
+    mine.keep(7, HANDLE, "slow")
     assert recovered(full) == (7, SECRET)
 
 
 def test_an_old_handle_is_not_recovered_after_saving_a_newer_one_failed(full: Path) -> None:
     """A new handle voids the earlier ones: the service would refuse an old one."""
     mine = resumption(full)
-    mine.keep(7, SecretStr("a-void-handle"))
+    mine.keep(7, SecretStr("a-void-handle"), "slow")
     fill(full)
-    mine.keep(7, HANDLE)
+    mine.keep(7, HANDLE, "slow")
 
     assert recovered(full) in (None, (7, SECRET))
 

@@ -92,6 +92,15 @@ async def test_a_press_is_the_event_that_the_button_is_for(does: ButtonRole, eve
         assert await it.after(it.button.press) == [event]
 
 
+@pytest.mark.parametrize(
+    ("does", "event"),
+    [("toggle", Pressed(profile="easy")), ("wake", Woken(WakeCause.BUTTON, profile="easy"))],
+)
+async def test_a_button_names_its_profile(does: ButtonRole, event: Event) -> None:
+    async with hand(GestureRules(does, profile="easy")) as it:
+        assert await it.after(it.button.press) == [event]
+
+
 async def test_a_double_press_is_one_event_and_a_single_press_comes_after_a_delay() -> None:
     async with hand(GestureRules("toggle", double="look")) as it:
         assert await it.after(it.button.press) == []

@@ -102,8 +102,7 @@ class Kiosk:
             owner=self,
             metrics=self,
             tools=self,
-            announcements=self.announcer,
-            features=FeatureViews(subjects=self.subjects, presence=self.presence),
+            features=FeatureViews(self, self.announcer, subjects=self.subjects, presence=self.presence),
         )
         self._view = view
         self.use_captions(None)
@@ -123,6 +122,8 @@ class Kiosk:
         self.other_way = ""
         self.unseen = ""
         self.file_faults: list[str] = []
+        self.names: tuple[str, ...] = ()
+        self.left_s: float | None = None
         self.post(Started())
 
     def use_captions(self, follow: FollowCaptions | None) -> None:
@@ -133,6 +134,13 @@ class Kiosk:
     @property
     def words(self) -> str:
         return status(self.tally.show)
+
+    @property
+    def profile(self) -> str | None:
+        return self.state.turn.profile if self.names and self.state.turn.awake else None
+
+    def ends_in_s(self) -> float | None:
+        return self.left_s
 
     def post(self, event: Event) -> None:
         self.posted.append(event)
@@ -225,6 +233,7 @@ async def test_the_status_has_words_and_numbers(kiosk: Kiosk) -> None:
     assert told["ok"]
     assert told["words"] == "Asleep, ready for the next visitor"
     assert (told["state"], told["code"], told["conversation"], told["turn"]) == ("asleep", None, None, None)
+    assert (told["profile"], told["ends_in_s"]) == (None, None)
     assert (told["microphone"], told["speaker"], told["camera"]) == ("working", "working", "none")
     assert told["link"] == {"phase": "down", "epoch": 0, "age_s": None, "held_s": 0.0, "tries": 0}
     assert told["counts"]["kioskd_reply_wait_seconds"] == {"count": 0, "sum": 0}
@@ -447,6 +456,26 @@ async def test_a_key_that_the_settings_do_not_use_is_rejected_with_a_reason(kios
     assert (refused["ok"], "with service.key_file" in refused["why"]) == (False, True)
     assert "a-new-key" not in refused["why"]
     assert not kiosk.posted
+
+
+async def test_a_visitor_can_be_called_with_a_profile(kiosk: Kiosk) -> None:
+    kiosk.names, kiosk.left_s = ("default", "easy"), 599.96
+    told = await kiosk.asks("wake", profile="easy")
+    assert told["ok"]
+    assert kiosk.posted == [Woken(WakeCause.REMOTE, profile="easy")]
+    told = await kiosk.asks("status")
+    assert (told["profile"], told["ends_in_s"]) == ("easy", 600.0)
+
+
+@pytest.mark.parametrize("profile", ["eesy", 7, ["easy"]])
+async def test_a_profile_that_does_not_exist_wakes_nobody(kiosk: Kiosk, profile: object) -> None:
+    kiosk.names = ("default", "easy")
+    told = await kiosk.asks("wake", profile=profile)
+    why = "there is no such profile: use one of default, easy (assistant.profiles)"
+    assert told == {"ok": False, "why": why}
+    kiosk.names = ()
+    assert "the settings have none" in (await kiosk.asks("wake", profile=profile))["why"]
+    assert kiosk.posted == []
 
 
 async def test_a_request_reports_that_the_core_hangs(kiosk: Kiosk) -> None:

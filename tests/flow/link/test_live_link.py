@@ -499,7 +499,7 @@ async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
     class DeafLive(ScriptedLive):
         @asynccontextmanager
         async def connect(
-            self, handle: SecretStr | None, recall: Sequence[ports.SpokenText] = ()
+            self, handle: SecretStr | None, recall: Sequence[ports.SpokenText] = (), profile: str = ""
         ) -> AsyncIterator[ports.Connection]:
             yield Deaf(resumed=False)
 

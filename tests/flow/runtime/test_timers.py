@@ -35,6 +35,19 @@ async def test_a_cancelled_timer_does_not_fire() -> None:
     assert inbox.events == []
 
 
+async def test_a_running_timer_tells_the_seconds_until_it_fires() -> None:
+    clock, inbox = ManualClock(), Inbox()
+    timers = Timers(clock, inbox.post)
+    assert timers.left_s(Timer.IDLE) is None
+    timers.set(SetTimer(Timer.IDLE, 20.0))
+    await clock.advance(5.0)
+    assert timers.left_s(Timer.IDLE) == 15.0
+    timers.set(SetTimer(Timer.IDLE, 20.0))
+    assert timers.left_s(Timer.IDLE) == 20.0
+    await clock.advance(20.0)
+    assert timers.left_s(Timer.IDLE) is None
+
+
 async def test_cancelling_a_timer_that_is_not_running_does_nothing() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)

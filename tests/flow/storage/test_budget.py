@@ -16,12 +16,20 @@ from tests.support.kiosk import Inbox, running, soon
 
 from kioskd import journal_ids
 from kioskd.core.budget import Budget
-from kioskd.core.events import Closing, Event, Pressed, SleepRequested, StorageFailed, TextSubmitted
+from kioskd.core.events import (
+    Closing,
+    EndNear,
+    Event,
+    Pressed,
+    SleepRequested,
+    StorageFailed,
+    TextSubmitted,
+)
 from kioskd.core.link_state import Link, LinkPhase
 from kioskd.core.machine import State
 from kioskd.core.turn import Turn, TurnPhase
 from kioskd.errors import Code
-from kioskd.flow.storage.budget import GRACE_S, BudgetEnforcer
+from kioskd.flow.storage.budget import GRACE_S, BudgetEnforcer, Notices
 from kioskd.flow.storage.day_spending import KEEP_S, DaySpending
 from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
 from kioskd.ports import TimeEvidence, UsageReported
@@ -29,6 +37,9 @@ from kioskd.ports import TimeEvidence, UsageReported
 HERE: Final = timezone(timedelta(hours=1))
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=HERE)
 NOTICE: Final = "Say goodbye."
+MORE: Final = "Offer more time."
+NOTICES: Final = Notices(NOTICE, MORE, extensions=1)
+BYE: Final = Notices("Bye.")
 
 ASLEEP: Final = State(started=True)
 DIALING: Final = State(turn=Turn(TurnPhase.LISTENING, conversation=1), link=Link(LinkPhase.DIALING, epoch=1))
@@ -69,7 +80,7 @@ class Counted:
             self.clock, self.wall, self.disk_writer, store=ledger, time=time, limited=budget.daily
         )
         self.limits = BudgetEnforcer(
-            budget, self.clock, self.inbox.post, self.wall, tell=self._tell, notice=NOTICE, day=self.day
+            budget, self.clock, self.inbox.post, self.wall, tell=self._tell, notices=NOTICES, day=self.day
         )
 
     def wall(self) -> datetime:
@@ -303,7 +314,7 @@ async def test_a_spent_day_opens_at_the_announced_time_after_the_clock_was_set(
 
 async def test_new_quiet_hours_change_the_opening_time() -> None:
     async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
-        it.limits.use_settings(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
+        it.limits.use_settings(Budget(quiet=((11 * 60, 15 * 60),)), NOTICES)
         await it.clock.advance(0)
         assert [event.opens for event in events(it) if isinstance(event, Closing)] == ["14:00", "15:00"]
 
@@ -317,7 +328,7 @@ async def test_the_model_is_asked_to_say_goodbye_before_the_end_and_only_once() 
         await it.clock.advance(539)
         assert (it.told, events(it)) == ([], [])
         await it.clock.advance(1)
-        assert (it.told, events(it)) == ([NOTICE], [TextSubmitted()])
+        assert (it.told, events(it)) == ([NOTICE], [EndNear(near=True), TextSubmitted()])
         await it.becomes(SPEAKING)
         await it.becomes(LISTENING)
         await it.clock.advance(30)
@@ -343,23 +354,62 @@ async def test_a_notice_that_cannot_be_sent_is_sent_later() -> None:
         it.room = False
         await it.becomes(LISTENING)
         await it.use(900)
-        assert (it.told, events(it)) == ([], [])
+        assert (it.told, events(it)) == ([], [EndNear(near=True)])
         it.room = True
         await it.clock.advance(10)
         assert (it.told, events(it)) == ([NOTICE], [TextSubmitted()])
 
 
-async def test_a_conversation_near_its_longest_time_gets_a_notice() -> None:
-    async with counted(Budget(seconds_per_conversation=600)) as it:
-        await it.becomes(DIALING)
-        await it.clock.advance(100)
+def with_turn(state: State, **changes: object) -> State:
+    return replace(state, turn=replace(state.turn, **changes))  # type: ignore[arg-type]
+
+
+async def test_a_conversation_that_the_core_warns_of_gets_a_notice_that_offers_more_time() -> None:
+    async with counted(Budget()) as it:
         await it.becomes(LISTENING)
-        await it.clock.advance(439)
+        await it.becomes(with_turn(SPEAKING, warned=True))
         assert it.told == []
-        await it.clock.advance(1)
+        await it.becomes(with_turn(LISTENING, warned=True))
+        assert (it.told, events(it)) == ([MORE], [TextSubmitted()])
+
+
+async def test_the_notice_after_the_last_extension_offers_no_more_time() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(with_turn(LISTENING, warned=True))
+        await it.becomes(with_turn(LISTENING, extended=1))
+        assert it.told == [MORE]
+        await it.becomes(with_turn(LISTENING, extended=1, warned=True))
+        assert it.told == [MORE, NOTICE]
+
+
+async def test_the_notice_of_a_daily_limit_offers_no_more_time() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
+        await it.becomes(with_turn(LISTENING, warned=False))
+        await it.clock.advance(45)
+        await it.becomes(with_turn(LISTENING, warned=True))
         assert it.told == [NOTICE]
-        await it.clock.advance(100)
-        assert events(it) == [TextSubmitted()]  # the core ends the conversation
+
+
+async def test_each_conversation_near_a_limit_is_reported_to_the_core() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(45)
+        assert EndNear(near=True) in events(it)
+        await it.becomes(ASLEEP)
+        await it.becomes(with_turn(LISTENING, conversation=2))
+        assert EndNear(near=True) in events(it)
+
+
+async def test_the_seconds_to_a_limit_count_down() -> None:
+    async with counted(Budget(seconds_per_day=600, quiet=((13 * 60, 14 * 60),))) as it:
+        assert it.limits.left_s is None
+        await it.becomes(LISTENING)
+        assert it.limits.left_s == 600
+        await it.clock.advance(3)
+        assert it.limits.left_s == 597
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        assert it.limits.left_s is None
 
 
 async def test_used_tokens_end_a_conversation_and_the_next_one_can_begin() -> None:
@@ -383,10 +433,10 @@ async def test_a_new_budget_is_used_at_once() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)
         await it.use(500)
-        it.limits.use_settings(Budget(tokens_per_day=400), "Bye.")
+        it.limits.use_settings(Budget(tokens_per_day=400), BYE)
         await it.clock.advance(0)
         assert events(it) == [Closing(Code.BUDGET)]
-        it.limits.use_settings(Budget(tokens_per_day=4000), "Bye.")
+        it.limits.use_settings(Budget(tokens_per_day=4000), BYE)
         await it.clock.advance(0)
         assert events(it) == [Closing(None)]
 
@@ -568,7 +618,7 @@ async def test_a_notice_reaches_the_mailbox() -> None:
     async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
         await it.becomes(LISTENING)
         await it.clock.advance(45)
-        assert await soon(it.inbox.take()) == [TextSubmitted()]
+        assert await soon(it.inbox.take()) == [EndNear(near=True), TextSubmitted()]
 
 
 class SlowLedger(MemoryLedger):

@@ -24,6 +24,8 @@ class Kiosk:
         self.ended = 0
         self.camera_is_there = True
         self.has_looked = False
+        self.left_s: float | None = 299.6
+        self.profile = "default"
 
     def end_conversation(self) -> None:
         self.ended += 1
@@ -38,6 +40,13 @@ class Kiosk:
             raise DeviceLost("camera: not there; plug it in")
         return b"\xff\xd8jpeg"
 
+    async def more_time(self) -> float | None:
+        return self.left_s
+
+    def choose_profile(self, profile: str) -> str:
+        self.profile = profile
+        return f"Speak as for {profile}."
+
 
 @pytest.fixture
 def kiosk() -> Kiosk:
@@ -45,7 +54,9 @@ def kiosk() -> Kiosk:
 
 
 async def call(kiosk: Kiosk, name: str, **arguments: object) -> ToolResult:
-    tools = BuiltinTools(BuiltinSettings(kind="builtin", place="Hall 3"), kiosk, now=lambda: NOON)
+    tools = BuiltinTools(
+        BuiltinSettings(kind="builtin", place="Hall 3"), kiosk, profiles=["default", "easy"], now=lambda: NOON
+    )
 
     async def no(_name: str, _words: str) -> bool:
         return False
@@ -115,3 +126,33 @@ async def test_a_switched_off_tool_cannot_be_called(kiosk: Kiosk) -> None:
     others: dict[str, Any] = dict.fromkeys(set(BUILTINS) - {"time_and_place"}, False)
     tools = BuiltinTools(BuiltinSettings(kind="builtin", **others), kiosk)
     assert [declared.name for declared in tools.declarations] == ["time_and_place"]
+
+
+async def test_more_time_tells_the_new_end(kiosk: Kiosk) -> None:
+    result = await call(kiosk, "more_time")
+    assert (result.status, result.data) == ("ok", {"seconds": 300})
+
+
+async def test_more_time_that_is_not_given_is_refused_with_the_reasons(kiosk: Kiosk) -> None:
+    kiosk.left_s = None
+    result = await call(kiosk, "more_time")
+    assert result.status == "refused"
+    assert "a limit of the day" in result.message
+
+
+async def test_a_chosen_profile_answers_with_its_instructions(kiosk: Kiosk) -> None:
+    result = await call(kiosk, "choose_profile", profile="easy")
+    assert (result.status, result.data) == ("ok", {"instructions": "Speak as for easy."})
+    assert kiosk.profile == "easy"
+
+
+async def test_only_a_profile_of_the_settings_can_be_chosen(kiosk: Kiosk) -> None:
+    assert (await call(kiosk, "choose_profile", profile="eesy")).status == "refused"
+    assert (await call(kiosk, "choose_profile")).status == "refused"
+    assert kiosk.profile == "default"
+
+
+def test_tools_that_are_useless_on_this_kiosk_are_not_offered(kiosk: Kiosk) -> None:
+    useless = {"look", "more_time", "choose_profile"}
+    tools = BuiltinTools(BuiltinSettings(kind="builtin"), kiosk, useless=useless)
+    assert {declared.name for declared in tools.declarations} == set(BUILTINS) - useless

@@ -3,6 +3,7 @@
 from kioskd.adapters.gemini.client import WIRE_LOGGERS
 from kioskd.adapters.gemini.device_identity import DeviceIdentity
 from kioskd.adapters.gemini.live import GeminiConfig, GeminiLive, SessionOptions, ToolTrial, Vertex
+from kioskd.adapters.gemini.options import SessionProfile
 
 __all__ = [
     "WIRE_LOGGERS",
@@ -10,6 +11,7 @@ __all__ = [
     "GeminiConfig",
     "GeminiLive",
     "SessionOptions",
+    "SessionProfile",
     "ToolTrial",
     "Vertex",
 ]

@@ -8,9 +8,9 @@ The SDK leaves three problems to its callers, and each has a module. It waits wi
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from kioskd.adapters.gemini.device_identity import DeviceIdentity
 from kioskd.adapters.gemini.errors import SetupRefused
 from kioskd.adapters.gemini.functions import JPEG, holds_up, supports_picture_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
-from kioskd.adapters.gemini.options import SessionOptions
+from kioskd.adapters.gemini.options import SessionOptions, SessionProfile
 from kioskd.adapters.gemini.tool_pictures import PictureDelivery
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, ToolSelection, ToolTrial
 from kioskd.errors import LinkLost, Remedy
@@ -88,6 +88,15 @@ class GeminiConfig:
     thread."""
     trial: ToolTrial = field(default_factory=ToolTrial)
     """Knowledge about tools that the service rejects. Pass it on when the settings are read again."""
+    profiles: Mapping[str, SessionProfile] = field(default_factory=dict)
+    """The settings that differ by the visitor's profile, by its name."""
+
+    def of(self, profile: str) -> "GeminiConfig":
+        """Return the settings for a visitor with this profile."""
+        if (own := self.profiles.get(profile)) is None:
+            return self
+        options = replace(self.options, speech_end=own.speech_end, silence_ms=own.silence_ms)
+        return replace(self, instructions=own.instructions, voice=own.voice, options=options)
 
 
 class GeminiLive:
@@ -135,7 +144,7 @@ class GeminiLive:
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = (), profile: str = ""
     ) -> AsyncIterator[Connection]:
         """Dial, set up, and yield the connection; see `ports.Live.connect`.
 
@@ -146,7 +155,7 @@ class GeminiLive:
         assert self._clients is not None
         clients, history = self._clients, recall if handle is None and self._takes_history else ()
         async with AsyncExitStack() as stack:
-            session, attempt = await self._dial(stack, handle, history)
+            session, attempt = await self._dial(stack, handle, history, profile)
             connection = GeminiConnection(
                 session,
                 self._session_terms(attempt.tools, resumed=handle is not None),
@@ -174,7 +183,7 @@ class GeminiLive:
                 await connection.close()
 
     async def _dial(
-        self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText]
+        self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText], profile: str
     ) -> "tuple[AsyncSession, ToolSelection]":
         """Return a session that is set up, and its tools; `stack` closes the session. LinkLost: there is
         none.
@@ -190,7 +199,7 @@ class GeminiLive:
             attempt = trial.attempt(offered, about, explore=explore)
             async with AsyncExitStack() as dialed:
                 try:
-                    session = await self._dial_once(dialed, handle, history, attempt.tools)
+                    session = await self._dial_once(dialed, handle, history, attempt.tools, profile)
                 except SetupRefused as refused:
                     if history:
                         raise self._without_recall(refused) from None
@@ -224,6 +233,7 @@ class GeminiLive:
         handle: SecretStr | None,
         history: Sequence[SpokenText],
         tools: Sequence[Tool],
+        profile: str,
     ) -> "AsyncSession":
         """Return a session that is set up; `stack` closes it. LinkLost: there is none."""
         assert self._clients is not None
@@ -232,7 +242,7 @@ class GeminiLive:
         client = await self._clients.client()
         _race_addresses(client, self._config.endpoint)
         language_code = self._config.language if self._sends_language_code else None
-        setup = _setup(self._config, handle, history, tools, language_code)
+        setup = _setup(self._config.of(profile), handle, history, tools, language_code)
         try:
             return await stack.enter_async_context(
                 client.aio.live.connect(model=self._config.model, config=setup)

@@ -51,6 +51,16 @@ class SessionOptions:
     """Whether the model accepts pictures as parts of a tool's answer; models before Gemini 3 do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionProfile:
+    """The settings of a session that differ by the visitor's profile, each in its final form."""
+
+    instructions: str
+    voice: str
+    speech_end: Literal["low", "high"] | None = None
+    silence_ms: int | None = None
+
+
 UNSAID: Final = SessionOptions()
 
 _HANDLING: Final = {None: None, "allowed": "START_OF_ACTIVITY_INTERRUPTS", "ignored": "NO_INTERRUPTION"}

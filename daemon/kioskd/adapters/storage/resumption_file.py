@@ -1,4 +1,6 @@
-"""The conversation's number and its resumption handle, stored in the runtime directory for the next process.
+"""The conversation's number, resumption handle and profile, stored in the runtime directory.
+
+The next process goes on with them.
 
 The runtime directory is a tmpfs, which is gone when the machine stops: it neither wears the SD card nor stays
 on it. Only the file's owner can read it, and it is deleted as soon as the conversation ends.
@@ -29,6 +31,10 @@ MOST_CONVERSATIONS: Final = 2**31
 """Highest conversation number that is believed: at one a second, the count takes 68 years to reach it."""
 
 
+LONGEST_NAME: Final = 100
+"""Characters of a profile's name that is believed."""
+
+
 class ResumptionFile:
     """The file of one conversation; a `ports.ResumptionStore`."""
 
@@ -38,8 +44,9 @@ class ResumptionFile:
         self._owner = sha256(session_of.encode()).hexdigest()
         self._warned = False
 
-    def recover(self) -> tuple[int, SecretStr] | None:
-        """Return the last process's conversation number and handle, and delete them; None if missing.
+    def recover(self) -> tuple[int, SecretStr, str] | None:
+        """Return number, handle and profile of the last process's conversation, and delete them; None if
+        missing.
 
         A file that is too old, of another service, damaged, or another user's is deleted silently: the start
         is then normal.
@@ -51,17 +58,20 @@ class ResumptionFile:
                 age_s = _since_boot_s() - float(kept["at"])
                 conversation, handle = int(kept["conversation"]), kept["handle"]
                 sendable = isinstance(handle, str) and handle.isascii() and handle.isprintable()
+                profile = kept.get("profile", "default")  # an older version keeps none
                 makes_sense = 0 < conversation <= MOST_CONVERSATIONS and sendable and handle != ""
+                makes_sense = makes_sense and isinstance(profile, str) and len(profile) <= LONGEST_NAME
                 if makes_sense and kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
-                    found = conversation, SecretStr(handle)
+                    found = conversation, SecretStr(handle), profile
         self.forget()
         return found
 
-    def keep(self, conversation: int, handle: SecretStr) -> None:
+    def keep(self, conversation: int, handle: SecretStr, profile: str) -> None:
         """Replace the stored handle: a few hundred bytes, in memory."""
         kept = {
             "conversation": conversation,
             "handle": handle.get_secret_value(),
+            "profile": profile,
             "owner": self._owner,
             "at": _since_boot_s(),
         }

@@ -127,6 +127,10 @@ class SpeechEvents:
         """Whether a person may still be speaking since the end of the conversation."""
         self._flatline = DeadMicrophoneDetector()
 
+    def use_pause(self, pause_ms: int) -> None:
+        """End a voice after this silence from now on."""
+        self._voice.use_pause(pause_ms)
+
     def check_level(self, frame: bytes) -> None:
         """Check a frame from the device for a dead microphone, which gives only silence."""
         match self._flatline.feed(frame):

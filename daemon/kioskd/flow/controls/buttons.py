@@ -13,15 +13,15 @@ from kioskd.ports import Button, Cancellable, Clock, Edge
 
 log = logging.getLogger(__name__)
 
-ACTS: Final[dict[button_gesture.ButtonRole, Callable[[float | None], Event]]] = {
+ACTS: Final[dict[button_gesture.ButtonRole, Callable[[float | None, str | None], Event]]] = {
     "toggle": events.Pressed,
-    "wake": lambda down_s: events.Woken(events.WakeCause.BUTTON, down_s),
-    "end": lambda _down_s: events.SleepRequested(),
-    "mute": lambda _down_s: events.MuteRequested(),
-    "look": lambda _down_s: events.SnapshotRequested(),
-    "hush": lambda _down_s: events.ReplySilenced(),
+    "wake": lambda down_s, profile: events.Woken(events.WakeCause.BUTTON, down_s, profile=profile),
+    "end": lambda _down_s, _profile: events.SleepRequested(),
+    "mute": lambda _down_s, _profile: events.MuteRequested(),
+    "look": lambda _down_s, _profile: events.SnapshotRequested(),
+    "hush": lambda _down_s, _profile: events.ReplySilenced(),
 }
-"""The core's event for each use of a button, made from the time at which the finger pressed it."""
+"""The core's event for each use of a button, made from the time of the press and the button's profile."""
 
 
 class ButtonEvents:
@@ -187,7 +187,7 @@ class ButtonWorker:
         for outcome in outcomes:
             match outcome:
                 case button_gesture.ButtonAct(does, down_s):
-                    self._post(ACTS[does](down_s))
+                    self._post(ACTS[does](down_s, self._rules.profile))
                 case button_gesture.HoldBegan(down_s):
                     self._post(events.TalkBegan(down_s))
                 case button_gesture.HoldEnded():

@@ -37,6 +37,21 @@ class UplinkView(Protocol):
         """The seconds of audio that wait to be sent."""
 
 
+class TimeView(Protocol):
+    """The visitor's time and profile."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all profiles; none if the settings have no profile."""
+
+    @property
+    def profile(self) -> str | None:
+        """The name of the visitor's profile; None without a conversation, or without profiles."""
+
+    def ends_in_s(self) -> float | None:
+        """Return the seconds until this conversation ends by time; None: no end is set."""
+
+
 class VolumeControl(Protocol):
     """The volume."""
 
@@ -178,8 +193,10 @@ class FleetView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeatureViews:
-    """The parts that only some kiosks have. None: the settings name no such part."""
+    """The parts beyond the voice. None: the settings name no such part."""
 
+    time: TimeView
+    announcements: AnnouncementControl
     fleet: FleetView | None = None
     subjects: SubjectsView | None = None
     presence: PresenceView | None = None
@@ -201,5 +218,4 @@ class KioskView:
     owner: OwnerControl
     metrics: MetricsView
     tools: ToolsView
-    announcements: AnnouncementControl
-    features: FeatureViews = FeatureViews()
+    features: FeatureViews

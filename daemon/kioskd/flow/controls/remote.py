@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from pydantic import SecretStr
@@ -140,6 +141,7 @@ class RemoteControl:
         state, now = tally.state, self._clock.now()
         awake = state.turn.awake
         up_s = None if tally.up_since is None else round(now - tally.up_since, 1)
+        ends_in_s = features.time.ends_in_s()
         return {
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
@@ -147,6 +149,8 @@ class RemoteControl:
             "troubles": [described(each) for each in tally.show.troubles],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
+            "profile": features.time.profile,
+            "ends_in_s": None if ends_in_s is None else round(ends_in_s, 1),
             "link": {
                 "phase": state.link.phase.name.lower(),
                 "epoch": state.link.epoch,
@@ -160,7 +164,7 @@ class RemoteControl:
             "subject": _key(features.subjects),
             "presence": None if features.presence is None else features.presence.status,
             "captions": "off" if self._captions is None else "on",
-            "announcements": kiosk.announcements.status(),
+            "announcements": features.announcements.status(),
             "tools_left_out": kiosk.tools.left_out(),
             "tool_conditions": list(kiosk.tools.conditions()),
             "fleet": None if features.fleet is None else {"connected": features.fleet.connected},
@@ -178,7 +182,7 @@ class RemoteControl:
         told: dict[str, object] = {}
         match request:
             case {"do": "wake"}:
-                _must_be_awake(await self._step(self._call(request)))
+                await self._wake(request.get("about"), request.get("profile"))
             case {"do": "sleep"}:
                 await self._step(SleepRequested())
             case {"do": "hush"}:
@@ -206,18 +210,24 @@ class RemoteControl:
         log.info("command from the control socket: do=%s", request["do"])
         return {"state": str(self._tally.show.shown), "words": self._kiosk.display.words, **told}
 
-    def _call(self, request: Mapping[str, object]) -> Event:
-        """Return the event of `kioskd wake`, which may choose a subject."""
-        line, subjects = request.get("about"), self._kiosk.features.subjects
-        if line is None:
-            return Woken(WakeCause.REMOTE)
-        if subjects is None:
-            raise RequestRefused("the kiosk has no subjects; add subjects to the configuration")
-        if (event := subjects.call(str(line), WakeCause.REMOTE)) is None:
-            known = ", ".join(subjects.keys[:SHOWN_KEYS])
-            more = ", ..." if len(subjects.keys) > SHOWN_KEYS else ""
-            raise RequestRefused(f"no subject has this name; write one of {known}{more}")
-        return event
+    async def _wake(self, line: object, profile: object) -> None:
+        """Wake the kiosk, as `kioskd wake` does, which may choose a subject and a profile."""
+        names, subjects = self._kiosk.features.time.names, self._kiosk.features.subjects
+        if profile is not None and profile not in names:
+            known = f"use one of {', '.join(names)}" if names else "the settings have none"
+            raise RequestRefused(f"there is no such profile: {known} (assistant.profiles)")
+        event = Woken(WakeCause.REMOTE)
+        if line is not None:
+            if subjects is None:
+                raise RequestRefused("the kiosk has no subjects; add subjects to the configuration")
+            if (called := subjects.call(str(line), WakeCause.REMOTE)) is not None:
+                event = called
+            else:
+                known = ", ".join(subjects.keys[:SHOWN_KEYS])
+                more = ", ..." if len(subjects.keys) > SHOWN_KEYS else ""
+                raise RequestRefused(f"no subject has this name; write one of {known}{more}")
+        chosen = None if profile is None else str(profile)
+        _must_be_awake(await self._step(replace(event, profile=chosen)))
 
     async def _ask(self, text: str) -> None:
         text = sanitize.text(text)
@@ -242,13 +252,13 @@ class RemoteControl:
             text.strip(), recording or None, language=language, at=at, now=request.get("now") is True
         )
         try:
-            return await self._kiosk.announcements.say(wish)
+            return await self._kiosk.features.announcements.say(wish)
         except KioskError as error:
             raise RequestRefused(str(error)) from None
 
     async def _said(self, number: int) -> None:
         try:
-            why = await self._kiosk.announcements.ended(number)
+            why = await self._kiosk.features.announcements.ended(number)
         except KioskError as error:
             raise RequestRefused(str(error)) from None
         if why:

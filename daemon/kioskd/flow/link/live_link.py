@@ -172,7 +172,7 @@ class LiveLink:
         connection: Connection | None = None
         cause = LEFT
         try:
-            async with self._start.live.connect(order.handle, recall) as connection:
+            async with self._start.live.connect(order.handle, recall, order.profile) as connection:
                 took_s = self._clock.now() - dialed
                 self._log.up(order.epoch, connection, took_s, self._uplink.held_s)
                 await self._use(connection, order.epoch)

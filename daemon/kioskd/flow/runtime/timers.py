@@ -17,18 +17,26 @@ class Timers:
     def __init__(self, clock: Clock, post: Callable[[Event], None]) -> None:
         self._clock = clock
         self._post = post
-        self._running: dict[Timer, Cancellable] = {}
+        self._running: dict[Timer, tuple[Cancellable, float]] = {}
+        """The pending calls, each with the clock's time when it is due."""
         self._fired: set[Timer] = set()
 
     def set(self, effect: SetTimer) -> None:
         self.cancel(CancelTimer(effect.timer))
-        self._running[effect.timer] = self._clock.call_later(effect.after_s, lambda: self._fire(effect.timer))
+        due = self._clock.now() + effect.after_s
+        pending = self._clock.call_later(effect.after_s, lambda: self._fire(effect.timer))
+        self._running[effect.timer] = pending, due
 
     def cancel(self, effect: CancelTimer) -> None:
         """Stop a timer, even if it has fired and its event is still in the mailbox."""
         self._fired.discard(effect.timer)
         if (running := self._running.pop(effect.timer, None)) is not None:
-            running.cancel()
+            running[0].cancel()
+
+    def left_s(self, timer: Timer) -> float | None:
+        """Return the seconds until `timer` fires; None: it is not running."""
+        running = self._running.get(timer)
+        return None if running is None else max(0.0, running[1] - self._clock.now())
 
     def cancel_all(self) -> None:
         for timer in list(self._running):

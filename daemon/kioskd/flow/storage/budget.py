@@ -7,20 +7,15 @@ the service reports them, calls of tools. The figures are stored, so that a rest
 import asyncio
 import datetime
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kioskd import journal_ids
-from kioskd.core.budget import (
-    Budget,
-    BudgetVerdict,
-    ConversationCost,
-    judge,
-    opens_at,
-)
+from kioskd.core.budget import Budget, BudgetVerdict, judge, opens_at
 from kioskd.core.effects import Effect
-from kioskd.core.events import Closing, Event, SleepRequested, TextSubmitted
+from kioskd.core.events import Closing, EndNear, Event, SleepRequested, TextSubmitted
 from kioskd.core.machine import State
 from kioskd.core.turn import TurnPhase
 from kioskd.errors import Code
@@ -65,12 +60,25 @@ class BudgetStatus:
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Instructions to the model to tell the visitor that the conversation will soon end."""
+
+    final: str
+    """The end cannot be put off."""
+    extendable: str = ""
+    """The visitor can have more time."""
+    extensions: int = 0
+    """How often a visitor can have more time in one conversation."""
+
+
 @dataclass(slots=True)
 class _Conversation:
     """The present conversation, or the last one."""
 
-    began: float = 0.0
     tokens: int = 0
+    near: bool = False
+    """Whether the core knows that a limit will soon end the conversation."""
     noticed: bool = False
     """Whether the visitor was told that the end is near."""
     ended: bool = False
@@ -89,7 +97,7 @@ class BudgetEnforcer:
         wall: Callable[[], datetime.datetime],
         *,
         tell: Callable[[str], bool],
-        notice: str,
+        notices: Notices,
         day: DaySpending,
     ) -> None:
         """Begin with no conversation.
@@ -100,11 +108,11 @@ class BudgetEnforcer:
             post: Takes events for the core.
             wall: The local time.
             tell: Sends a text to the model as soon as possible; returns False if it cannot.
-            notice: The instruction to the model to tell the visitor that the end is near.
+            notices: The instructions to the model to tell the visitor that the end is near.
             day: The figures of the day.
         """
         self._budget = budget
-        self._notice = notice
+        self._notices = notices
         self._clock = clock
         self._post = post
         self._wall = wall
@@ -116,6 +124,8 @@ class BudgetEnforcer:
         self._talk = _Conversation()
         self._closed: Code | None = None
         self._opens = ""
+        self._looked, self._left_s = clock.now(), math.inf
+        """The clock's time of the last look, and the seconds that were left then."""
         self._changed = asyncio.Event()
 
     @property
@@ -134,9 +144,15 @@ class BudgetEnforcer:
             unknown=spent.unknown,
         )
 
-    def use_settings(self, budget: Budget, notice: str) -> None:
+    @property
+    def left_s(self) -> float | None:
+        """The seconds until a daily limit or quiet hours end the conversation; None: they do not."""
+        left_s = self._left_s - (self._clock.now() - self._looked)
+        return max(0.0, left_s) if self._state.turn.awake and left_s < math.inf else None
+
+    def use_settings(self, budget: Budget, notices: Notices) -> None:
         """Use another budget from now on. The day's figures stay."""
-        self._budget, self._notice = budget, notice
+        self._budget, self._notices = budget, notices
         self._day.limited = budget.daily
         self._changed.set()
 
@@ -155,7 +171,9 @@ class BudgetEnforcer:
         """Note one step; see `engine.Observer`."""
         self._state = after
         if after.turn.conversation != before.turn.conversation and after.turn.awake:
-            self._talk = _Conversation(now)
+            self._talk = _Conversation()
+        if after.turn.extended > before.turn.extended:
+            self._talk.noticed = False  # the next end is another one
         self._count(now)
         counts = after.turn.awake and after.link.open
         self._connected = now if counts else None
@@ -183,8 +201,8 @@ class BudgetEnforcer:
         self._count(now)
         counted = self._day.roll()
         awake = self._state.turn.awake
-        talk = ConversationCost(now - self._talk.began, self._talk.tokens) if awake else ConversationCost()
-        verdict = judge(self._budget, self._day.spent, talk, at)
+        verdict = judge(self._budget, self._day.spent, self._talk.tokens if awake else 0, at)
+        self._looked, self._left_s = now, verdict.left_s
         if awake and self._waits(verdict, now):
             return 1.0
         opens = _clock(opens_at(self._budget, self._day.spent, at, counted)) if verdict.closed else ""
@@ -198,8 +216,8 @@ class BudgetEnforcer:
                 extra={"message_id": journal_ids.TALK_SPENT},
             )
             self._post(SleepRequested())
-        elif awake and verdict.near and not verdict.closed:
-            self._give_notice()
+        elif awake and not verdict.closed:
+            self._warn(verdict)
         return min(LOOK_S, max(verdict.next_s, 0.1))
 
     def _waits(self, verdict: BudgetVerdict, now: float) -> bool:
@@ -213,11 +231,21 @@ class BudgetEnforcer:
         answering = turn.sounding or turn.phase is TurnPhase.THINKING
         return answering and now - self._talk.end_came < GRACE_S
 
-    def _give_notice(self) -> None:
+    def _warn(self, verdict: BudgetVerdict) -> None:
+        if verdict.near is not self._talk.near:
+            self._talk.near = verdict.near
+            self._post(EndNear(verdict.near))
+        if verdict.near:
+            self._give_notice(self._notices.final)
+        elif self._state.turn.warned:
+            more = self._state.turn.extended < self._notices.extensions
+            self._give_notice(self._notices.extendable if more else self._notices.final)
+
+    def _give_notice(self, notice: str) -> None:
         turn = self._state.turn
         if self._talk.noticed or not (turn.quiet and self._state.link.open):
             return
-        self._talk.noticed = self._tell(self._notice)
+        self._talk.noticed = self._tell(notice)
         if self._talk.noticed:
             log.info(
                 "telling the visitor that the end is near",
@@ -247,4 +275,4 @@ def _clock(second: float | None) -> str:
 def _stand(state: State) -> tuple[object, ...]:
     """Return the parts of a state that matter for notices and ends."""
     turn = state.turn
-    return turn.phase, turn.quiet, state.link.open
+    return turn.phase, turn.quiet, turn.warned, state.link.open

@@ -10,7 +10,7 @@ from kioskd.tools.tool_kind import BuildContext, ToolKind
 def _build(tool: BuiltinSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - only if used
 
-    return BuiltinTools(tool, context.host, camera=context.camera)
+    return BuiltinTools(tool, context.host, useless=context.useless, profiles=context.profiles)
 
 
 BUILTIN: Final = ToolKind(

@@ -7,7 +7,10 @@ from pydantic import Field
 from kioskd.tools.guard import Guard
 from kioskd.yamlconf.value_types import Name, UnusedAt
 
-BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
+BUILTINS: Final = (
+    *("end_conversation", "set_volume", "look", "time_and_place", "remember_note"),
+    *("more_time", "choose_profile"),
+)
 
 
 class BuiltinSettings(Guard):
@@ -32,6 +35,12 @@ class BuiltinSettings(Guard):
     """Words that say where this kiosk is, only with `time_and_place: true`."""
     remember_note: bool = True
     """Whether the model is allowed to keep notes until the conversation ends."""
+    more_time: bool = True
+    """Whether the model is allowed to put off the end of the conversation when the visitor asks for more
+    time. It needs `conversation.extensions`."""
+    choose_profile: bool = True
+    """Whether the model is allowed to choose another profile when the visitor asks for one, for example for
+    easy language. It needs `assistant.profiles`."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -54,9 +54,37 @@ _ALL: Final = (
         },
         repeatable=True,
     ),
+    Declaration(
+        "more_time",
+        "Put off the end of this conversation, when the kiosk has told you of that end and the visitor asks "
+        "for more time.",
+        _NOTHING,
+    ),
+    Declaration(
+        "choose_profile",
+        "Change how you speak with this visitor, when they ask for it or clearly need it. The answer tells "
+        "you how to speak from then on. The profile default undoes it.",
+        {**_NOTHING, "properties": {"profile": {"type": "string"}}, "required": ["profile"]},
+        repeatable=True,
+    ),
 )
 DECLARATIONS: Final[Mapping[str, Declaration]] = {declaration.name: declaration for declaration in _ALL}
 """Each built-in tool by its name."""
+
+
+def _with(declaration: Declaration, profiles: Sequence[str]) -> Declaration:
+    """Return the declaration with the profiles that this kiosk has."""
+    if declaration.name != "choose_profile":
+        return declaration
+    names = {"profile": {"type": "string", "enum": list(profiles)}}
+    return replace(declaration, parameters={**declaration.parameters, "properties": names})
+
+
+def _more(left_s: float | None) -> ToolResult:
+    if left_s is None:
+        why = "no end is near, the visitor has had all extensions, or the end is a limit of the day"
+        return refused(f"there is no more time to give now: {why}")
+    return ToolResult("ok", "the conversation goes on", {"seconds": round(left_s)})
 
 
 def _local_time() -> datetime.datetime:
@@ -72,15 +100,16 @@ class BuiltinTools(FixedTool):
         settings: BuiltinSettings,
         host: KioskControls,
         *,
-        camera: bool = True,
+        useless: Collection[str] = (),
+        profiles: Sequence[str] = (),
         now: Callable[[], datetime.datetime] = _local_time,
     ) -> None:
-        """Offer the tools that are switched on; without a `camera` none that takes pictures.
+        """Offer the tools that are switched on, without those that are `useless` on this kiosk.
 
-        `now` must return a time with a time zone.
+        `profiles` are those that the model can choose. `now` must return a time with a time zone.
         """
-        names = [name for name in settings.names if camera or name != "look"]
-        super().__init__(*(replace(DECLARATIONS[name], blocking=settings.blocking) for name in names))
+        declared = [DECLARATIONS[name] for name in settings.names if name not in useless]
+        super().__init__(*(replace(_with(each, profiles), blocking=settings.blocking) for each in declared))
         self._host, self._place, self._now = host, settings.place, now
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
@@ -99,7 +128,15 @@ class BuiltinTools(FixedTool):
                 return ToolResult("ok", "done", self._time_and_place())
             case "remember_note", noted:
                 return self._remember(noted)
+            case "more_time" | "choose_profile", given:
+                return await self._for_visitor(given)
         raise LookupError(name)
+
+    async def _for_visitor(self, given: Mapping[str, object]) -> ToolResult:
+        """Change the visitor's profile, if the call names one; give more time otherwise."""
+        if isinstance(profile := given.get("profile"), str):
+            return ToolResult("ok", "done", {"instructions": self._host.choose_profile(profile)})
+        return _more(await self._host.more_time())
 
     def _time_and_place(self) -> dict[str, object]:
         now, place = self._now(), {"place": self._place} if self._place else {}
