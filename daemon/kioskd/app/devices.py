@@ -262,4 +262,4 @@ def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:
         return NoPrompts()
     from kioskd.prompts import PromptLibrary  # noqa: PLC0415
 
-    return PromptLibrary(settings.assistant.language, settings.speaker.prompts_folder, cache)
+    return PromptLibrary(settings.assistant.first_language, settings.speaker.prompts_folder, cache)

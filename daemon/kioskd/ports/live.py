@@ -70,6 +70,8 @@ class SpokenText:
 
     by_visitor: bool
     text: str = field(repr=False)
+    language: str = ""
+    """The BCP-47 tag of its language, or empty where the service gave none."""
 
 
 @dataclass(frozen=True, slots=True)
