@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.support.settings import refusal, taken
 
+from kioskd.settings.conversation import AssistantSettings
+
 
 @pytest.mark.parametrize(
     ("section", "values"),
@@ -58,9 +60,9 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
             "5000 is not below trigger (5000)",
         ),
         ("assistant", {"language": "english"}, "is not a language with a country"),
-        ("assistant", {"language": []}, "is an empty list"),
-        ("assistant", {"language": ["de-DE", "de-DE"]}, "names one language twice"),
-        ("assistant", {"language": ["auto", "de-DE"]}, "lists auto beside languages"),
+        ("assistant", {"language": ()}, "is an empty list"),
+        ("assistant", {"language": ("de-DE", "de-DE")}, "names one language twice"),
+        ("assistant", {"language": ("auto", "de-DE")}, "lists auto beside languages"),
         ("conversation", {"wake": ()}, "nothing could ever wake the kiosk"),
         ("conversation", {"wake": ("button", "button")}, "twice"),
         ("conversation", {"wake": ("voice", "wakeword")}, "voice wakes before a wake word is over"),
@@ -101,12 +103,12 @@ def test_invalid_values_are_rejected_with_the_expected_form(
     ("written", "kept", "first"),
     [
         ("de-DE", ("de-DE",), "de-DE"),
-        (["fr-FR", "de-DE"], ("fr-FR", "de-DE"), "fr-FR"),
+        (("fr-FR", "de-DE"), ("fr-FR", "de-DE"), "fr-FR"),
         ("auto", (), "en-US"),
     ],
 )
 def test_the_first_language_is_that_of_the_list_or_english(
     written: object, kept: tuple[str, ...], first: str
 ) -> None:
-    assistant = taken("assistant", language=written)
+    assistant = AssistantSettings.model_validate({"language": written})
     assert (assistant.languages, assistant.first_language) == (kept, first)

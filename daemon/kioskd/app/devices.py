@@ -262,4 +262,6 @@ def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:
         return NoPrompts()
     from kioskd.prompts import PromptLibrary  # noqa: PLC0415
 
-    return PromptLibrary(settings.assistant.first_language, settings.speaker.prompts_folder, cache)
+    assistant, owner = settings.assistant, settings.speaker.prompts_folder
+    others = assistant.languages[1:] if assistant.languages else None
+    return PromptLibrary(assistant.first_language, owner, cache, others=others)

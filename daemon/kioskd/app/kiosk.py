@@ -102,7 +102,12 @@ class Kiosk:
             outbox,
             self._mailbox,
             users=[self._pictures, self._tools.runner],
-            on_message=[recorder.received, self._budget.received, self._tools.runner.take],
+            on_message=[
+                recorder.received,
+                self._budget.received,
+                self._tools.runner.take,
+                self._note_language,
+            ],
         )
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         client = ClientLoading(parts.service.live, at_once="start" in settings.conversation.wake)
@@ -261,7 +266,7 @@ class Kiosk:
             "restart": self._restart_when_asked,
             "camera": self._pictures.run,
             "network": partial(devices.network.watch, lambda: post(NetworkChanged())),
-            "prompts": partial(once, self._parts.service.prompts.prepare),
+            "prompts": partial(once, self._parts.service.prompts.run),
             "budget": self._budget.run,
             "records": self._storage.recorder.run,
             **self._others,
@@ -297,6 +302,11 @@ class Kiosk:
     def _hang_up(self, effect: effects.HangUp) -> None:
         self._link.hang_up(effect)
         self._pictures.forget(effect)
+        self._parts.service.prompts.forget()
+
+    def _note_language(self, message: ports.Message) -> None:
+        if isinstance(message, ports.SpokenText) and message.by_visitor and message.language:
+            self._parts.service.prompts.heard(message.language)
 
     def _mute(self, effect: effects.SetMute) -> None:
         self.sound.uplink.set_mute(effect)
