@@ -96,7 +96,7 @@ HOLD = ControlsSettings(button=ButtonSettings(source="gpio:c/1", does="hold"))
 def test_a_setting_that_needs_a_restart_keeps_its_old_value_everywhere() -> None:
     started = Settings()
     new = Settings(
-        conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language="de-DE"),
+        conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language=("de-DE",)),
         microphone=MicrophoneSettings(echo="hardware"), speaker=SpeakerSettings(volume=30, volume_floor=10),
     )  # fmt: skip
     going, later = app.take_over(new, started)

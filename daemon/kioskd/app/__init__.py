@@ -1,6 +1,6 @@
 """The composition root: it makes policy, adapters and flow from the settings, and decides nothing itself."""
 
-from kioskd.app.devices import echo_canceller, hand, pictures, prompts, real_parts
+from kioskd.app.devices import echo_canceller, hand, pictures, prompt_notes, prompts, real_parts
 from kioskd.app.kiosk import NewSettings, serve
 from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
 from kioskd.app.policy import AT_START, core_policy, own_turns, session_of, take_over
@@ -24,6 +24,7 @@ __all__ = [
     "live",
     "own_turns",
     "pictures",
+    "prompt_notes",
     "prompts",
     "read_aloud",
     "real_parts",

@@ -48,14 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     except SettingsError as err:
         faults = err.faults
     else:
-        from kioskd.app import unfit  # noqa: PLC0415 - slow, and not needed for a file with faults
+        from kioskd.app import prompt_notes, unfit  # noqa: PLC0415 - slow, and not needed for a file with faults
         from kioskd.tools.build import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
         key, missing = _key(settings, os.environ)
         remarks = [one for one in notes(settings, os.environ, sandbox) if not one.startswith("service key")]
         remarks += [missing] if missing else []
-        remarks += [*sandbox_notes(settings.tools), *_sound_card_notes(settings)]
+        remarks += [*prompt_notes(settings), *sandbox_notes(settings.tools), *_sound_card_notes(settings)]
         remarks += _left_out() if settings.tools else []
         summary = [f"{path}: ok", *_summary(settings, key)]
     if arguments.json:
