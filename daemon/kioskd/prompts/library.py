@@ -82,7 +82,7 @@ class PromptLibrary:
                 self._changed.clear()
 
     def heard(self, language: str) -> None:
-        """Speak the next prompts in `language`, a tag of what the visitor said, if the kiosk may speak it."""
+        """Speak the next prompts in `language`, which is the visitor's, if the kiosk may speak it."""
         if (allowed := self._allowed(language)) is not None:
             self._want(allowed)
 

@@ -56,9 +56,9 @@ class AssistantSettings(Section):
     """One of the service's prebuilt voices. Upper and lower case count. Kore is clear in a noisy room."""
     language: Languages = ("en-US",)
     """Language and country of the kiosk's speech, as en-US, de-DE or pt-BR. With a list, the model answers in
-    the visitor's language if it is in the list, and else in the first one. With auto, it follows any visitor.
-    The kiosk's own prompts come in the language last heard in the conversation, if the service names it.
-    Otherwise they come in the first language of the list, or in English with auto."""
+    the visitor's language. To a visitor of another language it speaks the first one. With auto, it follows
+    any visitor. The kiosk's own prompts come in the language last heard in the conversation, if the service
+    names it. Otherwise they come in the first language of the list, or in English with auto."""
     temperature: Annotated[float, Range(0, 2, "the service takes no other value")] | None = Field(
         default=None, examples=[0.7]
     )
