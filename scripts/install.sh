@@ -610,7 +610,7 @@ takes_the_settings() { [ -n "$1" ] && sandboxed "$1" check --config "$settings" 
 render_prompts() {
   local language
   language=$("$1/bin/python" -I -c 'import pathlib, sys; from kioskd.settings.load import load
-print(load(pathlib.Path(sys.argv[1])).assistant.language)' "$settings")
+print(load(pathlib.Path(sys.argv[1])).assistant.first_language)' "$settings")
   command install --directory --owner=kioskd --group=kioskd --mode=0700 /var/cache/kioskd
   runuser -u kioskd -- "$1/bin/python" -I -m kioskd.prompts "$language" --cache /var/cache/kioskd ||
     say "some spoken prompts are missing (see above); the kiosk works without them"

@@ -73,12 +73,12 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
             "vertex has no such version",
         ),
         (
-            {"model": NEWEST, "provider": "vertex", "language": "en-GB"},
+            {"model": NEWEST, "provider": "vertex", "languages": ("en-GB",)},
             "assistant.language",
             "vertex does not offer this language; use en-IN or en-US",
         ),
         (
-            {"model": NEWEST, "provider": "vertex", "language": "sv-SE"},
+            {"model": NEWEST, "provider": "vertex", "languages": ("sv-SE",)},
             "assistant.language",
             "use ar-EG or bn-BD or",
         ),
@@ -96,8 +96,8 @@ def test_a_setting_that_the_model_lacks_is_rejected_with_the_reason(
 @pytest.mark.parametrize(
     "asked",
     [
-        {"model": NEWEST, "language": "en-GB"},
-        {"model": NEWEST, "provider": "vertex", "language": "de-DE", "api_version": "v1beta1"},
+        {"model": NEWEST, "languages": ("en-GB",)},
+        {"model": NEWEST, "provider": "vertex", "languages": ("de-DE",), "api_version": "v1beta1"},
         {"model": NEWEST, "by_token": True, "api_version": "v1alpha"},
         {"model": EXTENDED, "thinking": "high", "api_version": "v1alpha"},
         {"model": NEWEST, "by_token": True, "api_version": "v1beta"},
@@ -111,7 +111,7 @@ def test_a_setting_that_the_model_has_is_accepted(asked: dict[str, Any]) -> None
 
 
 def test_several_rejected_settings_are_reported_together() -> None:
-    asked = {"provider": "vertex", "thinking": "low", "api_version": "v1beta", "language": "cs-CZ"}
+    asked = {"provider": "vertex", "thinking": "low", "api_version": "v1beta", "languages": ("cs-CZ",)}
     assert set(refused(model=NEWEST, **asked)) == {
         "assistant.thinking",
         "service.api_version",
@@ -274,5 +274,5 @@ def test_the_rehearsal_accepts_every_level_of_the_table(model: str, level: Think
 @pytest.mark.parametrize("language", [*sorted(VERTEX_LANGUAGES), "en-GB", "sv-SE"])
 def test_the_rehearsal_accepts_the_same_languages(language: str) -> None:
     setup = {"generation_config": {"speech_config": {"language_code": language}}}
-    wanted = bool(refused(model=NEWEST, provider="vertex", language=language))
+    wanted = bool(refused(model=NEWEST, provider="vertex", languages=(language,)))
     assert rehearsal_refuses(NEWEST, "vertex", setup) == wanted

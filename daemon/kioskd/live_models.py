@@ -110,7 +110,8 @@ class WantedFeatures:
     api_version: str | None = None
     by_token: bool = False
     """Whether the service is dialed with ephemeral tokens."""
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """The languages that the owner lists; none if the model follows any visitor."""
     thinking: ThinkingLevel | None = None
 
 
@@ -169,10 +170,11 @@ def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
         )
         yield "assistant.thinking", f"{wanted.thinking} cannot be used: {model} {why}; leave it out"
     yield from _version_refusals(wanted, model, found)
-    if wanted.provider == "vertex" and wanted.language and wanted.language not in VERTEX_LANGUAGES:
-        near = [tag for tag in sorted(VERTEX_LANGUAGES) if tag[:2] == wanted.language[:2]]
+    missing = sorted(set(wanted.languages) - VERTEX_LANGUAGES) if wanted.provider == "vertex" else []
+    for language in missing:
+        near = [tag for tag in sorted(VERTEX_LANGUAGES) if tag[:2] == language[:2]]
         offers = " or ".join(near or sorted(VERTEX_LANGUAGES))
-        why = f"{wanted.language} cannot be used: vertex does not offer this language"
+        why = f"{language} cannot be used: vertex does not offer this language"
         yield "assistant.language", f"{why}; use {offers}"
 
 

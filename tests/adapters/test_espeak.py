@@ -43,6 +43,12 @@ async def test_an_unknown_region_falls_back_to_the_language() -> None:
 
 
 @real
+async def test_mandarin_is_spoken_without_english_numbers_for_its_tones() -> None:
+    espeak = Espeak()
+    assert await espeak.render("服务", "zh-CN") == await espeak.render("服务", "cmn-latn-pinyin")
+
+
+@real
 async def test_letters_beyond_ascii_change_the_sound() -> None:
     espeak = Espeak()
     assert await espeak.render("für", "de") != await espeak.render("fur", "de")

@@ -9,7 +9,9 @@ import pytest
 from kioskd import app
 from kioskd.app.devices import startup_faults_of_devices
 from kioskd.errors import ConfigError
+from kioskd.settings.conversation import AssistantSettings
 from kioskd.settings.model import Settings
+from kioskd.settings.sound import SpeakerSettings
 
 SOURCE = Path(app.__file__).parents[1]
 
@@ -50,3 +52,12 @@ def test_the_missing_library_of_each_device_is_named(monkeypatch: pytest.MonkeyP
     faults = startup_faults_of_devices(settings)
     assert [fault.partition(": ")[0] for fault in faults] == ["gpio:pi/17", "gpio:pi/18"]
     assert all("gpiod" in fault for fault in faults)
+
+
+def test_a_listed_language_without_prompts_gets_a_note(tmp_path: Path) -> None:
+    assistant = AssistantSettings(language=("de-DE", "fi-FI"))
+    (note,) = app.prompt_notes(Settings(assistant=assistant))
+    assert "no prompts in fi-FI" in note
+    (tmp_path / "fi.yaml").write_text("W1: Ei verkkoa, koodi W 1.\n", encoding="utf-8")
+    for speaker in (SpeakerSettings(prompts_folder=tmp_path), SpeakerSettings(prompts=False)):
+        assert app.prompt_notes(Settings(assistant=assistant, speaker=speaker)) == []

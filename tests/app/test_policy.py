@@ -98,7 +98,7 @@ HOLD = ControlsSettings(button=ButtonSettings(source="gpio:c/1", does="hold"))
 def test_a_setting_that_needs_a_restart_keeps_its_old_value_everywhere() -> None:
     started = Settings()
     new = Settings(
-        conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language="de-DE"),
+        conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language=("de-DE",)),
         microphone=MicrophoneSettings(echo="hardware"), speaker=SpeakerSettings(volume=30, volume_floor=10),
     )  # fmt: skip
     going, later = app.take_over(new, started)
@@ -111,7 +111,7 @@ def test_a_setting_that_needs_a_restart_keeps_its_old_value_everywhere() -> None
         "controls.button",
     )
     assert app.core_policy(going) == replace(app.core_policy(started), idle_s=30.0, follow_up_s=30.0)
-    assert (going.assistant.voice, going.assistant.language) == ("Puck", "en-US")
+    assert (going.assistant.voice, going.assistant.language) == ("Puck", ("en-US",))
     assert (going.speaker.volume, going.speaker.volume_floor) == (30, started.speaker.volume_floor)
     assert app.own_turns(new)
     assert not app.own_turns(going)

@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 
 import pytest
+from tests.support.until import until
 
 from kioskd.adapters.espeak import RenderingFailed
 from kioskd.errors import SPOKEN, Code
@@ -265,7 +266,7 @@ async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None
     reader = Reader()
     sound = await PromptLibrary("de-AT", None, None, reader).question("open_door", "")
     ((text, language),) = reader.asked
-    assert (text, language) == (texts.question("open_door", "", "de"), "de-AT")
+    assert (text, language) == (texts.question("open_door", "", texts.read("de-AT", None)), "de-AT")
     assert sound == tone(len(text))
 
 
@@ -274,3 +275,62 @@ async def test_a_question_that_cannot_be_spoken_is_left_to_the_lamp(caplog: pyte
     assert await PromptLibrary("en", None, None, Reader(good_for=0)).question("open_door", "") is None
     (line,) = caplog.messages
     assert line.startswith("question not spoken, only the lamp asks: tool=open_door: reader: was not done")
+
+
+async def following(prompts: PromptLibrary, language: str, *, of: str, heard: str) -> bool:
+    """Hear `heard`, and return the first prompt when the sentence of `language` is its sound."""
+    wanted, first = (tone(len(texts.read(tag, None).sentences[Code.WAY])) for tag in (language, of))
+    async with asyncio.timeout(60):
+        task = asyncio.create_task(prompts.run())
+        await until(lambda: prompts.get(Code.WAY) is not None)
+        prompts.heard(heard)
+        await until(lambda: prompts.get(Code.WAY) == wanted)
+        prompts.forget()
+        await until(lambda: prompts.get(Code.WAY) == first)
+        task.cancel()
+    return True
+
+
+@pytest.mark.parametrize("heard", ["fr-FR", "fr", "fr-CA"])
+async def test_prompts_follow_the_visitor_and_return_to_the_first_language(
+    tmp_path: Path, heard: str
+) -> None:
+    reader = Reader()
+    prompts = PromptLibrary("de-DE", None, tmp_path, reader, others=("fr-FR", "en-US"))
+    assert await following(prompts, "fr", of="de", heard=heard)
+    assert {language for _, language in reader.asked} <= {"de-DE", "fr-FR", "en-US"}
+
+
+async def test_with_auto_prompts_follow_any_language_that_has_texts(tmp_path: Path) -> None:
+    reader = Reader()
+    prompts = PromptLibrary("en-US", None, tmp_path, reader, others=None)
+    assert await following(prompts, "it", of="en", heard="it-IT")
+
+
+async def test_a_language_is_rendered_once_and_then_comes_from_the_cache(tmp_path: Path) -> None:
+    first, second = Reader(), Reader()
+    for reader in (first, second):
+        prompts = PromptLibrary("de-DE", None, tmp_path, reader, others=("fr-FR",))
+        await following(prompts, "fr", of="de", heard="fr-FR")
+    assert first.asked
+    assert second.asked == []
+
+
+async def test_prompts_stay_in_their_language_for_one_that_the_owner_does_not_list(tmp_path: Path) -> None:
+    reader = Reader()
+    prompts = PromptLibrary("de-DE", None, tmp_path, reader, others=("fr-FR",))
+    prompts.heard("it-IT")
+    async with asyncio.timeout(60):
+        task = asyncio.create_task(prompts.run())
+        await until(lambda: any(language == "fr-FR" for _, language in reader.asked))
+        task.cancel()
+    assert {language for _, language in reader.asked} == {"de-DE", "fr-FR"}
+    assert prompts.get(Code.WAY) == tone(len(texts.read("de", None).sentences[Code.WAY]))
+
+
+async def test_one_language_alone_ends_its_work_at_the_start() -> None:
+    reader = Reader()
+    prompts = PromptLibrary("de-DE", None, None, reader)
+    async with asyncio.timeout(60):
+        await prompts.run()
+    assert {language for _, language in reader.asked} == {"de-DE"}

@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import struct
 import wave
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 from tests.room.sounds import likeness
 
+from kioskd.adapters.espeak import Espeak
 from kioskd.media import pcm
 from kioskd.media.wav import UnfitWav
-from kioskd.prompts.speech import LONGEST_S, read_wav
+from kioskd.prompts import texts
+from kioskd.prompts.speech import LONGEST_S, read_aloud, read_wav
 
 SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 
@@ -109,3 +112,15 @@ def test_a_wav_that_is_not_a_regular_file_is_unfit_at_once(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "prompt.wav")
     with pytest.raises(UnfitWav, match="no regular file but a named pipe"):
         read_wav(tmp_path / "prompt.wav")
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is missing")
+@pytest.mark.parametrize("language", sorted(path.stem for path in texts.shipped().glob("*.yaml")))
+async def test_each_shipped_language_is_spoken(language: str) -> None:
+    """With KIOSKD_SLOW=1, each sentence is spoken."""
+    sentences = list(texts.read(language, None).sentences.values())
+    for sentence in sentences if os.environ.get("KIOSKD_SLOW") == "1" else sentences[:1]:
+        sound = await read_aloud(Espeak(), sentence, language)
+        # A sentence takes seconds, and no voice spells its letters.
+        a_letter = pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) / len(sentence)
+        assert 0.04 < a_letter < 0.4, (sentence, a_letter)

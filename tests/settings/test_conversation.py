@@ -6,7 +6,7 @@ import pytest
 from tests.support.settings import refusal, taken
 
 from kioskd.core import policy
-from kioskd.settings.conversation import DEFAULT_PROFILE, ExtensionSettings
+from kioskd.settings.conversation import DEFAULT_PROFILE, AssistantSettings, ExtensionSettings
 from kioskd.settings.model import Settings
 
 
@@ -21,7 +21,9 @@ from kioskd.settings.model import Settings
         ("conversation", {"interruptions": "ignored", "search": True}),
         ("conversation", {"compression_tokens": {"trigger": 25_000, "target": 8_000}}),
         ("conversation", {"compression_tokens": {"trigger": 25_000}}),
-        ("assistant", {"voice": "Sulafat", "language": "de-DE", "greeting": "Greet."}),
+        ("assistant", {"voice": "Sulafat", "language": ("de-DE",), "greeting": "Greet."}),
+        ("assistant", {"language": ("auto",)}),
+        ("assistant", {"language": ("de-DE", "fr-FR", "en-US")}),
         ("conversation", {"wake": ("start", "button"), "idle_s": 3, "longest_s": 3, "think_s": 2}),
         ("conversation", {"wake": ("button", "voice", "start", "remote")}),
         ("conversation", {"wake": ("wakeword",), "wakeword": ("hey_jarvis",)}),
@@ -60,6 +62,9 @@ def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None
             "5000 is not below trigger (5000)",
         ),
         ("assistant", {"language": "english"}, "is not a language with a country"),
+        ("assistant", {"language": ()}, "is an empty list"),
+        ("assistant", {"language": ("de-DE", "de-DE")}, "names one language twice"),
+        ("assistant", {"language": ("auto", "de-DE")}, "lists auto beside languages"),
         ("conversation", {"wake": ()}, "nothing could ever wake the kiosk"),
         ("conversation", {"wake": ("button", "button")}, "twice"),
         ("conversation", {"wake": ("voice", "wakeword")}, "voice wakes before a wake word is over"),
@@ -125,3 +130,18 @@ def test_profiles_and_extensions_that_make_no_sense_are_rejected(
 
 def test_the_core_and_the_settings_have_one_name_for_no_profile() -> None:
     assert DEFAULT_PROFILE == policy.DEFAULT_PROFILE
+
+
+@pytest.mark.parametrize(
+    ("written", "kept", "first"),
+    [
+        ("de-DE", ("de-DE",), "de-DE"),
+        (("fr-FR", "de-DE"), ("fr-FR", "de-DE"), "fr-FR"),
+        ("auto", (), "en-US"),
+    ],
+)
+def test_the_first_language_is_that_of_the_list_or_english(
+    written: object, kept: tuple[str, ...], first: str
+) -> None:
+    assistant = AssistantSettings.model_validate({"language": written})
+    assert (assistant.languages, assistant.first_language) == (kept, first)

@@ -328,6 +328,22 @@ async def test_the_turn_coverage_follows_the_clients_setup(
         assert turn.audio_bytes == (len(speech) + 6400 if all_audio else 6400)
 
 
+async def test_the_transcripts_of_both_sides_name_the_language_of_the_turn(speech: bytes) -> None:
+    reply = Reply(text="Bonjour.", heard="où est-ce", language="fr-FR")
+    async with running_simulator(reply) as simulator:
+        async with dial(simulator) as client:
+            await client.setup(inputAudioTranscription={}, outputAudioTranscription={})
+            await client.say(speech + SILENCE)
+            contents = [message.get("serverContent", {}) for message in await client.until("turnComplete")]
+        codes = {
+            (key, content[key].get("languageCode"))
+            for content in contents
+            for key in ("inputTranscription", "outputTranscription")
+            if key in content
+        }
+    assert codes == {("inputTranscription", "fr-FR"), ("outputTranscription", "fr-FR")}
+
+
 async def test_transcripts_come_only_on_request(speech: bytes) -> None:
     reply = Reply(text="Over there, my friend.", heard="where is it")
     async with running_simulator(reply) as simulator:

@@ -53,6 +53,15 @@ class NoPrompts:
     async def prepare(self) -> None:
         """Do nothing."""
 
+    async def run(self) -> None:
+        """Do nothing."""
+
+    def heard(self, language: str) -> None:
+        """Do nothing."""
+
+    def forget(self) -> None:
+        """Do nothing."""
+
     def get(self, code: Code) -> None:
         """Return None."""
 

@@ -18,6 +18,10 @@ WORDS_PER_MINUTE: Final = 150
 DEADLINE_S: Final = 10.0
 """Seconds for a sentence. It takes 0.05 s on a desktop, and less than 1 s on the slowest Pi."""
 
+_CHINESE: Final = ("zh", "cmn")
+_CHINESE_VOICE: Final = "cmn-latn-pinyin"
+"""The voice for Mandarin. The voice cmn reads the tones of some words as English numbers."""
+
 _KILLED_S: Final = 1.0
 
 
@@ -45,9 +49,8 @@ class Espeak:
         `language`: a tag such as `en-US`; an unknown region falls back to the language. Safe to cancel.
         RenderingFailed: espeak-ng is missing, does not know the language, or missed the deadline.
         """
-        wav = await self._run(
-            *("-v", language.lower(), "-s", str(WORDS_PER_MINUTE), "--stdin", "--stdout"), text=text
-        )
+        voice = _CHINESE_VOICE if language.split("-", maxsplit=1)[0] in _CHINESE else language.lower()
+        wav = await self._run(*("-v", voice, "-s", str(WORDS_PER_MINUTE), "--stdin", "--stdout"), text=text)
         if not wav.startswith(b"RIFF"):
             raise RenderingFailed(
                 f"{self._program}: it made no sound for the language {language}; "

@@ -198,7 +198,7 @@ class AnnouncementHost:
 
         if len(text) > LONGEST:
             raise AnnouncementRefused(f"write a text of at most {LONGEST} characters")
-        made, tag = self._parts(), language or self._settings.assistant.language
+        made, tag = self._parts(), language or self._settings.assistant.first_language
         async with self._rendering:
             if recording is not None:
                 sound = await made.voice.load(recording)

@@ -27,7 +27,7 @@ def captions(
         return None
     from kioskd.flow.captions.captions import Captions  # noqa: PLC0415 - off by default
 
-    language = settings.assistant.language
+    language = settings.assistant.first_language
     return Captions(
         clock,
         sound,

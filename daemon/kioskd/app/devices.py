@@ -371,10 +371,26 @@ def _day_s(clock: str) -> float:
     return int(hours) * 3600.0 + int(minutes) * 60.0
 
 
+def prompt_notes(settings: Settings) -> list[str]:
+    """Return a note on each listed language without texts for the kiosk's own prompts; looks at files."""
+    if not settings.speaker.prompts:
+        return []
+    from kioskd.prompts import texts  # noqa: PLC0415
+
+    return [
+        f"assistant.language: there are no prompts in {language}, so those of another language are spoken; "
+        "put LANGUAGE.yaml into the folder that speaker.prompts_folder names"
+        for language in settings.assistant.languages
+        if not texts.known(language, settings.speaker.prompts_folder)
+    ]
+
+
 def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:
     """Return the kiosk's own prompts, rendered ones stored in `cache`; none if the owner wants none."""
     if not settings.speaker.prompts:
         return NoPrompts()
     from kioskd.prompts import PromptLibrary  # noqa: PLC0415
 
-    return PromptLibrary(settings.assistant.language, settings.speaker.prompts_folder, cache)
+    assistant, owner = settings.assistant, settings.speaker.prompts_folder
+    others = assistant.languages[1:] if assistant.languages else None
+    return PromptLibrary(assistant.first_language, owner, cache, others=others)

@@ -117,7 +117,7 @@ class Kiosk:
             self._mailbox,
             users=[self._pictures, self._tools.runner],
             on_message=[
-                *(recorder.received, self._budget.received, self._tools.runner.take),
+                *(recorder.received, self._budget.received, self._tools.runner.take, self._note_language),
                 *([captions.received] if captions is not None else []),
             ],
         )
@@ -306,7 +306,7 @@ class Kiosk:
             "restart": self._restart_when_asked,
             "camera": self._pictures.run,
             "network": partial(devices.network.watch, lambda: post(NetworkChanged())),
-            "prompts": partial(once, self._parts.service.prompts.prepare),
+            "prompts": partial(once, self._parts.service.prompts.run),
             "budget": self._budget.run,
             "records": self._storage.recorder.run,
             **self.sound.announcements.workers,
@@ -343,6 +343,11 @@ class Kiosk:
     def _hang_up(self, effect: effects.HangUp) -> None:
         self._link.hang_up(effect)
         self._pictures.forget(effect)
+        self._parts.service.prompts.forget()
+
+    def _note_language(self, message: ports.Message) -> None:
+        if isinstance(message, ports.SpokenText) and message.by_visitor and message.language:
+            self._parts.service.prompts.heard(message.language)
 
     def _mute(self, effect: effects.SetMute) -> None:
         self.sound.uplink.set_mute(effect)

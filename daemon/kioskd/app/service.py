@@ -109,7 +109,7 @@ def live(
             transparent=vertex is not None,
             instructions=assistant.instructions,
             voice=assistant.voice,
-            language=assistant.language,
+            languages=assistant.languages,
             tools=tools,
             trial=trial or ToolTrial(),
             profiles={
@@ -163,7 +163,7 @@ def read_aloud(settings: Settings) -> ReadAloud:
     """Return a function that turns a written reply into sound."""
     from kioskd.prompts import TextToSpeech  # noqa: PLC0415
 
-    return TextToSpeech(settings.assistant.language).read
+    return TextToSpeech(settings.assistant.first_language).read
 
 
 def _sends_pictures(settings: Settings) -> bool:

@@ -11,6 +11,7 @@ from kioskd.cli import Exit, add_config, client
 from kioskd.cli.status import left_out_words
 from kioskd.doctor.machine import Machine
 from kioskd.errors import KioskError
+from kioskd.live_models import VERTEX_LANGUAGES
 from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.buttons_lamps import LampSettings, PresenceSettings
 from kioskd.settings.camera import CameraSettings
@@ -47,14 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     except SettingsError as err:
         faults = err.faults
     else:
-        from kioskd.app import unfit  # noqa: PLC0415 - slow, and not needed for a file with faults
+        from kioskd.app import prompt_notes, unfit  # noqa: PLC0415 - slow, and not needed for a file with faults
         from kioskd.tools.build import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
         key, missing = _key(settings, os.environ)
         remarks = [one for one in notes(settings, os.environ, sandbox) if not one.startswith("service key")]
         remarks += [missing] if missing else []
-        remarks += [*sandbox_notes(settings.tools), *_sound_card_notes(settings)]
+        remarks += [*prompt_notes(settings), *sandbox_notes(settings.tools), *_sound_card_notes(settings)]
         remarks += _left_out() if settings.tools else []
         summary = [f"{path}: ok", *_summary(settings, key)]
     if arguments.json:
@@ -122,7 +123,8 @@ def _summary(settings: Settings, key: str) -> list[str]:
     service, assistant = settings.service, settings.assistant
     return [
         f"  wake        {', '.join(conversation.wake)}; {ends} {conversation.longest_s:g} s",
-        f"  model       {service.model}, voice {assistant.voice}, {assistant.language}",
+        f"  model       {service.model}, voice {assistant.voice}",
+        f"  languages   {_languages(settings)}",
         f"  key         {key}",
         f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
@@ -138,6 +140,20 @@ def _summary(settings: Settings, key: str) -> list[str]:
         f"  lamps       {', '.join(map(_lamp, controls.all_lamps)) or 'none'}",
         f"  tools       {tools or 'none'}",
     ]
+
+
+def _languages(settings: Settings) -> str:
+    """Say which languages the model speaks, and what the provider says about them."""
+    languages, provider = settings.assistant.languages, settings.service.provider
+    documented = f"documents {len(VERTEX_LANGUAGES)}" if provider == "vertex" else "publishes no list"
+    if len(languages) == 1:
+        return f"{languages[0]} only; {provider} {documented}"
+    follows = ", ".join(languages) or "any"
+    first = settings.assistant.first_language
+    return (
+        f"{follows}: the model follows the visitor; {provider} {documented}; prompts begin in {first}, "
+        "and follow where the service names the language it hears"
+    )
 
 
 def _camera(camera: CameraSettings) -> str:

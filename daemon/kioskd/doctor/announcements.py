@@ -21,7 +21,7 @@ async def announcements(context: CheckContext) -> Sequence[Finding]:
     if settings.voice is None and not settings.schedule:
         return [skipped("no announcement is configured; kioskd say works all the same")]
     read = [each for each in settings.schedule if each.file is None]
-    own = context.settings.assistant.language
+    own = context.settings.assistant.first_language
     languages = sorted({each.language or own for each in read} or {own})
     found: list[Finding] = []
     if settings.voice is not None and not settings.voice.sandbox:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from kioskd import app
 from kioskd.adapters.source import Library
 from kioskd.doctor import unit
 from kioskd.doctor.context import CheckContext
@@ -24,6 +25,7 @@ def settings(context: CheckContext) -> Sequence[Finding]:
         return [trouble]
     # The check `key` reports a key that this user cannot see.
     remarks = [one for one in notes(context.settings, context.environ) if not one.startswith("service key")]
+    remarks += app.prompt_notes(context.settings)
     return [note(*split_remedy(one)) for one in remarks] or [ok(f"{context.path}: no faults")]
 
 

@@ -50,6 +50,15 @@ class Prompts(Protocol):
     async def prepare(self) -> None:
         """Make all prompts ready, which takes seconds the first time. Failures are logged, and not raised."""
 
+    async def run(self) -> None:
+        """Do `prepare`, then follow the visitors' languages, if there are several."""
+
+    def heard(self, language: str) -> None:
+        """Speak the next prompts in this language, a BCP-47 tag, if the settings allow it."""
+
+    def forget(self) -> None:
+        """Return to the first language of the settings, as the conversation is over."""
+
     def get(self, code: Code) -> bytes | None:
         """Return a prompt as 24 kHz PCM; None: there is none (yet)."""
 

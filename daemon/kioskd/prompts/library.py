@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +18,19 @@ _FOLDER: Final = "prompts"
 
 
 class PromptLibrary:
-    """The prompts of one language. It has no sounds until `prepare` is done."""
+    """The prompts of one language at a time. It has no sounds until `prepare` is done.
+
+    Only the sounds of the present language are in memory, about 4 MB. Those of the others are in the cache.
+    """
 
     def __init__(
-        self, language: str, owner: Path | None, cache: Path | None, renderer: Renderer | None = None
+        self,
+        language: str,
+        owner: Path | None,
+        cache: Path | None,
+        renderer: Renderer | None = None,
+        *,
+        others: Sequence[str] | None = (),
     ) -> None:
         """Store the arguments; `prepare` reads the files.
 
@@ -31,12 +40,17 @@ class PromptLibrary:
             owner: the owner's folder. LANGUAGE/CODE.wav and LANGUAGE.yaml in it replace the shipped texts.
             cache: the folder for renderings, or None to render at each start.
             renderer: a renderer in place of espeak-ng.
+            others: the other languages that visitors may speak; None: any.
         """
+        self._first = language
+        self._others = others
+        self._wanted = language
+        self._changed = asyncio.Event()
+        self._files: set[str] = set()
         self._language = language
         self._owner = owner
         self._cached = renderings.Renderings(cache and cache / _FOLDER)
         self._renderer = renderer or Espeak()
-        self._language_spoken: str | None = None
         self._sounds: Mapping[Code, bytes] = {}
         self._why = "there is no text for them; add CODE: sentence to the owner's LANGUAGE.yaml"
 
@@ -50,23 +64,73 @@ class PromptLibrary:
         The kiosk starts without the prompts that can be neither found nor rendered; a line in the journal
         names them.
         """
-        sounds = await asyncio.to_thread(self._read_owned)
+        self._sounds = await self._load(self._language)
+
+    async def run(self) -> None:
+        """Do `prepare`, then render the other languages, and follow the visitors' languages."""
+        await self.prepare()
+        if self._others == ():
+            return
+        unrendered = list(self._others or ())
+        while True:
+            if (wanted := self._wanted) != self._language:
+                await self._change(wanted)
+            elif unrendered:
+                await self._load(unrendered.pop(0))
+            else:
+                await self._changed.wait()
+                self._changed.clear()
+
+    def heard(self, language: str) -> None:
+        """Speak the next prompts in `language`, which is the visitor's, if the kiosk may speak it."""
+        if (allowed := self._allowed(language)) is not None:
+            self._want(allowed)
+
+    def forget(self) -> None:
+        """Return to the first language, as the visitor has left."""
+        self._want(self._first)
+
+    def _want(self, language: str) -> None:
+        self._wanted = language
+        self._changed.set()
+
+    def _allowed(self, language: str) -> str | None:
+        """Return the listed language that `language` is closest to; None if the kiosk may not speak it."""
+        listed = (self._first, *(self._others or ()))
+        tags = texts.tags(language)
+        near = [tag for tag in listed if tags and texts.tags(tag)[-1] == tags[-1]]
+        if near:
+            return language if language in near else near[0]
+        return language if self._others is None and tags else None
+
+    async def _change(self, language: str) -> None:
+        """Take the sounds of `language` in place of the present ones, or keep these if it has no texts."""
+        if not await asyncio.to_thread(texts.known, language, self._owner):
+            log.debug("prompts keep their language: language=%s wanted=%s", self._language, language)
+            self._wanted = self._language
+            return
+        sounds = await self._load(language)
+        self._language, self._sounds = language, sounds
+        log.info("prompts change their language: language=%s", language)
+
+    async def _load(self, language: str) -> dict[Code, bytes]:
+        sounds = await asyncio.to_thread(self._read_owned, language)
         owned = len(sounds)
         if missing := [code for code in SPOKEN if code not in sounds]:
-            read = await asyncio.to_thread(texts.read, self._language, self._owner)
+            read = await asyncio.to_thread(texts.read, language, self._owner)
             sentences: dict[Code, str] = {
                 code: read.sentences[code] for code in missing if code in read.sentences
             }
             sounds |= await self._spoken(read.language, sentences)
-        self._sounds = sounds
         if silent := [code for code in SPOKEN if code not in sounds]:
             log.warning(
                 "prompts missing, only the lamp shows these codes: language=%s codes=%s: %s",
-                self._language,
+                language,
                 ",".join(silent),
                 self._why,
             )
-        log.debug("prompts ready: language=%s count=%d owned=%d", self._language, len(sounds), owned)
+        log.debug("prompts ready: language=%s count=%d owned=%d", language, len(sounds), owned)
+        return sounds
 
     async def _spoken(self, language: str, sentences: Mapping[Code, str]) -> dict[Code, bytes]:
         found: dict[Code, bytes] = {}
@@ -76,6 +140,7 @@ class PromptLibrary:
         try:
             version = await self._renderer.version()
             files = {code: renderings.name(text, language, version) for code, text in sentences.items()}
+            self._files.update(files.values())
             found = await asyncio.to_thread(self._cached.load_all, files)
             for code, file in files.items():
                 if code not in found:
@@ -88,7 +153,7 @@ class PromptLibrary:
             self._why = f"{error}; or give speaker.prompts_folder a folder of WAVs"
         await asyncio.to_thread(self._save, fresh)
         if outdated:
-            await asyncio.to_thread(self._cached.keep_only, set(files.values()))
+            await asyncio.to_thread(self._cached.keep_only, self._files)
         return found
 
     async def question(self, name: str, words: str) -> bytes | None:
@@ -97,18 +162,20 @@ class PromptLibrary:
         Takes 0.05 s, or below 1 s on the slowest Pi.
         """
         try:
-            if self._language_spoken is None:
-                read = await asyncio.to_thread(texts.read, self._language, None)
-                self._language_spoken = read.language
-            text = texts.question(name, words, self._language_spoken)
-            return await read_aloud(self._renderer, text, self._language_spoken)
+            read = await asyncio.to_thread(texts.read, self._language, self._owner)
+            text = texts.question(name, words, read)
+            if text is None:
+                read = await asyncio.to_thread(texts.read, texts.DEFAULT, None)
+                text = texts.question(name, words, read)
+            assert text is not None
+            return await read_aloud(self._renderer, text, read.language)
         except UNREADABLE as error:
             log.warning("question not spoken, only the lamp asks: tool=%s: %s", name, error)
             return None
 
     # In a thread: files.
 
-    def _read_owned(self) -> dict[Code, bytes]:
+    def _read_owned(self, language: str) -> dict[Code, bytes]:
         found: dict[Code, bytes] = {}
         if self._owner is None:
             return found
@@ -123,7 +190,7 @@ class PromptLibrary:
             )
             return found
         for code in SPOKEN:
-            for tag in texts.tags(self._language):
+            for tag in texts.tags(language):
                 path = self._owner / tag / f"{code}.wav"
                 try:
                     found[code] = read_wav(path)

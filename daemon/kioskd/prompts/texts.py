@@ -7,7 +7,7 @@ ones.
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,36 +24,26 @@ LARGEST_BYTES: Final = 1_000_000
 LONGEST: Final = 500
 """Most characters of a sentence: half a minute of speech, longer than a visitor listens."""
 
-_ALLOW: Final = {
-    "en": "May I use {name}?",
-    "de": "Darf ich {name} ausführen?",
-    "fr": "Puis-je exécuter {name} ?",
-    "es": "¿Puedo ejecutar {name}?",
-    "it": "Posso eseguire {name}?",
-    "nl": "Mag ik {name} uitvoeren?",
-    "pt": "Posso executar {name}?",
-    "pl": "Czy mogę wykonać {name}?",
-}
-_PRESS: Final = {
-    "en": "To allow it, press the button.",
-    "de": "Zum Erlauben bitte den Knopf drücken.",
-    "fr": "Pour l'autoriser, appuyez sur le bouton.",
-    "es": "Para permitirlo, pulse el botón.",
-    "it": "Per permetterlo, premere il pulsante.",
-    "nl": "Druk op de knop om het toe te staan.",
-    "pt": "Para permitir, prima o botão.",
-    "pl": "Aby zezwolić, naciśnij przycisk.",
-}
+ALLOW: Final = "ALLOW"
+"""Key of the question before a call; {name} in it is the tool's name."""
+
+PRESS: Final = "PRESS"
+"""Key of the request to press the button."""
+
+_ALIASES: Final = {"cmn": "zh"}
+"""Other codes for a language, with the code that the files use."""
 
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The sentence for each code, and the language of the sentences."""
+    """The sentence for each code, the language of the sentences, and the words that ask for a press."""
 
     language: str
     sentences: Mapping[Code, str]
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """The sentences with the keys `ALLOW` and `PRESS`."""
 
 
 def shipped() -> Path:
@@ -66,7 +56,14 @@ def tags(language: str) -> tuple[str, ...]:
     """Return the names of files for `language`, most specific first; none if it is no language tag."""
     if not _TAG.fullmatch(language):
         return ()
-    return tuple(dict.fromkeys((language, language.split("-", maxsplit=1)[0].lower())))
+    short = language.split("-", maxsplit=1)[0].lower()
+    return tuple(dict.fromkeys((language, _ALIASES.get(short, short))))
+
+
+def known(language: str, owner: Path | None) -> bool:
+    """Return whether there are texts in `language`; looks at files."""
+    folders = [folder for folder in (shipped(), owner) if folder is not None]
+    return any((folder / f"{tag}.yaml").is_file() for folder in folders for tag in tags(language))
 
 
 def read(language: str, owner: Path | None) -> Texts:
@@ -80,11 +77,13 @@ def read(language: str, owner: Path | None) -> Texts:
             language,
         )
         language, sentences = DEFAULT, _sentences(DEFAULT, owner)
-    return Texts(language, sentences)
+    requests: dict[str, str] = {key: sentences[key] for key in (ALLOW, PRESS) if key in sentences}
+    spoken = {Code(key): words for key, words in sentences.items() if key not in requests}
+    return Texts(language, spoken, requests)
 
 
-def _sentences(language: str, owner: Path | None) -> dict[Code, str]:
-    found: dict[Code, str] = {}
+def _sentences(language: str, owner: Path | None) -> dict[str, str]:
+    found: dict[str, str] = {}
     # The most specific file comes last, so that its sentences stay.
     for folder in (shipped(), owner):
         for tag in reversed(tags(language)):
@@ -93,7 +92,7 @@ def _sentences(language: str, owner: Path | None) -> dict[Code, str]:
     return found
 
 
-def _read(path: Path) -> dict[Code, str]:
+def _read(path: Path) -> dict[str, str]:
     try:
         text = regular_file.content(path, LARGEST_BYTES).decode("utf-8")
     except FileNotFoundError:
@@ -108,21 +107,26 @@ def _read(path: Path) -> dict[Code, str]:
         if not document.faults:
             document.fault((), "holds no prompts; write lines of the form CODE: sentence, or remove it")
         document.data = {}
-    found: dict[Code, str] = {}
+    found: dict[str, str] = {}
+    keys = (*Code, ALLOW, PRESS)
     for key, sentence in document.data.items():
-        if key not in set(Code):
-            document.fault((key,), f"is not a code; use one of {', '.join(Code)}", of_name=True)
+        if key not in keys:
+            document.fault((key,), f"is not a code; use one of {', '.join(keys)}", of_name=True)
         elif not isinstance(sentence, str) or not 0 < len(sentence.strip()) <= LONGEST:
             document.fault((key,), f"is not a sentence; write one of at most {LONGEST} characters")
         else:
-            found[Code(key)] = " ".join(sentence.split())
+            found[key] = " ".join(sentence.split())
     for fault in document.faults:
         log.warning("prompt not used: %s", fault)
     return found
 
 
-def question(name: str, words: str, language: str) -> str:
-    """Return the question before a call of the tool `name`. `words` is the owner's own question, or empty."""
-    tag = next((tag for tag in tags(language) if tag in _PRESS), DEFAULT)
-    asked = words or _ALLOW[tag].format(name=" ".join(name.replace("_", " ").replace("-", " ").split()))
-    return f"{asked} {_PRESS[tag]}"
+def question(name: str, words: str, read: Texts) -> str | None:
+    """Return the question before a call of the tool `name`, or None if the texts have no words for it.
+
+    `words` is the owner's own question, or empty.
+    """
+    if not {ALLOW, PRESS} <= read.requests.keys():
+        return None
+    called = " ".join(name.replace("_", " ").replace("-", " ").split())
+    return f"{words or read.requests[ALLOW].replace('{name}', called)} {read.requests[PRESS]}"

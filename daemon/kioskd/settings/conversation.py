@@ -15,7 +15,7 @@ from pydantic import (
 from kioskd.live_models import ThinkingLevel
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import (
-    Language,
+    LanguageOrAuto,
     Name,
     OwnerText,
     PathOnDisk,
@@ -41,6 +41,16 @@ WakeWords = Annotated[
     BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
 ]
 """One wake word or two."""
+
+AUTO: Final = "auto"
+"""The language setting that follows any visitor."""
+
+Languages = Annotated[
+    tuple[LanguageOrAuto, ...],
+    Field(max_length=24, examples=["auto", ["de-DE", "fr-FR"]]),
+    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+]
+"""One language, several, or auto alone."""
 
 
 Pace = Literal["normal", "slow"]
@@ -84,8 +94,11 @@ class AssistantSettings(Section):
     kiosk. Write here what yours is for."""
     voice: VoiceName = "Kore"
     """One of the service's prebuilt voices. Upper and lower case count. Kore is clear in a noisy room."""
-    language: Language = "en-US"
-    """Language and country of the kiosk's speech, as en-US, de-DE or pt-BR."""
+    language: Languages = ("en-US",)
+    """Language and country of the kiosk's speech, as en-US, de-DE or pt-BR. With a list, the model answers in
+    the visitor's language. To a visitor of another language it speaks the first one. With auto, it follows
+    any visitor. The kiosk's own prompts come in the language last heard in the conversation, if the service
+    names it. Otherwise they come in the first language of the list, or in English with auto."""
     temperature: Annotated[float, Range(0, 2, "the service takes no other value")] | None = Field(
         default=None, examples=[0.7]
     )
@@ -134,6 +147,27 @@ class AssistantSettings(Section):
         ]
         if faults:
             raise at_each(faults)
+        return value
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the model is told to keep to; none with auto."""
+        return () if self.language == (AUTO,) else self.language
+
+    @property
+    def first_language(self) -> str:
+        """The language of the kiosk's own speech until a visitor's language is known."""
+        return next(iter(self.languages), "en-US")
+
+    @field_validator("language")
+    @classmethod
+    def _some_languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise said("is an empty list; write a language, for example en-US, or auto")
+        if len(set(value)) < len(value):
+            raise said("names one language twice; remove the second")
+        if AUTO in value and len(value) > 1:
+            raise said("lists auto beside languages, and auto means every language; remove one of the two")
         return value
 
 

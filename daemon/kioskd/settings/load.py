@@ -90,7 +90,7 @@ def wanted_features(settings: Settings) -> WantedFeatures:
         provider=service.provider,
         api_version=service.api_version,
         by_token=service.token_url is not None,
-        language=assistant.language,
+        languages=assistant.languages,
         thinking=assistant.thinking,
     )
 

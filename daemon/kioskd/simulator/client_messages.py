@@ -7,6 +7,7 @@ from kioskd.media import pcm
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.model_turns import ModelTurns
 from kioskd.simulator.records import ReceivedPicture, SessionRecord
+from kioskd.simulator.replies import transcription
 from kioskd.simulator.rules import SimulatedModel, check_content, check_tools
 from kioskd.simulator.schema import Blob, Content, Detection, History, Realtime, Setup
 from kioskd.simulator.state import ServiceState
@@ -204,8 +205,9 @@ class ClientMessages:
         self._active = False
         self._connection.emit("speech_ended", session=self._session.id)
         if self._transcribes:
-            text = self._replies.next.heard
-            await self._connection.send({"serverContent": {"inputTranscription": {"text": text}}})
+            reply = self._replies.next
+            heard = transcription(reply.heard, reply.language)
+            await self._connection.send({"serverContent": {"inputTranscription": heard}})
         await self._connection.trigger("speech_end")
         self._turns.answer(self._input.finish("speech"))
         self._turns.visitor_speaks(False)

@@ -172,6 +172,7 @@ class ModelTurns:
             self._state.speech.sound_of(reply),
             reply.text if self._transcribes else None,
             pace=self._state.script.pace,
+            language=reply.language,
         )
         turn.reply = "spoken"
         if not already_calling:

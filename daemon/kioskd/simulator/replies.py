@@ -47,12 +47,21 @@ class ReplyQueue:
 class ReplyStream:
     """Sends the audio of one reply, faster than real time by the factor `pace` of the script."""
 
-    def __init__(self, connection: ClientConnection, sound: bytes, text: str | None, *, pace: float) -> None:
-        """`sound`: 24 kHz PCM. `text`: the output transcription that is sent with it."""
+    def __init__(
+        self,
+        connection: ClientConnection,
+        sound: bytes,
+        text: str | None,
+        *,
+        pace: float,
+        language: str | None = None,
+    ) -> None:
+        """`sound`: 24 kHz PCM. `text`: the output transcription that is sent with it, in `language`."""
         self._connection = connection
         self._sound = sound
         self._text = text
         self._pace = pace
+        self._language = language
         self._sent = 0
         self._began = 0.0
 
@@ -69,7 +78,7 @@ class ReplyStream:
     async def send(self, turn: VisitorTurn, session: SessionRecord, *, index: int, meanwhile: bool) -> None:
         """Send the whole reply as the answer to `turn`, and announce that it is complete."""
         self._began = asyncio.get_running_loop().time()
-        for sent, content in messages(self._sound, self._text):
+        for sent, content in messages(self._sound, self._text, self._language):
             first, self._sent = self._sent == 0, sent
             turn.reply_s = self.sent_s
             if first:
@@ -123,7 +132,14 @@ def audio_part(sound: bytes) -> dict[str, object]:
     return {"inlineData": {"mimeType": _MIME, "data": base64.b64encode(sound).decode()}}
 
 
-def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, object]]]:
+def transcription(text: str, language: str | None) -> dict[str, object]:
+    """Return a transcription of `text`, with the language's code if there is one."""
+    return {"text": text} if language is None else {"text": text, "languageCode": language}
+
+
+def messages(
+    sound: bytes, text: str | None, language: str | None = None
+) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield a reply's server contents, each with the bytes of `sound` sent so far.
 
     Some contents hold two pieces of audio. The words of `text` are spread evenly as output transcription.
@@ -138,7 +154,9 @@ def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, ob
         content: dict[str, object] = {"modelTurn": {"role": "model", "parts": parts}}
         reached = len(words) * offset // len(sound)
         if reached > transcribed:
-            content["outputTranscription"] = {"text": " ".join(words[transcribed:reached]) + " "}
+            content["outputTranscription"] = transcription(
+                " ".join(words[transcribed:reached]) + " ", language
+            )
             transcribed = reached
         number += 1
         yield offset, content

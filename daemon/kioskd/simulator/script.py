@@ -72,6 +72,8 @@ class Reply(ScenarioSection):
     """Whether the model only ends its turn, without a word, as gemini-3.8-live sometimes does."""
     think_s: ScriptSeconds | None = None
     """Seconds from the end of the visitor's turn to the first sound, in place of the script's `think_s`."""
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}-[A-Z]{2}$")
+    """The language that the transcripts of this turn name, as fr-FR. If not set, they name none."""
     heard: str = "…"
     """The transcript of the visitor's words, if the kiosk asks for transcripts."""
     tool_calls: tuple[ScriptedCall, ...] = ()

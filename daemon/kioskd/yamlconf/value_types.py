@@ -242,6 +242,13 @@ Language = Annotated[
         "is not a language with a country; write, for example, en-US, de-DE or no-NO",
     ),
 ]
+LanguageOrAuto = Annotated[
+    str,
+    form(
+        "auto|[a-z]{2,3}-[A-Z]{2}",
+        "is not a language with a country; write, for example, en-US, de-DE or no-NO, or auto",
+    ),
+]
 Location = Annotated[
     str,
     StringConstraints(max_length=60),

@@ -49,7 +49,7 @@ def live_at(server: LiveServer, **changes: Any) -> GeminiLive:
         "model": "gemini-3.8-live",
         "voice": "Kore",
         "instructions": "Be brief.",
-        "language": "en-US",
+        "languages": ("en-US",),
         "endpoint": server.endpoint,
         "ca_file": server.ca_file,
     }
@@ -124,9 +124,23 @@ async def test_without_language_and_instructions_the_setup_has_none() -> None:
     async def service(peer: ServerConnection) -> None:
         setups.append(await accept_setup(peer))
 
-    async with connected(service, language=None, instructions=""):
+    async with connected(service, languages=(), instructions=""):
         pass
     assert "systemInstruction" not in setups[0]
+    assert "language_code" not in setups[0]["generationConfig"]["speechConfig"]
+
+
+async def test_a_list_of_languages_is_in_the_instructions_and_pins_no_voice() -> None:
+    setups: list[dict[str, Any]] = []
+
+    async def service(peer: ServerConnection) -> None:
+        setups.append(await accept_setup(peer))
+
+    async with connected(service, languages=("de-DE", "fr-FR")):
+        pass
+    rule = str(setups[0]["systemInstruction"])
+    assert "one of these: de-DE, fr-FR." in rule
+    assert "answer in de-DE." in rule
     assert "language_code" not in setups[0]["generationConfig"]["speechConfig"]
 
 
@@ -145,7 +159,7 @@ async def test_the_instructions_name_a_language_whose_code_the_service_rejects()
             await peer.send(SETUP_COMPLETE)
 
     async with asyncio.timeout(60), live_server(service) as server:
-        live = live_at(server, language="gsw-CH")
+        live = live_at(server, languages=("gsw-CH",))
         for _ in range(2):
             async with live.connect(None):
                 pass

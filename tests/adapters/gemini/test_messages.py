@@ -285,3 +285,20 @@ def test_a_turn_that_was_rejected_says_why(reason: str | None, rejected: str) ->
     assert told(serverContent={"turnComplete": True, "turnCompleteReason": reason}) == (
         TurnComplete(rejected),
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "language"),
+    [
+        ("fr-FR", "fr-FR"),
+        ("cmn-Hans-CN", "cmn-Hans-CN"),
+        ("", ""),
+        ("fr_FR", ""),
+        ("a\nb", ""),
+        ("x" * 99, ""),
+    ],
+)
+def test_speech_has_the_language_that_the_service_names(code: str, language: str) -> None:
+    heard = {"inputTranscription": {"text": "Bonjour", "languageCode": code}}
+    message = LiveServerMessage.model_validate({"serverContent": heard})
+    assert translate(message) == (SpokenText(by_visitor=True, text="Bonjour", language=language),)

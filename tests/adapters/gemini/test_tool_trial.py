@@ -264,7 +264,7 @@ async def test_a_rejected_parameter_named_language_code_costs_the_tool_and_not_t
     reason = "* tools[0].function_declarations[1].parameters.properties[language_code].format: only 'enum'"
     service, trial = Refusing(lambda told: reason if "b" in told else ""), ToolTrial()
     async with live_server(service.serve) as server:
-        live = live_at(server, tools(*"ab"), trial=trial, language="de-DE")
+        live = live_at(server, tools(*"ab"), trial=trial, languages=("de-DE",))
         async with asyncio.timeout(60), live.connect(None):
             assert service.told == [["a", "b"], ["a"]]
 

@@ -58,8 +58,9 @@ class GeminiConfig:
     model: str
     voice: str
     instructions: str = ""
-    language: str | None = None
-    """Language to speak, as a BCP-47 tag (`en-US`); None: the model follows the visitor."""
+    languages: tuple[str, ...] = ()
+    """Languages to speak, as BCP-47 tags (`en-US`). The setup names a single one as that of the speech.
+    Empty: the model follows the visitor."""
     api_version: str = "v1beta"
     """API version, pinned: the SDK's own default, v1, is not known to serve Live."""
     other_version: str | None = None
@@ -114,7 +115,7 @@ class GeminiLive:
         self._takes_history = True
         self._pictures_in_answers = config.options.pictures_in_answers
         self._answer_resolution = config.options.media_resolution
-        self._sends_language_code = config.language is not None
+        self._sends_language_code = len(config.languages) == 1
         self._trial = config.trial
 
     async def check(self) -> None:
@@ -241,7 +242,7 @@ class GeminiLive:
 
         client = await self._clients.client()
         _race_addresses(client, self._config.endpoint)
-        language_code = self._config.language if self._sends_language_code else None
+        language_code = self._config.languages[0] if self._sends_language_code else None
         setup = _setup(self._config.of(profile), handle, history, tools, language_code)
         try:
             return await stack.enter_async_context(
@@ -319,11 +320,7 @@ def _setup(
     """
     from google.genai import types  # noqa: PLC0415
 
-    instructions = config.instructions
-    if config.language is not None:
-        # Models with native audio choose the language themselves, whatever `language_code` says.
-        pin = f"Speak only the language with the BCP-47 tag {config.language}, whatever language you hear."
-        instructions = f"{instructions}\n\n{pin}".strip()
+    instructions = f"{config.instructions}\n\n{_language_rule(config.languages)}".strip()
     return types.LiveConnectConfig.model_validate(
         {
             "response_modalities": ["AUDIO"],
@@ -342,6 +339,22 @@ def _setup(
             },
             **options.session_fields(config.options, tools),
         }
+    )
+
+
+def _language_rule(languages: Sequence[str]) -> str:
+    """Return the sentence on languages for the instructions, or nothing.
+
+    Models with native audio choose the language themselves, whatever `language_code` says.
+    """
+    if not languages:
+        return ""  # the models follow the visitor by themselves
+    first = languages[0]
+    if len(languages) == 1:
+        return f"Speak only the language with the BCP-47 tag {first}, whatever language you hear."
+    return (
+        "Answer in the language that the visitor speaks, if its BCP-47 tag is one of these: "
+        f"{', '.join(languages)}. Speak no other language. If you hear another one, answer in {first}."
     )
 
 

@@ -35,6 +35,9 @@ MOST_ARGUMENT_CHARS: Final = 200_000
 """Most characters of a call's name, id and arguments together. A longer call is rejected."""
 
 _NOTHING: Final = "…"
+_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+"""Matches a BCP-47 tag."""
+
 _HANDLE: Final = re.compile(r"[ -~]{1,8192}")
 _REJECTION: Final = re.compile(
     r"(?=[A-Z_]{1,60}$)"
@@ -120,9 +123,11 @@ def _content(content: "LiveServerContent") -> list[ports.Message]:
     found: list[ports.Message] = []
     heard, spoken = content.input_transcription, content.output_transcription
     if heard is not None and heard.text:
-        found.append(ports.SpokenText(by_visitor=True, text=_text(heard.text)))
+        language = _language(heard.language_code)
+        found.append(ports.SpokenText(by_visitor=True, text=_text(heard.text), language=language))
     if spoken is not None and spoken.text:
-        found.append(ports.SpokenText(by_visitor=False, text=_text(spoken.text)))
+        language = _language(spoken.language_code)
+        found.append(ports.SpokenText(by_visitor=False, text=_text(spoken.text), language=language))
     if content.interrupted:
         found.append(ports.Interrupted())  # audio in the same message was not heard either
     elif content.model_turn is not None:
@@ -148,6 +153,10 @@ def _parts(parts: Sequence["Part"]) -> list[ports.Message]:
 
 def _text(text: str) -> str:
     return sanitize.text(text[:MOST_CHARS])
+
+
+def _language(code: str | None) -> str:
+    return code if code is not None and len(code) <= 35 and _TAG.fullmatch(code) else ""
 
 
 def _tokens(count: int | None) -> int:
