@@ -1,7 +1,7 @@
 """The locked versions: which packages a kiosk, its optional parts, and its developers get, with hashes.
 
 `scripts/locks/` has a file for each group: `kioskd` for the daemon, `build` for its build, `tools` for the
-programs of releases, and one for each optional part. pip reads these files: `pip install --require-hashes -r FILE`.
+programs of releases, and one for each optional part. pip reads these files with `--require-hashes`.
 Debian brings some libraries, and no file names them.
 """
 
@@ -99,7 +99,9 @@ class Locked:
 
     def __str__(self) -> str:
         """Return the lines for pip."""
-        return " \\\n    ".join([str(self.requirement), *(f"--hash=sha256:{digest}" for digest in self.hashes)])
+        return " \\\n    ".join(
+            [str(self.requirement), *(f"--hash=sha256:{digest}" for digest in self.hashes)]
+        )
 
 
 def read(group: str, locks: Path = LOCKS) -> list[Locked]:
@@ -121,12 +123,13 @@ def groups(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, list[Requirem
     text: dict[str, Any] = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     extras: dict[str, list[str]] = text["project"]["optional-dependencies"]
     apart: dict[str, list[str]] = text["dependency-groups"]
-    return {
-        "kioskd": list(_without_debian(_expanded(text["project"]["dependencies"], extras))),
-        "build": list(_without_debian(_expanded([*text["build-system"]["requires"], *apart["build"]], extras))),
-        "tools": list(_without_debian(_expanded(apart["tools"], extras))),
-        **{name: list(_without_debian(_expanded(needs, extras))) for name, needs in extras.items()},
+    named = {
+        "kioskd": text["project"]["dependencies"],
+        "build": [*text["build-system"]["requires"], *apart["build"]],
+        "tools": apart["tools"],
+        **extras,
     }
+    return {name: list(_without_debian(_expanded(needs, extras))) for name, needs in named.items()}
 
 
 def for_devices(names: Iterable[str]) -> list[str]:
