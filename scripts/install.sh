@@ -75,6 +75,7 @@ readonly parts=(
   "kioskd-buttons-lamp-camera.7 $man/man7/kioskd-buttons-lamp-camera.7"
   "kioskd-tools.7           $man/man7/kioskd-tools.7"
   "kioskd-operating.7       $man/man7/kioskd-operating.7"
+  "kioskd-packages.7        $man/man7/kioskd-packages.7"
   "kioskd-privacy-and-cost.7 $man/man7/kioskd-privacy-and-cost.7"
   "kioskd-link.7            $man/man7/kioskd-link.7"
   "kioskd-rehearsing.7      $man/man7/kioskd-rehearsing.7"
@@ -110,7 +111,7 @@ main() {
   fi
   # Programs may load parts of themselves from the folder that they are started in.
   cd /
-  only_roots "$source" "$(readlink -m "$home")" ${wheels:+"$wheels"}
+  only_roots "$source" "$wheels"
   [ -d /run/systemd/system ] || fail "systemd does not run here, and kioskd is installed as its service; to try kioskd without it: scripts/setup, then .venv/bin/kioskd run --config FILE"
   # A user who may open the lock could hold it.
   (umask 077 && : >>"$lock")
@@ -124,11 +125,11 @@ main() {
 # The user who called sudo may become root anyway.
 [[ ${SUDO_UID-} =~ ^[0-9]+$ ]] && readonly asked=$SUDO_UID || readonly asked=0
 
-# only_roots SOURCE HOME [WHEELS]: fails if another user can change the checkout, the folder of the releases, or that of
+# only_roots SOURCE WHEELS: fails if another user can change the checkout, the folder of the releases, or that of
 # the wheels.
 only_roots() {
   local folder who found
-  for folder in "$@"; do
+  for folder in "$1" "$(readlink -m "$home")" ${2:+"$2"}; do
     while :; do
       if [ -e "$folder" ] && who=$(changer "$folder" passed); then
         fail "$folder: $who can change its files, which root would run: give it to root alone (chown root:, chmod go-w), or move the checkout, for example to /usr/local/src/kioskd"
@@ -137,7 +138,7 @@ only_roots() {
       folder=$(dirname "$folder")
     done
   done
-  for folder in "$1" ${3+"$3"}; do
+  for folder in "$1" ${2:+"$2"}; do
     found=$(first_changeable "$folder")
     found=${found%%$'\n'*}
     [ -z "$found" ] || fail "$found can be changed by $(changer "$found"), and root would run it: check its content, then run: chown -R root: '$folder'; chmod -R go-w '$folder'"

@@ -39,7 +39,7 @@ class Shop:
     """Two keys, packages, and the repository that machines see now."""
 
     folder: Path
-    """What machines see: `now` in it is the repository."""
+    """The folder that machines see: `now` in it is the repository."""
     work: Path
     key: str
     other_key: str
@@ -96,7 +96,7 @@ def shop() -> Iterator[Shop]:
     with shared_folder("kioskd-shop-") as folder, shared_folder("kioskd-work-") as work:
         keys = work / "gnupg"
         keys.mkdir(mode=0o700)
-        # Nobody is here to type a passphrase.
+        # A test types no passphrase.
         (keys / "gpg.conf").write_text("batch\npinentry-mode loopback\npassphrase ''\n")
         made = [
             re.findall(r"[0-9A-F]{40}", _run(work, str(CHECKOUT / "scripts/repository"), "--new-key", name))
