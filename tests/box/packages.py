@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.support import rootfs
 from tests.support.box import shared_folder
-from tests.support.rootfs import CHECKOUT
+from tests.support.rootfs import CHECKOUT, Suite
 
 NEEDED: Final = ("dpkg-deb", "reprepro", "gpg")
 URL: Final = "http://127.0.0.1:8000/"
@@ -44,8 +44,13 @@ class Shop:
     key: str
     other_key: str
 
-    def package(self, version: str, change: Callable[[Path], object] = lambda _: None) -> Path:
-        """Build a package of this version, after a change of its checkout."""
+    def package(
+        self,
+        version: str,
+        change: Callable[[Path], object] = lambda _: None,
+        suites: tuple[Suite, ...] = ("trixie",),
+    ) -> Path:
+        """Build a package of this version for these Debians, after a change of its checkout."""
         checkout = self.work / version
         for name in _COPIED:
             path = CHECKOUT / name
@@ -59,7 +64,10 @@ class Shop:
         init.write_text(re.sub(r'__version__ = ".+"', f'__version__ = "{version}"', init.read_text()))
         change(checkout)
         architecture = self._run("dpkg", "--print-architecture").strip()
-        self._run(str(checkout / "scripts/package"), architecture, str(rootfs.wheels()))
+        wheels = self.work / "-".join(suites)
+        for suite in suites:
+            shutil.copytree(rootfs.wheels(suite), wheels, dirs_exist_ok=True)
+        self._run(str(checkout / "scripts/package"), architecture, str(wheels))
         return checkout / f"dist/kioskd_{version}_{architecture}.deb"
 
     def offer(self, *packages: Path, key: str = "") -> Path:

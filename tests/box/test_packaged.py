@@ -1,5 +1,6 @@
 """A machine without the network installs, upgrades and keeps kioskd, from a signed repository on loopback."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tests.box import packages
 from tests.box.packages import Shop, shop
 from tests.box.site import FILES, INSTALL_S, Site, bare, left_out, missing, version_of
 from tests.box.test_upgraded import NEVER_WELL, left_behind
+from tests.support.rootfs import Suite
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -27,7 +29,8 @@ def offered() -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def first(offered: Shop) -> Path:
-    return offered.package(version_of())
+    """Return a package for both Debians."""
+    return offered.package(version_of(), suites=("bookworm", "trixie"))
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +46,25 @@ def files_before() -> set[str]:
     return set()
 
 
-@pytest.fixture(scope="module")
-def it(offered: Shop, files_before: set[str]) -> Iterator[Site]:
-    """Return a machine with the key of the repository, whose pip has no package index and no wheels."""
-    with bare(read_only={offered.folder: SERVED}) as here:
+@contextlib.contextmanager
+def machine(offered: Shop, files_before: set[str], suite: Suite = "trixie") -> Iterator[Site]:
+    """Yield a machine with the key of the repository, whose pip has no package index and no wheels."""
+    with bare(suite=suite, read_only={offered.folder: SERVED}) as here:
         here.box.write("/etc/pip.conf", "[global]\nno-index = true\n")
         files_before |= {path for path in here.box.sh(FILES).splitlines() if "kioskd" not in path}
         here.has_been_prepared()
         here.box.sh(
-            f"systemd-run --quiet --unit=repository python3 -m http.server 8000 --bind 127.0.0.1 -d {SERVED}"
+            f"systemd-run --quiet --unit=repository python3 -m http.server 8000 --bind 127.0.0.1 -d {SERVED};"
+            f"install -D -m 644 {SERVED}/now/kioskd.pgp /etc/apt/keyrings/kioskd.pgp;"
+            f"install -m 644 {SERVED}/now/kioskd.sources /etc/apt/sources.list.d/"
         )
+        yield here
+
+
+@pytest.fixture(scope="module")
+def it(offered: Shop, first: Path, files_before: set[str]) -> Iterator[Site]:
+    offered.offer(first)
+    with machine(offered, files_before) as here:
         yield here
 
 
@@ -86,12 +98,7 @@ def unmoved(it: Site) -> Iterator[None]:
     assert package(it) == "0.2.0 installed"
 
 
-def test_the_machine_installs_kioskd_and_serves(it: Site, offered: Shop, first: Path) -> None:
-    offered.offer(first)
-    it.box.sh(
-        "install -D -m 644 /opt/repository/now/kioskd.pgp /etc/apt/keyrings/kioskd.pgp;"
-        "install -m 644 /opt/repository/now/kioskd.sources /etc/apt/sources.list.d/"
-    )
+def test_the_machine_installs_kioskd_and_serves(it: Site) -> None:
     apt(it, "update")
     with it.service.sees("reply_sent", within_s=INSTALL_S):
         printed = apt(it, "install", "kioskd")
@@ -170,6 +177,17 @@ def test_removing_the_package_leaves_the_owners_files_and_purging_it_none(
     assert it.box.exec("systemctl", "cat", "kioskd", check=False).returncode != 0
     assert it.box.read("/etc/kioskd/kioskd.yaml") == it.settings()
     apt(it, "purge", "kioskd")
-    left = [path for path in left_behind(it, files_before) if not path.startswith("/etc/apt/")]
+    # The machine's own sources, and the index of all man pages.
+    others = ("/etc/apt/", "/var/cache/man/")
+    left = [path for path in left_behind(it, files_before) if not path.startswith(others)]
     assert left == []
     assert "kioskd" not in it.box.read("/etc/passwd") + it.box.read("/etc/group")
+
+
+def test_the_same_package_serves_on_the_older_debian(offered: Shop, first: Path) -> None:
+    offered.offer(first)
+    with machine(offered, set(), "bookworm") as it:
+        apt(it, "update")
+        with it.service.sees("reply_sent", within_s=INSTALL_S):
+            assert f"{version_of()}-1 serves" in apt(it, "install", "kioskd")
+        it.serves()
