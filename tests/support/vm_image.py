@@ -43,7 +43,7 @@ _LATER_MODULES: Final = (
     "qemu_fw_cfg", "autofs4", "evdev", "uinput", "configfs", "gpio-sim", "snd-aloop", "vimc", "v4l2loopback",
 )  # fmt: skip
 """Other kernel modules that are kept. udev would load all that fit any part of QEMU's machine."""
-_LEFT_OUT: Final = ("mypy", "ruff", "types-", "pyroomacoustics", "pytest-xdist")
+_LEFT_OUT: Final = ("mypy", "ruff", "types-", "pyroomacoustics", "scipy", "cython", "pytest-xdist")
 """Requirements of the extra `dev` that no test in the machine needs."""
 
 _FILES: Final = {
