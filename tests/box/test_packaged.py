@@ -9,6 +9,7 @@ from tests.box import packages
 from tests.box.packages import Shop, shop
 from tests.box.site import FILES, INSTALL_S, Site, bare, left_out, missing, version_of
 from tests.box.test_upgraded import NEVER_WELL, left_behind
+from tests.support import rootfs
 from tests.support.rootfs import Suite
 
 pytestmark = [
@@ -98,6 +99,16 @@ def unmoved(it: Site) -> Iterator[None]:
     assert package(it) == "0.2.0 installed"
 
 
+def test_the_same_package_serves_on_the_older_debian(offered: Shop, first: Path) -> None:
+    rootfs.rootfs("plain", "bookworm")  # It may have to be made, which needs the network.
+    offered.offer(first)
+    with machine(offered, set(), "bookworm") as it:
+        apt(it, "update")
+        with it.service.sees("reply_sent", within_s=INSTALL_S):
+            assert f"{version_of()}-1 serves" in apt(it, "install", "kioskd")
+        it.serves()
+
+
 def test_the_machine_installs_kioskd_and_serves(it: Site) -> None:
     apt(it, "update")
     with it.service.sees("reply_sent", within_s=INSTALL_S):
@@ -182,12 +193,3 @@ def test_removing_the_package_leaves_the_owners_files_and_purging_it_none(
     left = [path for path in left_behind(it, files_before) if not path.startswith(others)]
     assert left == []
     assert "kioskd" not in it.box.read("/etc/passwd") + it.box.read("/etc/group")
-
-
-def test_the_same_package_serves_on_the_older_debian(offered: Shop, first: Path) -> None:
-    offered.offer(first)
-    with machine(offered, set(), "bookworm") as it:
-        apt(it, "update")
-        with it.service.sees("reply_sent", within_s=INSTALL_S):
-            assert f"{version_of()}-1 serves" in apt(it, "install", "kioskd")
-        it.serves()
