@@ -562,7 +562,7 @@ list() { tr ' ,' '\n\n' <<<"$1" | sed '/^$/d' | sort -u | paste -sd,; }
 # camera SOURCE RELEASE WHEELS EXTRAS: installs Debian's picamera2 if there is one (Raspberry Pi OS), otherwise the one of
 # the package index.
 camera() {
-  local release=$2 why
+  local release=$2 conflicts why
   if ! imports picamera2 "$release/bin/python"; then
     if apt-cache show python3-picamera2 >/dev/null 2>&1; then
       debian_packages python3-picamera2
@@ -574,7 +574,8 @@ camera() {
   # Debian 12's picamera2 is compiled for its own numpy, and works with no newer one.
   if ! imports picamera2 "$release/bin/python" && imports picamera2 /usr/bin/python3; then
     "$release/bin/python" -I -m pip uninstall --quiet --yes numpy
-    if imports picamera2 "$release/bin/python" && ! "$release/bin/python" -I -m pip check | grep -q ' requirement numpy'; then
+    conflicts=$("$release/bin/python" -I -m pip check || true)
+    if imports picamera2 "$release/bin/python" && [[ $conflicts != *" requirement numpy"* ]]; then
       say "numpy: this release uses Debian's, for which picamera2 was made"
     else
       locked "$1" "$release" "$3" kioskd "$4"

@@ -224,6 +224,42 @@ def test_an_upgrade_keeps_the_optional_parts_of_a_release_that_has_no_list_of_th
     assert does(checkout, home, 'wanted_extras "$source" mqtt') == ["mqtt"]
 
 
+PYTHON = """\
+#!/bin/sh
+case "$*" in
+  *"pip uninstall"*) touch {gone} ;;
+  *"pip install"*) rm {gone} ;;
+  *"pip check"*) cat {conflicts}; exit 1 ;;
+  *) [ -e {gone} ] || {{ echo "numpy.core.multiarray failed to import" >&2; exit 1; }} ;;
+esac
+"""
+"""A Python whose picamera2 works only while numpy is not among the release's own packages."""
+
+
+@pytest.mark.parametrize(
+    ("conflict", "ends"),
+    [
+        ("PyGObject 3.42.2 requires pycairo, which is not installed.", "numpy: this release uses Debian's"),
+        (
+            "livekit 1.2.1 has requirement numpy>=1.26, but you have numpy 1.24.2.",
+            "picamera2 is installed, and",
+        ),
+    ],
+)
+def test_a_camera_for_debians_numpy_gets_it_unless_another_package_needs_a_newer_one(
+    checkout: Path, tmp_path: Path, conflict: str, ends: str
+) -> None:
+    gone, conflicts, python = tmp_path / "gone", tmp_path / "conflicts", tmp_path / "release/bin/python"
+    conflicts.write_text(f"{conflict}\n")
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON.format(gone=gone, conflicts=conflicts))
+    python.chmod(0o755)
+    machine = f"debian_packages() {{ :; }}; imports() {{ [ $2 = /usr/bin/python3 ] || [ -e {gone} ]; }}"
+    [line] = does(checkout, tmp_path, f'{machine}; camera "$source" {tmp_path}/release /wheels watch')
+    assert line.startswith(f"install: {ends}")
+    assert gone.exists() is ("numpy: " in ends)
+
+
 def test_two_releases_never_have_one_name(checkout: Path, tmp_path: Path) -> None:
     home = tmp_path / "opt"
     make = 'new_release "$source" ""'
