@@ -56,6 +56,7 @@ def machine(offered: Shop, files_before: set[str], suite: Suite = "trixie") -> I
         here.has_been_prepared()
         here.box.sh(
             f"systemd-run --quiet --unit=repository python3 -m http.server 8000 --bind 127.0.0.1 -d {SERVED};"
+            "timeout 60 bash -c 'until (: </dev/tcp/127.0.0.1/8000) 2>/dev/null; do sleep 0.1; done';"
             f"install -D -m 644 {SERVED}/now/kioskd.pgp /etc/apt/keyrings/kioskd.pgp;"
             f"install -m 644 {SERVED}/now/kioskd.sources /etc/apt/sources.list.d/"
         )
