@@ -5,11 +5,14 @@
 #   sudo scripts/install.sh [--extras LIST]      install or upgrade. LIST names optional parts that the configuration
 #                                                does not need, as in pyproject.toml (echo,rehearsal). An upgrade
 #                                                keeps them; --extras none removes them
+#   sudo scripts/install.sh --wheels FOLDER      take all Python packages from this folder, without the network.
+#                                                scripts/wheels fills one on another machine
 #   sudo scripts/install.sh --rollback           go back to the release before
 #   sudo scripts/install.sh --uninstall          remove the program; the configuration and the key stay
 #   sudo scripts/install.sh --purge              remove configuration, state, key and user, too, and list the rest
 #
-# List your own packages of tools in /etc/kioskd/requirements.txt: each release installs them.
+# pip installs the versions of scripts/locks/, and only files with the hashes that are there. List your own packages of
+# tools in /etc/kioskd/requirements.txt: each release installs them.
 #
 # Each release is a folder of its own, /opt/kioskd/VERSION-N. The link /opt/kioskd/current leads to the one in use. An
 # upgrade is built and tested beside it. If the new release does not serve within a minute, the installer puts the old
@@ -72,6 +75,7 @@ readonly parts=(
   "kioskd-buttons-lamp-camera.7 $man/man7/kioskd-buttons-lamp-camera.7"
   "kioskd-tools.7           $man/man7/kioskd-tools.7"
   "kioskd-operating.7       $man/man7/kioskd-operating.7"
+  "kioskd-packages.7        $man/man7/kioskd-packages.7"
   "kioskd-privacy-and-cost.7 $man/man7/kioskd-privacy-and-cost.7"
   "kioskd-captions.7        $man/man7/kioskd-captions.7"
   "kioskd-link.7            $man/man7/kioskd-link.7"
@@ -84,11 +88,13 @@ fail() { echo "install: $*" >&2; exit 1; }
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 
 main() {
-  local deed=install extras='' source
+  local deed=install extras='' wheels='' source
   while [ "$#" -gt 0 ]; do
     case $1 in
       --extras) [ "$#" -ge 2 ] || fail "--extras needs a list: write --extras echo,rehearsal"; extras=$2; shift ;;
       --extras=*) extras=${1#*=} ;;
+      --wheels) [ "$#" -ge 2 ] || fail "--wheels needs a folder that scripts/wheels has filled"; wheels=$2; shift ;;
+      --wheels=*) wheels=${1#*=} ;;
       --rollback) deed=rollback ;;
       --uninstall) deed=uninstall ;;
       --purge) deed=purge ;;
@@ -99,15 +105,20 @@ main() {
   done
   [ "$(id -u)" -eq 0 ] || fail "root is needed: run sudo $0"
   source=$(cd "$(dirname "$0")/.." && pwd -P)
+  # The Debian package has a folder of them beside the rest.
+  if [ -z "$wheels" ] && [ -d "$source/wheels" ]; then wheels=$source/wheels; fi
+  if [ -n "$wheels" ]; then
+    wheels=$(cd "$wheels" 2>/dev/null && pwd -P) || fail "--wheels: there is no such folder: fill one with scripts/wheels"
+  fi
   # Programs may load parts of themselves from the folder that they are started in.
   cd /
-  only_roots "$source"
+  only_roots "$source" "$wheels"
   [ -d /run/systemd/system ] || fail "systemd does not run here, and kioskd is installed as its service; to try kioskd without it: scripts/setup, then .venv/bin/kioskd run --config FILE"
   # A user who may open the lock could hold it.
   (umask 077 && : >>"$lock")
   exec 9<>"$lock"
   flock --nonblock 9 || fail "this script is already running: wait until it ends"
-  "$deed" "$extras"
+  "$deed" "$extras" "$wheels"
 }
 
 # --- who can change the files that root runs --------------------------------------------------------------------------------
@@ -115,10 +126,11 @@ main() {
 # The user who called sudo may become root anyway.
 [[ ${SUDO_UID-} =~ ^[0-9]+$ ]] && readonly asked=$SUDO_UID || readonly asked=0
 
-# only_roots SOURCE: fails if another user can change the checkout, or the folder of the releases.
+# only_roots SOURCE WHEELS: fails if another user can change the checkout, the folder of the releases, or that of
+# the wheels.
 only_roots() {
   local folder who found
-  for folder in "$1" "$(readlink -m "$home")"; do
+  for folder in "$1" "$(readlink -m "$home")" ${2:+"$2"}; do
     while :; do
       if [ -e "$folder" ] && who=$(changer "$folder" passed); then
         fail "$folder: $who can change its files, which root would run: give it to root alone (chown root:, chmod go-w), or move the checkout, for example to /usr/local/src/kioskd"
@@ -127,9 +139,11 @@ only_roots() {
       folder=$(dirname "$folder")
     done
   done
-  found=$(first_changeable "$1")
-  found=${found%%$'\n'*}
-  [ -z "$found" ] || fail "$found can be changed by $(changer "$found"), and root would run it: check its content, then run: chown -R root: '$1'; chmod -R go-w '$1'"
+  for folder in "$1" ${2:+"$2"}; do
+    found=$(first_changeable "$folder")
+    found=${found%%$'\n'*}
+    [ -z "$found" ] || fail "$found can be changed by $(changer "$found"), and root would run it: check its content, then run: chown -R root: '$folder'; chmod -R go-w '$folder'"
+  done
   if [ -e "$packages" ] && who=$(changer "$packages"); then
     fail "$packages: $who can change it, and root would install what it lists: run chown root: $packages; chmod go-w $packages"
   fi
@@ -180,7 +194,7 @@ first_changeable() {
 # --- deeds ---------------------------------------------------------------------------------------------------------
 
 install() {
-  local new before older extras was_active='' was_lacking='' ready_to_start=yes
+  local new before older extras wheels=$2 was_active='' was_lacking='' ready_to_start=yes
   [ -f "$source/pyproject.toml" ] || fail "$source: no pyproject.toml: run this from a checkout of kioskd"
   [[ $(readlink -m "$home")/ != "${source%/}"/* ]] ||
     fail "$source: $home is the folder of the releases: move the checkout, for example to /usr/local/src/kioskd, and run its scripts/install.sh"
@@ -199,7 +213,7 @@ install() {
   # Until the new release is put in, it is removed if this script ends.
   # shellcheck disable=SC2064  # now, not then
   trap "rm -rf '$new'" EXIT
-  build "$source" "$new" "$extras"
+  build "$source" "$new" "$extras" "$wheels"
   account_and_folders "$new"
   self_test "$new"
   if ! sandboxed "$new" check --config "$settings"; then
@@ -480,22 +494,28 @@ made_of() {
       sort -z | xargs -0 sha256sum && echo "$2"; } | sha256sum | cut -c1-16
 }
 
-# build SOURCE RELEASE EXTRAS: fills the folder.
+# build SOURCE RELEASE EXTRAS WHEELS: fills the folder.
 build() {
-  local source=$1 new=$2 extras=$3 needed wanted
+  local source=$1 new=$2 extras=$3 wheels=$4 needed wanted
   say "building $(basename "$new") (a minute or two)"
   /usr/bin/python3 -I -m venv --system-site-packages "$new"
   echo "$extras" >"$new/extras"
   # Every installation has these. The package itself then reads which parts the settings need.
   extras=$(list "watch $extras")
-  pip "$new" "$source[$extras]"
+  locked "$source" "$new" "$wheels" kioskd "$extras"
+  # The package's own build needs hatchling of the lock, and nothing from outside.
+  locked "$source" "$new" "$wheels" build '' --target="$new/build"
+  PYTHONPATH=$new/build pip "$new" "kioskd itself" --no-deps --no-index --no-build-isolation "$source"
+  rm -r "$new/build"
   wanted=$("$new/bin/python" -I -m kioskd.settings.extras "$settings")
   needed=$(list "$extras $(sed -n 1p <<<"$wanted")")
-  if [ "$needed" != "$extras" ]; then pip "$new" "$source[$needed]"; fi
+  if [ "$needed" != "$extras" ]; then locked "$source" "$new" "$wheels" kioskd "$needed"; fi
   say "optional parts: $needed"
   # The owner's packages of tools: each release has its own copy.
-  if [ -e "$packages" ]; then pip "$new" "--requirement=$packages"; fi
-  if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
+  if [ -e "$packages" ]; then
+    pip "$new" "what $packages lists" ${wheels:+"--find-links=$wheels"} --prefer-binary "--requirement=$packages"
+  fi
+  if [[ $wanted == *picamera2* ]]; then camera "$source" "$new" "$wheels" "$needed"; fi
   # The service cannot write there: what has no bytecode now would be compiled again at each start.
   "$new/bin/python" -I -m compileall -q "$new"/lib/python3*/site-packages ||
     say "some modules could not be compiled (see above): sudo kioskd doctor says whether they matter"
@@ -508,9 +528,20 @@ build() {
     rm "$new/system/realtime.conf"
 }
 
+# pip RELEASE WHAT ARGUMENTS…
 pip() {
-  "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
-    fail "pip could not install $2 (see above): correct that, and run this again"
+  local release=$1 what=$2
+  shift 2
+  "$release/bin/python" -I -m pip install --quiet --disable-pip-version-check "$@" ||
+    fail "pip could not install $what (see above): correct that, and run this again"
+}
+
+# locked SOURCE RELEASE WHEELS GROUP EXTRAS [OPTION]: installs the group and these optional parts as the lock says.
+locked() {
+  local source=$1 release=$2 wheels=$3 group options=()
+  for group in $4 ${5//,/ }; do options+=("--requirement=$source/scripts/locks/$group.txt"); done
+  [ -z "$wheels" ] || options+=(--no-index "--find-links=$wheels")
+  pip "$release" "the packages of scripts/locks" --require-hashes "${options[@]}" "${@:6}"
 }
 
 # man_pages RELEASE: makes the manual's pages for `man`. The kiosk serves without them, and `kioskd help` has the same text.
@@ -529,20 +560,35 @@ man_pages() {
 # list NAMES: prints each once, with commas between them.
 list() { tr ' ,' '\n\n' <<<"$1" | sed '/^$/d' | sort -u | paste -sd,; }
 
-# camera RELEASE: installs Debian's picamera2 if there is one (Raspberry Pi OS), otherwise the one of the package index.
+# camera SOURCE RELEASE WHEELS EXTRAS: installs Debian's picamera2 if there is one (Raspberry Pi OS), otherwise the one of
+# the package index.
 camera() {
-  local why
-  if "$1/bin/python" -I -c 'import picamera2' 2>/dev/null; then return; fi
-  if apt-cache show python3-picamera2 >/dev/null 2>&1; then
-    debian_packages python3-picamera2
-  else
-    debian_packages python3-libcamera libcamera-ipa gcc python3-dev libcap-dev
-    pip "$1" picamera2
+  local release=$2 conflicts why
+  if ! imports picamera2 "$release/bin/python"; then
+    if apt-cache show python3-picamera2 >/dev/null 2>&1; then
+      debian_packages python3-picamera2
+    elif [ -z "$3" ]; then
+      debian_packages python3-libcamera libcamera-ipa gcc python3-dev libcap-dev
+      pip "$release" picamera2 --prefer-binary picamera2
+    fi
   fi
-  why=$("$1/bin/python" -I -c 'import picamera2' 2>&1 | tail -1) || true
+  # Debian 12's picamera2 is compiled for its own numpy, and works with no newer one.
+  if ! imports picamera2 "$release/bin/python" && imports picamera2 /usr/bin/python3; then
+    "$release/bin/python" -I -m pip uninstall --quiet --yes numpy
+    conflicts=$("$release/bin/python" -I -m pip check || true)
+    if imports picamera2 "$release/bin/python" && [[ $conflicts != *" requirement numpy"* ]]; then
+      say "numpy: this release uses Debian's, for which picamera2 was made"
+    else
+      locked "$1" "$release" "$3" kioskd "$4"
+    fi
+  fi
+  why=$("$release/bin/python" -I -c 'import picamera2' 2>&1 | tail -1) || true
   [ -z "$why" ] ||
     say "picamera2 is installed, and does not work ($why): the camera stays off. Correct that, or set camera.source to off, or to v4l2:NAME for a USB camera"
 }
+
+# imports MODULE PYTHON: succeeds if this Python can import it.
+imports() { "$2" -I -c "import $1" 2>/dev/null; }
 
 # account_and_folders RELEASE: makes the users, their folders, and a settings file if there is none.
 account_and_folders() {

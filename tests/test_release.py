@@ -42,7 +42,7 @@ class Checkout:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
         (root / "CHANGELOG.md").write_text(NOTES)
-        for name in ("setup", "check", "test"):
+        for name in ("setup", "check", "test", "sbom", "package"):
             self.script(f"scripts/{name}", f"echo {name} >>.git/ran")
         self.script(".venv/bin/python", f'exec {sys.executable} "$@"')
         self.git("init", "--quiet", "--initial-branch=main")
@@ -98,7 +98,7 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_a_release_is_built_committed_and_tagged_and_not_pushed(checkout: Checkout) -> None:
     done = checkout.release("0.2.0", "--tested")
     assert done.returncode == 0, done.stderr
-    assert checkout.ran == ["setup", "check"]
+    assert checkout.ran == ["setup", "check", "sbom", "package"]
     assert '__version__ = "0.2.0"' in (checkout.root / INIT).read_text()
     assert checkout.git("log", "--format=%s").splitlines() == ["Release 0.2.0", "Begin"]
     assert checkout.git("cat-file", "-t", "v0.2.0").strip() == "tag"
@@ -119,7 +119,7 @@ def test_a_release_is_built_committed_and_tagged_and_not_pushed(checkout: Checko
 def test_the_first_release_has_the_version_that_is_there(checkout: Checkout) -> None:
     done = checkout.release("0.1.0")
     assert done.returncode == 0, done.stderr
-    assert checkout.ran == ["setup", "test"]
+    assert checkout.ran == ["setup", "test", "sbom", "package"]
     assert checkout.git("log", "--format=%s").splitlines() == ["Begin"]
     assert checkout.git("tag").split() == ["v0.1.0"]
 
@@ -190,6 +190,14 @@ def test_a_build_that_fails_leaves_neither_a_version_nor_a_tag(checkout: Checkou
     assert checkout.release("0.2.0", "--tested").returncode == 4
     assert checkout.git("status", "--porcelain") == ""
     assert checkout.git("log", "--format=%s").splitlines() == ["Begin"]
+    assert checkout.git("tag") == ""
+
+
+def test_a_package_that_cannot_be_built_leaves_neither_a_version_nor_a_tag(checkout: Checkout) -> None:
+    checkout.script("scripts/package", "exit 5")
+    checkout.commit("Break the package")
+    assert checkout.release("0.2.0", "--tested").returncode == 5
+    assert checkout.git("status", "--porcelain") == ""
     assert checkout.git("tag") == ""
 
 

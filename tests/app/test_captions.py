@@ -35,7 +35,8 @@ def test_without_the_settings_there_are_no_captions_and_no_workers() -> None:
 
 
 def test_a_fault_is_told_in_the_words_of_its_prompt() -> None:
-    settings = Settings(captions=CaptionsSettings(stream=True), assistant=AssistantSettings(language=("de-DE",)))
+    german = AssistantSettings(language=("de-DE",))
+    settings = Settings(captions=CaptionsSettings(stream=True), assistant=german)
     made = captions(settings, ManualClock(), Playout(lambda _mark: None), lambda: 0)
     assert made is not None
     assert Code.WAY in Code

@@ -14,8 +14,8 @@ from kioskd.cli import COMMANDS, Exit, main
 
 TOPICS = [chapter.topic for chapter in manual.chapters()]
 WANTED = {
-    *("talking", "buttons-lamp-camera", "tools", "operating", "privacy-and-cost", "link"),
-    *("rehearsing", "figures", "commands"),
+    *("talking", "buttons-lamp-camera", "tools", "operating", "packages"),
+    *("privacy-and-cost", "link", "rehearsing", "figures", "commands"),
 }
 
 

@@ -13,17 +13,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 Suite = Literal["bookworm", "trixie"]
 Kind = Literal["plain", "camera"]
 
 NEEDED: Final = ("mmdebstrap", "systemd-nspawn", "unshare", "nsenter", "setpriv", "chroot")
 CHECKOUT: Final = Path(__file__).parents[2]
+LOCKS: Final = CHECKOUT / "scripts" / "locks"
+PYTHON: Final[dict[Suite, str]] = {"bookworm": "3.11", "trixie": "3.13"}
 
 _BASE: Final = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "ca-certificates", "sudo", "iproute2",
@@ -65,9 +67,6 @@ _VIRTUAL_CAMERA: Final = """\
 _EDITION: Final = 1
 """Part of the recipe. Increase it to make new systems from the same parts."""
 
-_FROM_DEBIAN: Final = ("evdev", "pyaudio", "systemd-python")
-"""Packages without wheels; devices get them from Debian."""
-
 _KEPT: Final = 3
 """Number of folders per name that are kept, those used last. Each new recipe makes a new one."""
 
@@ -108,13 +107,17 @@ def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
 
 
 def wheels(suite: Suite = "trixie") -> Path:
-    """Return a folder with all wheels that pip needs to install this checkout with any extra, except `dev`.
+    """Return a folder with all wheels that a kiosk may need, as the lock says.
 
     Raises:
         RootfsError: it cannot be made, most often because the package index cannot be reached.
     """
-    wanted = requirements()
-    return made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
+
+    def fill(folder: Path) -> None:
+        run([sys.executable, CHECKOUT / "scripts/wheels", f"--python={PYTHON[suite]}", folder])
+
+    locks = [path.read_text() for path in sorted(LOCKS.glob("*.txt")) if path.stem not in ("dev", "tools")]
+    return made(f"wheels-{suite}", locks, fill)
 
 
 def carried() -> list[Path]:
@@ -148,16 +151,10 @@ def _mirror() -> str | None:
     return found[1] if found else None
 
 
-def requirements() -> list[str]:
-    """Return the requirements that pip installs from wheels for kioskd and all its extras, except `dev`."""
-    project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"]
-    texts = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    for name, needs in extras.items():
-        texts += [] if name == "dev" else needs
-    # On devices with a camera, picamera2 comes from Debian, too.
-    others = (*_FROM_DEBIAN, "picamera2", "kioskd")
-    return sorted({text for text in texts if re.split(r"[^\w-]", text, maxsplit=1)[0].lower() not in others})
+def locked(*groups: str) -> list[str]:
+    """Return the locked versions of these groups, as requirements without hashes."""
+    text = "".join((LOCKS / f"{group}.txt").read_text() for group in groups)
+    return sorted(set(re.findall(r"^[a-z][^\\\n]*==[^\\\n]*[^\\\s]", text, re.MULTILINE)))
 
 
 def made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> Path:
@@ -223,19 +220,6 @@ def _add_camera(folder: Path, plain: Path) -> None:
     virtual = folder / "usr/share/libcamera/pipeline/virtual"
     virtual.mkdir(parents=True, exist_ok=True)
     (virtual / "virtual.yaml").write_text(_VIRTUAL_CAMERA)
-
-
-def _download(folder: Path, system: Path, wanted: Sequence[str]) -> None:
-    """Fill `folder` with wheels for the Python of `system`. Only a copy of the system is changed."""
-    with layered(system) as copy:
-        with borrowed(copy):
-            run(["chroot", copy, "python3", "-m", "venv", "/opt/pip"])
-            run(
-                ["chroot", copy, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:",
-                 "-d", "/opt/wheels-made", *wanted]
-            )  # fmt: skip
-        for wheel in (copy / "opt/wheels-made").iterdir():
-            shutil.copy(wheel, folder)
 
 
 @contextlib.contextmanager

@@ -13,13 +13,11 @@ import contextlib
 import lzma
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.support import rootfs
-from tests.support.rootfs import CHECKOUT
 
 NEEDED: Final = ("qemu-system-x86_64", "qemu-img", "mke2fs", "ssh", "ssh-keygen")
 
@@ -45,7 +43,7 @@ _LATER_MODULES: Final = (
     "qemu_fw_cfg", "autofs4", "evdev", "uinput", "configfs", "gpio-sim", "snd-aloop", "vimc", "v4l2loopback",
 )  # fmt: skip
 """Other kernel modules that are kept. udev would load all that fit any part of QEMU's machine."""
-_LEFT_OUT: Final = ("kioskd", "mypy", "ruff", "types-", "pyroomacoustics", "pytest-xdist")
+_LEFT_OUT: Final = ("mypy", "ruff", "types-", "pyroomacoustics", "scipy", "cython", "pytest-xdist")
 """Requirements of the extra `dev` that no test in the machine needs."""
 
 _FILES: Final = {
@@ -209,9 +207,7 @@ def _installable(system: Path) -> Iterator[None]:
 
 def _tests_need() -> list[str]:
     """Return the requirements of this checkout's tests, as far as they run in the machine."""
-    project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    texts = rootfs.requirements() + project["project"]["optional-dependencies"]["dev"]
-    return sorted({text for text in texts if not text.startswith(_LEFT_OUT)})
+    return [text for text in rootfs.locked("kioskd", "dev") if not text.startswith(_LEFT_OUT)]
 
 
 def _make_root(folder: Path, system: Path, wheels: Path) -> None:

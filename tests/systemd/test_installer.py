@@ -77,6 +77,23 @@ def test_a_checkout_that_others_can_change_is_refused_in_one_line(
     assert "root" in line
 
 
+def test_a_folder_of_wheels_that_others_can_change_is_refused_and_so_is_a_missing_one(
+    checkout: Path, tmp_path: Path
+) -> None:
+    wheels = tmp_path / "wheels"
+    assert installs(checkout, "--wheels", str(wheels)) == [
+        "install: --wheels: there is no such folder: fill one with scripts/wheels"
+    ]
+    wheels.mkdir()
+    wheel = wheels / "numpy-1-py3-none-any.whl"
+    wheel.touch()
+    assert installs(checkout, f"--wheels={wheels}")[0].startswith(ENDS_HERE)
+    wheel.chmod(0o666)
+    [line] = installs(checkout, "--wheels", str(wheels))
+    assert line.startswith(f"install: {wheel} can be changed by every user, and root would run it")
+    assert line.endswith(f"chown -R root: '{wheels}'; chmod -R go-w '{wheels}'")
+
+
 def test_a_folder_on_the_way_to_the_checkout_counts_too(checkout: Path) -> None:
     checkout.parent.chmod(0o777)
     [line] = installs(checkout)
@@ -147,8 +164,8 @@ def test_no_program_of_the_callers_runs(checkout: Path, tmp_path: Path) -> None:
 def test_only_named_variables_of_the_environment_are_left(checkout: Path) -> None:
     script = checkout / "scripts/install.sh"
     text = script.read_text()
-    assert text.count('  only_roots "$source"\n') == 1
-    script.write_text(text.replace('  only_roots "$source"\n', "  /usr/bin/env; pwd; exit 1\n"))
+    assert text.count('  only_roots "$source" "$wheels"\n') == 1
+    script.write_text(text.replace('  only_roots "$source" "$wheels"\n', "  /usr/bin/env; pwd; exit 1\n"))
     given = {
         *("PIP_INDEX_URL", "PIP_CONFIG_FILE", "PYTHONHOME", "LD_PRELOAD_", "GIT_DIR", "TMPDIR", "HOME"),
         *("http_proxy", "SSL_CERT_FILE", "SUDO_UID"),
@@ -177,7 +194,7 @@ def does(checkout: Path, home: Path, lines: str) -> list[str]:
     script = checkout / "scripts/install.sh"
     text = (CHECKOUT / "scripts/install.sh").read_text()
     script.write_text(
-        text.replace('  only_roots "$source"\n', f"  {lines}; exit 1\n").replace(
+        text.replace('  only_roots "$source" "$wheels"\n', f"  {lines}; exit 1\n").replace(
             "=/opt/kioskd\n", f"={home}\n"
         )
     )
@@ -205,6 +222,42 @@ def test_an_upgrade_keeps_the_optional_parts_of_a_release_that_has_no_list_of_th
     assert does(checkout, home, 'wanted_extras "$source" none,mqtt') == ["mqtt"]
     (home / "current/extras").write_text("\n")
     assert does(checkout, home, 'wanted_extras "$source" mqtt') == ["mqtt"]
+
+
+PYTHON = """\
+#!/bin/sh
+case "$*" in
+  *"pip uninstall"*) touch {gone} ;;
+  *"pip install"*) rm {gone} ;;
+  *"pip check"*) cat {conflicts}; exit 1 ;;
+  *) [ -e {gone} ] || {{ echo "numpy.core.multiarray failed to import" >&2; exit 1; }} ;;
+esac
+"""
+"""A Python whose picamera2 works only while numpy is not among the release's own packages."""
+
+
+@pytest.mark.parametrize(
+    ("conflict", "ends"),
+    [
+        ("PyGObject 3.42.2 requires pycairo, which is not installed.", "numpy: this release uses Debian's"),
+        (
+            "livekit 1.2.1 has requirement numpy>=1.26, but you have numpy 1.24.2.",
+            "picamera2 is installed, and",
+        ),
+    ],
+)
+def test_a_camera_for_debians_numpy_gets_it_unless_another_package_needs_a_newer_one(
+    checkout: Path, tmp_path: Path, conflict: str, ends: str
+) -> None:
+    gone, conflicts, python = tmp_path / "gone", tmp_path / "conflicts", tmp_path / "release/bin/python"
+    conflicts.write_text(f"{conflict}\n")
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON.format(gone=gone, conflicts=conflicts))
+    python.chmod(0o755)
+    machine = f"debian_packages() {{ :; }}; imports() {{ [ $2 = /usr/bin/python3 ] || [ -e {gone} ]; }}"
+    [line] = does(checkout, tmp_path, f'{machine}; camera "$source" {tmp_path}/release /wheels watch')
+    assert line.startswith(f"install: {ends}")
+    assert gone.exists() is ("numpy: " in ends)
 
 
 def test_two_releases_never_have_one_name(checkout: Path, tmp_path: Path) -> None:
