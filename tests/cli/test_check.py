@@ -459,3 +459,18 @@ def test_a_proxy_that_cannot_be_used_is_one_line_that_names_its_variable(
 def test_an_unusable_proxy_of_the_environment_is_ignored_if_the_owner_names_another(file: Path) -> None:
     file.write_text(GOOD + "service: {proxy: 'http://p.example:3128'}\n", encoding="utf-8")
     assert kioskd("check", "--config", str(file), ALL_PROXY="socks5://127.0.0.1:9").returncode == Exit.OK
+
+
+def test_the_summary_names_the_parts_that_only_some_kiosks_have(capsys: pytest.CaptureFixture[str]) -> None:
+    museum = Path(__file__).parents[2] / "config/examples/museum.yaml"
+    main(["check", "--config", str(museum)])
+    lines = capsys.readouterr().out.splitlines()
+    for words in (
+        "  readers     evdev:Barcode Reader",
+        "  subjects    2",
+        "  profiles    easy_language, children",
+        "  more time   180 s, at most 3 times",
+        "  captions    http://127.0.0.1:8765/, kioskd captions",
+        "  announced   at 17:45",
+    ):
+        assert words in lines

@@ -30,7 +30,7 @@ Lines = Sequence[str]
 
 def test_the_shipped_examples_are_complete() -> None:
     assert [example.stem for example in EXAMPLES] == [
-        *("exhibit", "kiosk", "push-to-talk", "smart-speaker", "speakerphone", "starter"),
+        *("exhibit", "kiosk", "museum", "push-to-talk", "smart-speaker", "speakerphone", "starter"),
         *("tools-documents", "tools-door", "tools-light", "tools-mcp", "tools-python", "tools-shop-stock"),
     ]
 

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kioskd.cli import Exit, add_config, client
@@ -130,16 +130,30 @@ def _summary(settings: Settings, key: str) -> list[str]:
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
         f"  camera      {_camera(settings.camera)}",
         f"  buttons     {buttons or 'none'}",
-        *(
-            [f"  readers     {', '.join(reader.source for reader in controls.readers)}"]
-            if controls.readers
-            else []
-        ),
-        *([f"  presence    {_presence(controls.presence)}"] if controls.presence else []),
-        *([f"  subjects    {len(settings.subjects)}"] if settings.subjects else []),
         f"  lamps       {', '.join(map(_lamp, controls.all_lamps)) or 'none'}",
         f"  tools       {tools or 'none'}",
+        *(f"  {name:<11} {words}" for name, words in _if_set(settings) if words),
     ]
+
+
+def _if_set(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the parts that only some kiosks have, each with its words; empty if it is not set."""
+    controls, captions, announcements = settings.controls, settings.captions, settings.announcements
+    yield "readers", ", ".join(reader.source for reader in controls.readers)
+    yield "presence", _presence(controls.presence) if controls.presence else ""
+    yield "subjects", f"{len(settings.subjects)}" if settings.subjects else ""
+    yield "profiles", ", ".join(settings.assistant.profiles)
+    more = settings.conversation.extensions
+    yield "more time", f"{more.by_s:g} s, at most {more.most} times" if more and more.most else ""
+    screens = [f"http://127.0.0.1:{captions.port}/"] if captions.port else []
+    screens += [str(captions.terminal)] if captions.terminal else []
+    screens += ["kioskd captions"] if captions.on else []
+    yield "captions", ", ".join(screens)
+    times = ", ".join(entry.at for entry in announcements.schedule)
+    yield "announced", f"at {times}" if times else ""
+    fleet = settings.fleet
+    broker = f" at {fleet.mqtt.broker}" if fleet and fleet.mqtt else ""
+    yield "fleet", f"{fleet.name}{broker}" if fleet else ""
 
 
 def _languages(settings: Settings) -> str:
