@@ -20,6 +20,7 @@ from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.remote.fleet_broker import MqttFleetBroker
 from kioskd.core.effects import KioskStatus
+from kioskd.core.levels import ANNOUNCEMENT
 from kioskd.errors import RestartAsked
 from kioskd.flow.fleet.entities import COMMANDED
 from kioskd.mqtt.connection import BrokerAccess
@@ -37,7 +38,9 @@ class FleetKiosk(Kiosk):
 
     def __init__(self, broker: brokers.Broker, access: BrokerAccess | None = None) -> None:
         fleet = {"name": "hall-1", "title": "Entrance hall", "mqtt": {"broker": broker.url}}
-        super().__init__(Settings.model_validate({"fleet": fleet}), watchdog_s=None)
+        patient = {"idle_s": 3600, "longest_s": 3600}  # simulated time passes while the broker is waited for
+        settings = Settings.model_validate({"fleet": fleet, "conversation": patient})
+        super().__init__(settings, watchdog_s=None)
         self.broker = MqttFleetBroker(access or BrokerAccess(broker.url), SystemClock())
 
     def parts(self) -> app.Parts:
@@ -111,6 +114,15 @@ async def test_a_question_reaches_the_model(broker: brokers.Broker) -> None:
         await connection.until(lambda: "When do you close?" in connection.texts)
 
 
+async def test_an_announcement_is_spoken_word_by_word(broker: brokers.Broker) -> None:
+    async with enrolled(broker) as (it, seen):
+        await seen.command("kioskd/hall-1/do/say", "We close in ten minutes.")
+        await it.tells(
+            seen, lambda told: told["kioskd/hall-1/answer"] == {"entity": "say", "ok": True, "why": ""}
+        )
+        await it.until(lambda: it.state.prompt == ANNOUNCEMENT)
+
+
 async def test_a_refused_command_is_answered_with_its_cause(broker: brokers.Broker) -> None:
     async with enrolled(broker) as (it, seen):
         await seen.command("kioskd/hall-1/do/volume", "loud")
@@ -152,7 +164,7 @@ async def test_ten_thousand_hostile_commands_change_nothing(
 ) -> None:
     chance = random.Random(20261201)
     payloads = [b"press", b"\xff\xfe", b"{}", b"ON ", b"1e99", bytes(5000), b"\x00ON"]
-    keys = [*(COMMANDED.keys() - {"ask"}), "key", "reload", "wake/../key", "\u00e9"]
+    keys = [*(COMMANDED.keys() - {"ask", "say"}), "key", "reload", "wake/../key", "\u00e9"]
     async with enrolled(broker) as (it, seen):
         before = seen.newest[STATE]
         for _ in range(100):

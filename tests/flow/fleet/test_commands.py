@@ -18,6 +18,7 @@ from kioskd.flow.fleet.entities import COMMANDED
         ("volume", b"70", {"do": "volume", "percent": 70}),
         ("volume", b"35.0", {"do": "volume", "percent": 35}),
         ("wake", b"PRESS", {"do": "wake"}),
+        ("say", b"We close in ten minutes.", {"do": "say", "text": "We close in ten minutes."}),
         ("restart", b"PRESS", {"do": "restart"}),
         ("log", b"debug", {"do": "log", "level": "debug"}),
         ("ask", "Où est la sortie ?".encode(), {"do": "ask", "text": "Où est la sortie ?"}),

@@ -59,7 +59,7 @@ def request(key: str, payload: bytes) -> Mapping[str, object]:
                 raise CommandRefused(f"it takes one of {', '.join(LOG_LEVELS)}")
             return {"do": "log", "level": text}
         case _:
-            return {"do": "ask", "text": text}
+            return {"do": key, "text": text}
 
 
 def _percent(text: str) -> int:

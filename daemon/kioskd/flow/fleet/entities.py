@@ -13,7 +13,9 @@ from kioskd.core.troubles import CLOSED, OUTAGES
 from kioskd.errors import Code
 from kioskd.flow.controls.remote import LOG_LEVELS
 
-Platform = Literal["sensor", "binary_sensor", "event", "switch", "number", "button", "text", "select"]
+Platform = Literal[
+    "sensor", "binary_sensor", "event", "switch", "number", "button", "text", "notify", "select"
+]
 
 DISCOVERY: Final = "homeassistant/device/{id}/config"
 """The topic at which Home Assistant looks for devices."""
@@ -43,7 +45,7 @@ class Entity:
     @property
     def commanded(self) -> bool:
         """Whether it takes commands."""
-        return self.platform in ("switch", "number", "button", "text", "select")
+        return self.platform in ("switch", "number", "button", "text", "notify", "select")
 
 
 def _code(status: Status) -> str:
@@ -137,6 +139,7 @@ ENTITIES: Final = (
     Entity("hush", "button", "Hush"),
     Entity("restart", "button", "Restart", more={"device_class": "restart", "entity_category": "config"}),
     Entity("ask", "text", "Ask", more={"max": LONGEST_ANSWER}),
+    Entity("say", "notify", "Announcement"),
     Entity(
         "log",
         "select",
