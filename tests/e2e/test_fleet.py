@@ -11,8 +11,8 @@ import aiomqtt
 import pytest
 from tests.support import broker as brokers
 from tests.support.fleet import Authority
+from tests.support.fleet_operator import Operator, operator
 from tests.support.kiosk import Kiosk, running, soon
-from tests.support.operator import Operator, operator
 from tests.support.parts import changed
 from tests.support.until import until
 

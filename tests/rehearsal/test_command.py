@@ -96,6 +96,6 @@ def test_the_owners_configuration_is_used_without_its_key(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in next(tmp_path.glob("out/*/events.jsonl")).read_text().splitlines()]
     dial = next(event for event in events if event["what"] == "Dial")
-    assert dial.keys() == {"t", "by", "what", "epoch", "with_handle", "recall"}
+    assert dial.keys() == {"t", "by", "what", "epoch", "with_handle", "recall", "profile"}
     issued = next(event for event in events if event["what"] == "HandleIssued" and event["by"] == "daemon")
     assert issued.keys() == {"t", "by", "what", "epoch", "with_handle"}
