@@ -81,6 +81,17 @@ async def test_functions_are_called_together_and_all_answers_are_awaited(tone: T
         assert session.calls[0].results == [FINE]
 
 
+async def test_an_answer_without_what_it_must_hold_is_a_fault(tone: Tone) -> None:
+    calls = (ScriptedCall(name="a", answer_holds="fine"), ScriptedCall(name="b", answer_holds="page 2"))
+    async with talking(calling(tone(0.1), *calls)) as (simulator, client):
+        await client.setup()
+        for call in await ask(client):
+            await answer(client, call, {"said": "all is fine"})
+        assert audio_of(await client.until("turnComplete"))
+        (session,) = simulator.sessions
+        assert session.complaints == ["the answer of b lacks what it must hold"]
+
+
 async def test_a_call_accepts_one_answer_on_its_own_connection(tone: Tone) -> None:
     async with talking(calling(tone(0.1)), tone(0.1)) as (simulator, client):
         await client.setup()

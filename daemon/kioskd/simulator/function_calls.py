@@ -151,6 +151,7 @@ class FunctionCalls:
             self._connection.number,
             time.monotonic(),
             blocking=self._blocks(scripted.name),
+            wanted=scripted.answer_holds,
         )
         call = self._open[record.id] = PendingCall(scripted, record, turn, repeats)
         call.timeout = asyncio.get_running_loop().call_later(scripted.wait_s, self._give_up, call)

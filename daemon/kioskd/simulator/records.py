@@ -1,5 +1,6 @@
 """Records of all that the simulator received and did, for tests and rehearsals. They are kept in memory."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ class CallRecord:
     """Contents of the answers."""
     audio_bytes: int = 0
     """Audio that arrived while the model waited for the answer."""
+    wanted: str = ""
+    """Text that the answer must contain, in its JSON."""
 
     def complaint(self) -> str | None:
         """Return the fault of the client's answer; None if there is none.
@@ -97,6 +100,8 @@ class CallRecord:
             at - self.cancelled_at > _CROSSING_S for at in self.answered_at
         ):
             return f"{self.name} was answered although it was cancelled"
+        if self.answered_at and self.wanted not in json.dumps(self.results, ensure_ascii=False):
+            return f"the answer of {self.name} lacks what it must hold"
         return None
 
 

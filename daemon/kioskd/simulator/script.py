@@ -59,6 +59,8 @@ class ScriptedCall(ScenarioSection):
     """Seconds for which the model waits for the answer."""
     outlives: bool = False
     """Whether the call goes on when the visitor interrupts its turn. A blocking function never does."""
+    answer_holds: str = ""
+    """Text that the answer must contain, in its JSON. An answer without it is a fault of the tool."""
 
 
 class Reply(ScenarioSection):
