@@ -32,7 +32,8 @@ def unknown(
 ) -> Iterator[str]:
     """Return the paths of `data` for which the schema has no property."""
     for name, value in data.items():
-        inner = part["properties"].get(name)
+        # Where the owner chooses the names, each has the same section.
+        inner = part["properties"].get(name) if "properties" in part else part["additionalProperties"]
         if inner is None:
             yield f"{path}{name}"
         elif isinstance(value, dict):

@@ -65,7 +65,7 @@ async def test_a_kiosk_that_sleeps_is_ready_before_the_sdk_is_loaded(
     tmp_path: Path, sound_server: SoundServer, wake: str
 ) -> None:
     modules = await imported(tmp_path, sound_server, {"conversation": {"wake": [wake]}})
-    # A thread of its own writes the log, so the line of READY may come after the first modules of the SDK.
+    # A thread writes the log, so the line of READY may come after the first modules of the SDK.
     assert modules.index(READY) < modules.index(LOADED)
 
 

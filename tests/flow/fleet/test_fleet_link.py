@@ -1,4 +1,4 @@
-"""What the fleet's broker is told: the newest values, a bounded number of events, and the end."""
+"""The fleet's broker gets the newest values, a bounded number of events, and the end."""
 
 import asyncio
 import json
