@@ -13,7 +13,7 @@ from tests.support.until import until
 from kioskd.core.events import Pressed
 from kioskd.core.machine import State
 from kioskd.flow.fleet.commands import FleetCommands
-from kioskd.flow.fleet.fleet_link import LEAST_S, MOST_EVENTS, FleetIdentity, FleetLink
+from kioskd.flow.fleet.fleet_link import LEAST_S, MOST_EVENTS, REFRESH_S, FleetIdentity, FleetLink
 from kioskd.ports import BrokerMessage, SendLine
 
 
@@ -82,14 +82,19 @@ class Linked:
     def __init__(self) -> None:
         self.broker, self.clock = SlowBroker(), ManualClock()
         self.status = dict(STATUS)
+        self.reads = 0
         self.link = FleetLink(
             self.broker,
             FleetIdentity("hall-1", "Hall", "", "1.0", home_assistant=False),
             self.clock,
-            status=lambda: self.status,
+            status=self._read,
             today=lambda: {"minutes": 0.0, "tokens": 0},
             commands=FleetCommands("kioskd/hall-1/do/", _no_request, lambda: None),
         )
+
+    def _read(self) -> dict[str, Any]:
+        self.reads += 1
+        return self.status
 
     def press(self) -> None:
         """Let the core make a step."""
@@ -121,6 +126,19 @@ async def test_equal_values_are_told_once() -> None:
         assert len(it.broker.got) == told
         it.status["volume"] = 30
         await it.pass_time(lambda: json.loads(it.broker.newest("state"))["volume"] == 30)
+
+
+async def test_a_kiosk_in_which_nothing_happens_looks_once_a_minute() -> None:
+    async with linked() as it:
+        it.broker.connect()
+        await it.pass_time(lambda: it.broker.newest("state") is not None)
+        for _ in range(20):  # single steps, with pauses between them
+            it.press()
+            await it.clock.advance(2 * LEAST_S)
+        before = it.reads
+        for _ in range(60):
+            await it.clock.advance(REFRESH_S)
+        assert 1 <= it.reads - before <= 60
 
 
 async def test_a_slow_broker_gets_the_newest_values_and_the_newest_events() -> None:

@@ -120,14 +120,15 @@ class FleetLink:
     async def _report(self) -> NoReturn:
         """Publish what is new, at most once a second."""
         while True:
-            await self._news.wait()
+            refresh = self._clock.call_later(REFRESH_S, self._news.set)
+            try:
+                await self._news.wait()
+            finally:
+                refresh.cancel()
             self._news.clear()
             if self._broker.connected:
                 await self._tell()
-            again = self._clock.call_later(REFRESH_S, self._news.set)
             await self._clock.sleep(LEAST_S)
-            if self._news.is_set():
-                again.cancel()
 
     async def _tell(self) -> None:
         """Publish the events, and the values that have changed."""
