@@ -174,15 +174,15 @@ def fleet_link(
     settings: Settings, parts: Parts, remote: RemoteControl, budget: BudgetEnforcer, buttons: ButtonEvents
 ) -> "FleetLink | None":
     """Return the link to the fleet's broker; None if this kiosk belongs to no fleet."""
-    if parts.devices.fleet is None or settings.fleet is None or settings.fleet.mqtt is None:
+    fleet, broker = settings.fleet, settings.fleet_broker
+    if parts.devices.fleet is None or fleet is None or broker is None:
         return None
     from kioskd.flow.fleet.commands import FleetCommands  # noqa: PLC0415 - only if used
     from kioskd.flow.fleet.entities import FleetTopics  # noqa: PLC0415 - the same
     from kioskd.flow.fleet.fleet_link import FleetIdentity, FleetLink  # noqa: PLC0415 - the same
 
-    fleet = settings.fleet
     identity = FleetIdentity(
-        fleet.name, fleet.title or fleet.name, fleet.site, __version__, settings.fleet.mqtt.home_assistant
+        fleet.name, fleet.title or fleet.name, fleet.site, __version__, broker.home_assistant
     )
 
     def today() -> Mapping[str, float]:

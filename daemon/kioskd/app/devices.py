@@ -216,12 +216,12 @@ def startup_faults_of_devices(settings: Settings) -> list[str]:
 
 
 def _fleet_library(settings: Settings) -> None:
-    if settings.fleet is not None and settings.fleet.mqtt is not None:
+    if (broker := settings.fleet_broker) is not None:
         from kioskd.adapters.clock import SystemClock  # noqa: PLC0415
         from kioskd.adapters.remote.fleet_broker import MqttFleetBroker  # noqa: PLC0415
         from kioskd.mqtt.connection import BrokerAccess  # noqa: PLC0415
 
-        MqttFleetBroker(BrokerAccess(settings.fleet.mqtt.broker), SystemClock())
+        MqttFleetBroker(BrokerAccess(broker.broker), SystemClock())
 
 
 def _listeners(settings: Settings) -> None:
@@ -294,7 +294,7 @@ def fleet_broker(
     Raises:
         ConfigError: its library, its password or the key of the device's certificate is missing.
     """
-    broker = None if settings.fleet is None else settings.fleet.mqtt
+    broker = settings.fleet_broker
     if broker is None:
         return None
     from kioskd.adapters.remote.fleet_broker import MqttFleetBroker  # noqa: PLC0415 - an extra

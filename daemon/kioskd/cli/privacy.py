@@ -102,8 +102,8 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
         shown = " and this device's certificate" if settings.service.token_certificate is not None else ""
         what = f"a request for a token{shown}, without any data of the conversation"
         yield Leaving(what, server, "before each connection")
-    if settings.fleet is not None and settings.fleet.mqtt is not None:
-        broker = urlsplit(settings.fleet.mqtt.broker).hostname or "the broker"
+    if (fleet := settings.fleet_broker) is not None:
+        broker = urlsplit(fleet.broker).hostname or "the broker"
         told = "state, faults, times and numbers of conversations, presses of the button, minutes and tokens"
         yield Leaving(f"{told}, without any word, sound or picture", f"broker {broker}", "as they change")
     if (voice := settings.announcements.voice) is not None and (voice.network or not voice.sandbox):

@@ -81,7 +81,7 @@ class BrokerConnection:
         self._topics, self._take, self._came, self._gone = topics, take, came, gone
         self._broker = urlsplit(access.url)
         self._client: aiomqtt.Client | None = None
-        self.old = False
+        self._old = False
         """Whether this connection, or else the next try, speaks MQTT 3.1.1."""
 
     @property
@@ -120,7 +120,7 @@ class BrokerConnection:
             message.payload,
             qos,
             message.retain,
-            None if self.old or not properties else _with(PacketTypes.PUBLISH, **properties),
+            None if self._old or not properties else _with(PacketTypes.PUBLISH, **properties),
             timeout=math.inf,
         )
 
@@ -140,7 +140,7 @@ class BrokerConnection:
                 for topic in self._topics:
                     await client.subscribe(topic, qos=1)
                 self._client = client
-                version = "3.1.1, messages do not expire" if self.old else "5"
+                version = "3.1.1, messages do not expire" if self._old else "5"
                 log.info("broker connected: host=%s mqtt=%s", self._broker.hostname, version)
                 self._came()
                 async for message in client.messages:
@@ -158,12 +158,12 @@ class BrokerConnection:
 
     def _falls_back(self, err: Exception, *, connected: bool) -> bool:
         """Choose the MQTT version of the next try; return whether to try at once."""
-        if _wants_other_version(err) and not self.old and not self._needs_5:
-            self.old = True
+        if _wants_other_version(err) and not self._old and not self._needs_5:
+            self._old = True
             return True
         # Some brokers answer nothing to an unknown version, and close. So every second try uses MQTT 3.1.1.
         silent = not connected and str(err) == "Operation timed out"
-        self.old = silent and not self.old and not self._needs_5
+        self._old = silent and not self._old and not self._needs_5
         return False
 
     def _dialed(self) -> "aiomqtt.Client":
@@ -184,13 +184,13 @@ class BrokerConnection:
             username=access.username,
             password=None if access.password is None else access.password.get_secret_value(),
             logger=quiet,
-            protocol=aiomqtt.ProtocolVersion.V311 if self.old else aiomqtt.ProtocolVersion.V5,
+            protocol=aiomqtt.ProtocolVersion.V311 if self._old else aiomqtt.ProtocolVersion.V5,
             timeout=_STEP_S,
             keepalive=30,
             will=None if will is None else aiomqtt.Will(will.topic, will.payload, 1, will.retain),
             max_queued_incoming_messages=_WAITING,
             max_queued_outgoing_messages=_WAITING,
-            properties=None if self.old else _with(PacketTypes.CONNECT, MaximumPacketSize=LARGEST_PACKET),
+            properties=None if self._old else _with(PacketTypes.CONNECT, MaximumPacketSize=LARGEST_PACKET),
             tls_params=certificates if tls else None,
         )
 

@@ -19,7 +19,7 @@ def extras(settings: Settings) -> list[str]:
         "voice": settings.conversation.needs_speech_model is not None,
         "wakeword": "wakeword" in settings.conversation.wake,
         "watch": True,
-        "mqtt": settings.fleet is not None and settings.fleet.mqtt is not None,
+        "mqtt": settings.fleet_broker is not None,
     }
     of_sources = {library.extra for library in settings.libraries if library.extra}
     chosen = {name for name, needed in wanted.items() if needed}

@@ -207,9 +207,9 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     for name in ("ca_file", "token_certificate"):
         if (path := getattr(settings.service, name)) is not None:
             yield ("service", name), path
-    if settings.fleet is not None and settings.fleet.mqtt is not None:
+    if (broker := settings.fleet_broker) is not None:
         for name in ("ca_file", "certificate"):
-            if (path := getattr(settings.fleet.mqtt, name)) is not None:
+            if (path := getattr(broker, name)) is not None:
                 yield ("fleet", "mqtt", name), path
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
@@ -222,7 +222,7 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
 
 
 def _fleet_faults(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
-    broker = None if settings.fleet is None else settings.fleet.mqtt
+    broker = settings.fleet_broker
     if broker is not None and broker.password_from is not None:
         yield from credentials.faults(("fleet", "mqtt", "password_from"), broker.password_from, environ)
 
@@ -234,7 +234,7 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[
     yield lambda: check_account(service)
     if service.token_certificate is not None:
         yield lambda: device_key("service.token_key_file", service.token_key_file, environ)
-    broker = None if settings.fleet is None else settings.fleet.mqtt
+    broker = settings.fleet_broker
     if broker is not None and broker.certificate is not None:
         yield lambda: device_key("fleet.mqtt.key_file", broker.key_file, environ)
 

@@ -14,7 +14,7 @@ from kioskd.settings.buttons_lamps import ControlsSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.captions import CaptionsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
-from kioskd.settings.fleet import FleetSettings
+from kioskd.settings.fleet import FleetBrokerSettings, FleetSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
@@ -96,6 +96,11 @@ class Settings(Section):
         if faults:
             raise at_each(faults)
         return value
+
+    @property
+    def fleet_broker(self) -> FleetBrokerSettings | None:
+        """The broker of the fleet; None if this kiosk belongs to no fleet, or to one without a broker."""
+        return None if self.fleet is None else self.fleet.mqtt
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -100,8 +100,8 @@ def secret_files(settings: Settings) -> list[Path]:
     conversations."""
     service, privacy = settings.service, settings.privacy
     files = [service.key_file, service.credentials_file, service.token_key_file]
-    if settings.fleet is not None and settings.fleet.mqtt is not None:
-        files.append(settings.fleet.mqtt.key_file)
+    if (broker := settings.fleet_broker) is not None:
+        files.append(broker.key_file)
     files += [record.folder for record in (privacy.transcripts, privacy.recordings) if record is not None]
     return [*(path for path in files if path is not None), *credential_files(settings.tools)]
 
