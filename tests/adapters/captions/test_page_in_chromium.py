@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.chromium import CHROMIUM, Tab, axe_source, chromium
+from tests.support.slow import left_out
 from tests.support.until import until
 
 from kioskd.adapters.captions.page_server import CaptionPage
@@ -20,7 +21,7 @@ from kioskd.flow.captions.labels import labels
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.skipif("KIOSKD_SLOW" not in os.environ, reason="a browser is slow: set KIOSKD_SLOW=1"),
+    pytest.mark.skipif(left_out("half a minute") is not None, reason=left_out("half a minute") or ""),
 ]
 
 

@@ -1,6 +1,5 @@
 """Captions: the lines follow the sound that is heard, and end where it was cut."""
 
-import os
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ import pytest
 from tests.support.caption_screens import MemoryCaptionScreen
 from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import running
+from tests.support.slow import left_out
 
 from kioskd.core.effects import Effect, Flush, KioskStatus, Prompt, ShowStatus
 from kioskd.core.events import Event, Heartbeat, ReplyPlayed, SleepRequested, WakeCause, Woken
@@ -29,7 +29,7 @@ from kioskd.ports import (
     TurnComplete,
 )
 
-SLOW = pytest.mark.skipif("KIOSKD_SLOW" not in os.environ, reason="takes minutes: set KIOSKD_SLOW=1")
+SLOW = pytest.mark.skipif(left_out("minutes") is not None, reason=left_out("minutes") or "")
 
 SECOND = pcm.byte_count(1.0, pcm.DOWNLINK_HZ)
 
